@@ -1,0 +1,5 @@
+import sys
+
+from .ch09_runtime import main
+
+sys.exit(main())

@@ -1,0 +1,246 @@
+"""Chapter 2: a child that is PID 1 of a world of its own, and the talk between it and its parent.
+
+    parent                                       child
+    prepare() of every layer
+    clone3(every layer's flags) ---------------> wait for "go"
+    parent() of every layer
+    "go" --------------------------------------> child() of every layer, by stage
+    create() returns  <------------------------- "ready", or what went wrong
+    "start" -----------------------------------> seccomp, execve
+    start() returns   <------------------------- the socket closes by itself: started
+
+Each side closes the other's end of the socket, so whoever dies is noticed by the one who waits.
+"""
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import ExitStack
+
+from . import linux
+from .layer import Layer, LayerError, Stage, each
+from .program import Program
+
+PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1,
+             signal.SIGUSR2, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
+HARMLESS = (signal.SIGCONT, signal.SIGWINCH)  # by default they end nothing
+FROM_KERNEL = 0x80  # si_code of a signal from the terminal: the whole session has it already
+
+
+class Clone(Layer):
+    """A process that sees no process but its own descendants."""
+    chapter, name, flags = 2, "clone", linux.CLONE_NEWPID
+    cures = {
+        ("clone3", 1): "namespaces need root, or a user namespace (`workshop doctor` looks closer)",
+        ("clone3", 28): "too many namespaces: see /proc/sys/user/max_*_namespaces",
+        ("clone3", 38): "the kernel is older than 5.3, or a seccomp filter around us hides clone3",
+        ("threads", None): "a child of a threaded process may deadlock: use a fresh interpreter",
+    }
+
+    def prepare(self, spec, undo):
+        if len(os.listdir("/proc/self/task")) > 1:
+            raise LayerError(self.name, "threads", 0)
+
+
+class Start(Layer):
+    """The child's last stop: from here on it can only be started or dropped."""
+    chapter, name, stage = 2, "clone", Stage.START
+    cures = {
+        ("chdir", 2): "--workdir must exist in the container",
+        ("died", None): "the child ended without a word: was it killed (out of memory)?",
+    }
+
+    def prepare(self, spec, undo):
+        self.workdir = os.fsencode(spec.workdir)
+        self.parent_end, self.child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        undo.callback(self.parent_end.close)
+        undo.callback(self.child_end.close)
+
+    def child(self):
+        linux.chdir(self.workdir)
+        os.getcwd()  # fails if we stand outside of the root
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user has cleared it
+        self.child_end.send(b"ready")
+        if self.child_end.recv(9) != b"start":
+            os._exit(125)
+
+
+class Container:
+    """A child that waits or runs, and what it takes to talk to it and to clean up after it."""
+
+    def __init__(self, pid, pidfd, signals, control, undo):
+        self.pid, self.pidfd, self.signals = pid, pidfd, signals
+        self.control, self.undo = control, undo
+        self.killed_by = None  # the signal that we ended it for
+        self.resized = None    # what to do when the window's size changes
+
+
+def create(spec, layers):
+    """Makes a container with these layers, ready to start. Raises LayerError, having undone all."""
+    with ExitStack() as undo:
+        start = Start()
+        layers = [*layers, start]
+        each(layers, lambda layer: layer.prepare(spec, undo))
+        program = Program(spec.command, spec.environment())
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+        undo.callback(signal.pthread_sigmask, signal.SIG_SETMASK, blocked)
+        signals = linux.signalfd(PASSED_ON)
+        undo.callback(os.close, signals)
+        pid, pidfd = clone(layers)
+        if pid == 0:
+            child(layers, start, program)
+        undo.callback(os.close, pidfd)
+        undo.callback(end, pidfd)
+        start.child_end.close()
+        each(layers, lambda layer: layer.parent(pid, undo))
+        start.parent_end.send(b"go")
+        if receive(start.parent_end) != b"ready":
+            raise LayerError(start.name, "died", 0)
+        return Container(pid, pidfd, signals, start.parent_end, undo.pop_all())
+
+
+def clone(layers):
+    """Starts the child, in all the new namespaces at once."""
+    flags = 0
+    for layer in layers:
+        flags |= layer.flags
+    try:
+        gc.disable()  # the child must run nobody's finalizers
+        sys.stdout.flush()  # what is buffered now would be written twice
+        return linux.clone3(flags)
+    except OSError as error:
+        raise LayerError.of(Clone.name, error) from error
+    finally:
+        gc.enable()
+
+
+def child(layers, start, program):
+    """All that the child ever does. It leaves by execve or by _exit, never by returning."""
+    try:
+        gc.disable()
+        start.parent_end.close()
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if linux.observer:
+            linux.observer.side = "child"
+            linux.observer.sink = lambda event: start.child_end.send(b"event" + dumps(event))
+        if start.child_end.recv(9) == b"go":
+            each(sorted(layers, key=lambda layer: layer.stage), lambda layer: layer.child())
+            each([start], lambda layer: program.execute())
+    except BaseException as error:
+        start.child_end.send(b"error" + LayerError.of(Clone.name, error).pack())
+    finally:
+        os._exit(125)
+
+
+def dumps(event):
+    return sys.modules["json"].dumps(event, default=str).encode()  # loaded by whoever records
+
+
+def receive(control):
+    """The child's next word; b"" if it closed the socket. Raises the error that it reports."""
+    while True:
+        try:
+            message = control.recv(65536)
+        except ConnectionResetError:  # it died with a word of ours unread
+            return b""
+        if message.startswith(b"error"):
+            raise LayerError.unpack(message[5:])
+        if not message.startswith(b"event"):
+            return message
+        if linux.observer:
+            linux.observer.sink(sys.modules["json"].loads(message[5:]))
+
+
+def start(container):
+    """Lets the container's program run. Raises LayerError if it cannot be executed."""
+    container.control.send(b"start")
+    receive(container.control)  # execve closes the child's end
+
+
+def wait(container, ready=None):
+    """Passes signals on until the container ends; returns its exit status, 128+n for signal n.
+
+    ready: descriptor -> function, to be called when there is something to read from it.
+    """
+    ready = ready or {}
+    poll = select.poll()
+    for fd in (container.pidfd, container.signals, *ready):
+        poll.register(fd, select.POLLIN)
+    while True:
+        for fd, _ in poll.poll():
+            if fd == container.pidfd:
+                return reap(container)
+            if fd == container.signals:
+                deliver(container, os.read(fd, 128))
+            else:
+                ready[fd](poll)
+
+
+def reap(container):
+    """Collects the exit status of a container that has ended."""
+    result = os.waitid(os.P_PIDFD, container.pidfd, os.WEXITED)
+    if result.si_code == os.CLD_EXITED:
+        return result.si_status
+    if container.killed_by and result.si_status == signal.SIGKILL:
+        return 128 + container.killed_by
+    return 128 + result.si_status
+
+
+def deliver(container, siginfo):
+    """Passes one signal on to the container's init.
+
+    The kernel keeps signals from a PID 1 that has no handler for them, even Ctrl-C. People expect
+    it to end all the same, so then we do what the default action would have done.
+    """
+    number, code = siginfo[0], int.from_bytes(siginfo[8:12], "little", signed=True)
+    if number == signal.SIGWINCH and container.resized:
+        container.resized()
+    elif number == signal.SIGTSTP:
+        linux.pidfd_send_signal(container.pidfd, signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)  # we sleep here until somebody says SIGCONT
+        linux.pidfd_send_signal(container.pidfd, signal.SIGCONT)
+    elif handles(container.pid, number):
+        if code != FROM_KERNEL or os.getsid(container.pid) != os.getsid(0):
+            linux.pidfd_send_signal(container.pidfd, number)
+    elif number not in HARMLESS:
+        container.killed_by = number
+        linux.pidfd_send_signal(container.pidfd, signal.SIGKILL)
+
+
+def handles(pid, number):
+    """Tells whether a process catches or ignores a signal (proc(5), SigCgt and SigIgn)."""
+    with open(f"/proc/{pid}/status") as status:
+        masks = [int(line.split()[1], 16) for line in status if line.startswith(("SigCgt", "SigIgn"))]
+    return any(mask >> number - 1 & 1 for mask in masks)
+
+
+def end(pidfd):
+    """Ends the container's init, and with it every process in there, if that has not happened."""
+    try:
+        linux.pidfd_send_signal(pidfd, signal.SIGKILL)
+        os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+    except (ProcessLookupError, ChildProcessError):
+        pass  # collected already
+
+
+def delete(container):
+    """Ends the container if it still runs, and undoes what was done for it, last things first."""
+    container.undo.close()
+
+
+def run(spec, layers):
+    """create, start, wait and delete in a row; returns the exit status."""
+    container = create(spec, layers)
+    try:
+        start(container)
+        return wait(container)
+    finally:
+        delete(container)
+
+
+if __name__ == "__main__":
+    from crabcan_steps.ch09_runtime import main  # the door to all checkpoints
+    sys.exit(main(["step", "2", *sys.argv[1:]]))

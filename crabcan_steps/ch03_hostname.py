@@ -1,0 +1,36 @@
+"""Chapter 3: a name of its own, the smallest of the namespaces."""
+import os
+import sys
+
+from . import linux
+from .layer import Layer, Stage
+
+MOODS = ("brisk", "calm", "clever", "cosy", "dapper", "gentle", "jolly", "keen",
+         "lively", "mellow", "nimble", "plucky", "quiet", "sunny", "tidy", "witty")
+ANIMALS = ("crab", "ferret", "heron", "lynx", "otter", "puffin", "squid", "wombat")
+
+
+def invent():
+    """A name such as plucky-otter-17, by the ancestors' recipe: adjective, noun, number."""
+    mood, animal, number = os.urandom(3)
+    return f"{MOODS[mood % 16]}-{ANIMALS[animal % 8]}-{number % 100}"
+
+
+class Hostname(Layer):
+    """A UTS namespace (uts_namespaces(7)), and in it a name."""
+    chapter, name, flags, stage = 3, "hostname", linux.CLONE_NEWUTS, Stage.HOSTNAME
+    options = {"hostname": "--hostname"}
+    cures = {("sethostname", 1): "needs CAP_SYS_ADMIN over the UTS namespace"}
+
+    def prepare(self, spec, undo):
+        if spec.hostname is None:
+            spec.hostname = invent()
+        self.hostname = spec.hostname
+
+    def child(self):
+        linux.sethostname(self.hostname)
+
+
+if __name__ == "__main__":
+    from crabcan_steps.ch09_runtime import main  # the door to all checkpoints
+    sys.exit(main(["step", "3", *sys.argv[1:]]))

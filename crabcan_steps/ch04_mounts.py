@@ -1,0 +1,200 @@
+"""Chapter 4: a root of its own. What is not mounted into it does not exist for the container.
+
+Every mount is made detached, as a descriptor, and attached to a place that was looked up inside
+the new root: no path of the container's is ever followed from the host's root. All of it lives in
+the container's own mount namespace and is gone with it: nothing is made on the host.
+"""
+import os
+import sys
+
+from . import linux
+from .layer import Layer, Stage
+
+LOCKED = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
+DEVICE = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC
+NO_EXEC = LOCKED | linux.MOUNT_ATTR_NOEXEC
+READ_ONLY = LOCKED | linux.MOUNT_ATTR_RDONLY
+
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+DEV_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
+             "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"}
+ETC = {"passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
+       "group": "root:x:0:\nnogroup:x:65534:\n"}
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+IN_ROOT = linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS
+
+
+class Bind:
+    """A tree of the host's files, to be seen at a second place."""
+
+    def __init__(self, source, target, attributes=LOCKED, asked=False):
+        self.source, self.target, self.attributes = source, target, attributes
+        self.asked = asked                 # by the user, who wants to know if it falls short
+        self.shift = attributes != DEVICE  # chapter 5 shifts the owners of its files
+        self.tree = None
+        self.directory = os.path.isdir(source)
+
+    def open(self):
+        """Copies the mount. Private, or what is mounted in there would still come and go."""
+        if self.tree is None:
+            self.tree = linux.open_tree(self.source, linux.OPEN_TREE_CLONE | linux.AT_RECURSIVE)
+            linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE, self.attributes,
+                                linux.MS_PRIVATE, dir_fd=self.tree)
+        return self.tree
+
+    def make(self, root):
+        attach(self.open(), place(root, self.target, self.directory))
+
+
+class FileSystem:
+    """A new file system of the kernel's: proc, tmpfs, devpts."""
+
+    def __init__(self, fstype, target, attributes=NO_EXEC, **settings):
+        self.fstype, self.target, self.attributes = fstype, target, attributes
+        self.settings = settings
+
+    def open(self):
+        fs = linux.fsopen(self.fstype)
+        linux.fsconfig(fs, linux.FSCONFIG_SET_STRING, "source", self.fstype)  # for /proc/mounts
+        for key, value in self.settings.items():
+            linux.fsconfig(fs, linux.FSCONFIG_SET_STRING, key, value)
+        linux.fsconfig(fs, linux.FSCONFIG_CMD_CREATE)
+        return linux.fsmount(fs, self.attributes)
+
+    def make(self, root):
+        attach(self.open(), place(root, self.target, True))
+
+
+class Entry:
+    """A directory, a link or a small file in a tmpfs of ours."""
+
+    def __init__(self, target, mode=0o755, link=None, text=None):
+        self.target, self.mode, self.link, self.text = target, mode, link, text
+
+    def make(self, root):
+        above, name = os.path.split(self.target)
+        folder = place(root, above, True)
+        if self.link is not None:
+            linux.symlink(self.link, name, dir_fd=folder)
+        elif self.text is not None:
+            linux.write(name, self.text, NEW_FILE, dir_fd=folder)
+        else:
+            linux.mkdir(name, self.mode, dir_fd=folder)
+            os.chmod(name, self.mode, dir_fd=folder)  # whatever the umask made of it
+        os.close(folder)
+
+
+def attach(mount, there):
+    """Attaches a detached mount to a place."""
+    linux.move_mount(mount, there)
+    os.close(mount)
+    os.close(there)
+
+
+def place(root, path, directory):
+    """Opens a place for a mount, looked up as if `root` were /; makes it, if in a tmpfs of ours."""
+    try:
+        return linux.openat2(root, path, os.O_PATH, IN_ROOT)
+    except FileNotFoundError:
+        above, name = os.path.split(path.rstrip("/"))
+        folder = place(root, above, True)
+        if os.fstat(folder).st_dev != os.fstat(root).st_dev or not name:
+            raise
+        if directory:
+            linux.mkdir(name, dir_fd=folder)
+        else:
+            linux.write(name, "", NEW_FILE, dir_fd=folder)
+        return linux.openat2(folder, name, os.O_PATH, linux.RESOLVE_NO_SYMLINKS)
+
+
+class Mounts(Layer):
+    """A mount namespace (mount_namespaces(7)), and pivot_root(2) into a root of our choosing."""
+    chapter, name, flags, stage = 4, "mounts", linux.CLONE_NEWNS, Stage.FILESYSTEM
+    options = {"mount": "--mount", "add": "--add"}
+
+    def prepare(self, spec, undo):
+        self.root, self.plan = own_root(spec) if spec.mount is None else given_root(spec)
+        self.plan += furniture()
+        for host, target, read_only in spec.add:
+            linux.stat(host)  # fails early, and names the path
+            self.plan.append(Bind(host, target, READ_ONLY if read_only else LOCKED, True))
+        spec.binds = [part for part in (self.root, *self.plan) if isinstance(part, Bind)]
+        if os.geteuid() == 0:  # an ordinary user may not; then the child does it, as its own root
+            for bind in spec.binds:
+                undo.callback(os.close, bind.open())
+
+    def child(self):
+        linux.mount_setattr("/", linux.AT_RECURSIVE, propagation=linux.MS_PRIVATE)
+        root = self.root.open()
+        linux.move_mount(root, linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0))
+        for part in self.plan:
+            part.make(root)
+        linux.fchdir(root)
+        linux.pivot_root(".", ".")             # the old root is now mounted over the new one
+        linux.umount2(".", linux.MNT_DETACH)   # and gone, with all that hung from it
+        linux.chdir("/")
+
+
+def own_root(spec):
+    """An empty tmpfs with the host's /usr in it, read-only: nothing to download, yet at home."""
+    plan = [Entry("/" + name) for name in ("etc", "home", "run", "var", "mnt")]
+    plan += [Entry("/root", 0o700), Entry("/tmp", 0o1777), Entry("/var/tmp", 0o1777)]
+    for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64"):
+        if os.path.islink("/" + name):
+            plan.append(Entry("/" + name, link=os.readlink("/" + name)))
+        elif os.path.isdir("/" + name):
+            plan.append(Bind("/" + name, "/" + name, READ_ONLY))
+    for path in ("/etc/alternatives", "/etc/ld.so.cache"):
+        if os.path.exists(path):
+            plan.append(Bind(path, path, READ_ONLY))
+    name = spec.hostname or "localhost"
+    files = ETC | {"hostname": name + "\n", "hosts": f"127.0.0.1 localhost {name}\n::1 localhost\n"}
+    plan += [Entry("/etc/" + file, text=text) for file, text in files.items()]
+    return FileSystem("tmpfs", "/", LOCKED, mode="0755"), plan
+
+
+def given_root(spec):
+    """The user's directory. If it lacks a place for a mount, a tmpfs with its contents bound in.
+
+    To make the place in the directory itself would leave something behind.
+    """
+    folder = os.path.realpath(spec.mount)
+    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    targets = ["/proc", "/dev", *(target for _, target, _ in spec.add)]
+    complete = all(present(fd, target) for target in targets)
+    os.close(fd)
+    if complete:
+        return Bind(folder, "/", asked=True), []
+    plan = []
+    for entry in os.scandir(folder):
+        if entry.is_symlink():
+            plan.append(Entry("/" + entry.name, link=os.readlink(entry.path)))
+        elif entry.is_dir() or entry.is_file():
+            plan.append(Bind(entry.path, "/" + entry.name, asked=True))
+    return FileSystem("tmpfs", "/", LOCKED, mode="0755"), plan
+
+
+def present(fd, target):
+    """Tells whether a path exists inside a directory, looked up as if that were /."""
+    try:
+        os.close(linux.openat2(fd, target, os.O_PATH, IN_ROOT))
+        return True
+    except FileNotFoundError:
+        return False
+
+
+def furniture():
+    """What every program expects of a machine: /proc and /dev (devices are the host's own)."""
+    return [FileSystem("proc", "/proc"),
+            FileSystem("tmpfs", "/dev", mode="0755", size="64k"),
+            *(Entry("/dev/" + name, text="") for name in DEVICES),
+            *(Bind("/dev/" + name, "/dev/" + name, DEVICE) for name in DEVICES),
+            *(Entry("/dev/" + name, link=link) for name, link in DEV_LINKS.items()),
+            Entry("/dev/pts"), Entry("/dev/shm"),
+            FileSystem("devpts", "/dev/pts", DEVICE, ptmxmode="0666", mode="0620"),
+            FileSystem("tmpfs", "/dev/shm", mode="1777")]
+
+
+if __name__ == "__main__":
+    from crabcan_steps.ch09_runtime import main  # the door to all checkpoints
+    sys.exit(main(["step", "4", *sys.argv[1:]]))

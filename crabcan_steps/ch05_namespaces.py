@@ -1,0 +1,141 @@
+"""Chapter 5: users, IPC, network, cgroups and time of its own. From here on nobody needs sudo.
+
+The user namespace is the strongest of them: whoever is root in it is, for all the rest of the
+machine, an ordinary user whom nobody knows (user_namespaces(7)).
+"""
+import errno
+import os
+import socket
+import struct
+import sys
+
+from . import linux
+from .layer import Layer, LayerError, Stage, warn
+
+ROOT_RANGE = (1_500_000_000, 65_536)  # if /etc/subuid has none for root: high, so nobody's
+NEWIDMAP = {"uid": "/usr/bin/newuidmap", "gid": "/usr/bin/newgidmap"}
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
+
+
+def subordinate(kind):
+    """Our (first, count) in /etc/subuid or /etc/subgid (subuid(5)), or None."""
+    import pwd  # only now: asks the host's user database
+    try:
+        names = {pwd.getpwuid(os.getuid()).pw_name, str(os.getuid())}
+    except KeyError:
+        names = {str(os.getuid())}
+    try:
+        with open(f"/etc/sub{kind}") as file:
+            for line in file:
+                words = line.strip().split(":")
+                if len(words) == 3 and words[0] in names and int(words[2]) > 0:
+                    return int(words[1]), int(words[2])
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+class Users(Layer):
+    """A user namespace, its ids mapped to ids that own nothing on the host."""
+    chapter, name, flags, stage = 5, "namespaces", linux.CLONE_NEWUSER, Stage.USERS
+    cures = {
+        ("uid", errno.EINVAL): "above the map; more ids come from /etc/subuid (see subuid(5))",
+        ("write", errno.EPERM): "the host lacks these ids: give root a range in /etc/subuid and subgid",
+        ("newuidmap", 0): "compare /etc/subuid with uid_map(7); `workshop doctor` looks closer",
+        ("newgidmap", 0): "compare /etc/subgid with gid_map(7); `workshop doctor` looks closer",
+        ("setgroups", errno.EPERM): "root without power: AppArmor? Try "
+                                    "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
+    }
+
+    def prepare(self, spec, undo):
+        self.root = os.geteuid() == 0
+        ranges = {kind: subordinate(kind) for kind in NEWIDMAP}
+        if self.root:
+            self.maps = {k: [(0, *(r or ROOT_RANGE))] for k, r in ranges.items()}
+        else:
+            own = {"uid": os.getuid(), "gid": os.getgid()}
+            self.helped = all(ranges.values()) and all(map(os.path.exists, NEWIDMAP.values()))
+            self.maps = {k: [(0, own[k], 1)] for k in own}
+            if self.helped:
+                for kind, (first, count) in ranges.items():
+                    self.maps[kind].append((1, first, count))
+        size = min(sum(count for _, _, count in lines) for lines in self.maps.values())
+        if spec.uid >= size:
+            raise LayerError(self.name, "uid", errno.EINVAL, f"--uid {spec.uid}: the map has {size}")
+        self.binds = [bind for bind in getattr(spec, "binds", ()) if bind.shift]
+
+    def parent(self, pid, undo):
+        """Writes the maps: only from outside may they name ids other than our own."""
+        for kind, lines in self.maps.items():
+            if self.root:
+                linux.write(f"/proc/{pid}/{kind}_map", "".join("%d %d %d\n" % x for x in lines))
+            elif self.helped:
+                helper(NEWIDMAP[kind], pid, *(word for line in lines for word in line))
+            else:
+                if kind == "gid":  # or a group that takes rights away could be left
+                    linux.write(f"/proc/{pid}/setgroups", "deny")
+                linux.write(f"/proc/{pid}/{kind}_map", "%d %d %d\n" % lines[0])
+        if self.root and self.binds:
+            self.shift(pid)
+
+    def shift(self, pid):
+        """Makes files that the host's root owns the container root's, by idmapped mounts.
+
+        See mount_setattr(2), MOUNT_ATTR_IDMAP. Not every file system can."""
+        namespace = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY)
+        for bind in self.binds:
+            try:
+                linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE,
+                                    linux.MOUNT_ATTR_IDMAP, userns_fd=namespace, dir_fd=bind.tree)
+            except OSError as error:
+                if bind.asked:
+                    warn(f"{bind.source}: its file system cannot shift ids ({error.strerror}): "
+                         "files in there belong to nobody, and may be unreadable")
+        os.close(namespace)
+
+    def child(self):
+        if self.root or self.helped:
+            linux.setgroups(())
+        linux.setresgid(0, 0, 0)
+        linux.setresuid(0, 0, 0)
+
+
+def helper(program, *words):
+    """Runs newuidmap or newgidmap, which may write what we may not (they are set-user-ID)."""
+    child = os.posix_spawn(program, [program, *map(str, words)], {}, setsigmask=())
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status:
+        raise LayerError(Users.name, os.path.basename(program), 0, f"exit status {status}")
+
+
+class Identity(Layer):
+    """The user who was asked for."""
+    chapter, name, stage = 5, "namespaces", Stage.IDENTITY
+    options = {"uid": "--uid"}
+
+    def prepare(self, spec, undo):
+        self.uid = spec.uid
+
+    def child(self):
+        if self.uid:
+            linux.setresgid(self.uid, self.uid, self.uid)
+            linux.setresuid(self.uid, self.uid, self.uid)
+
+
+class Namespaces(Layer):
+    """IPC, network, cgroup and time namespaces."""
+    chapter, name, stage = 5, "namespaces", Stage.NAMESPACES
+    flags = linux.CLONE_NEWIPC | linux.CLONE_NEWNET
+    if os.path.exists("/proc/self/ns/time"):  # since Linux 5.6, if configured
+        flags |= linux.CLONE_NEWTIME
+
+    def child(self):
+        linux.unshare(linux.CLONE_NEWCGROUP)  # not earlier: its root is the cgroup that we are in
+        lo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        linux.ioctl(lo.fileno(), SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", IFF_UP))
+        lo.close()
+
+
+if __name__ == "__main__":
+    from crabcan_steps.ch09_runtime import main  # the door to all checkpoints
+    sys.exit(main(["step", "5", *sys.argv[1:]]))

@@ -1,0 +1,100 @@
+"""Chapter 7: a filter that sees every system call before the kernel does (seccomp(2)).
+
+Two profiles, both in the form of the OCI runtime specification, each for what it is good at: the
+allow-list knows the names of what a program needs, the deny-list looks at arguments. The kernel
+asks both, and the stricter answer counts.
+"""
+import ctypes
+import errno
+import os
+import sys
+
+from . import linux
+from .layer import Layer, LayerError, Stage
+
+PROFILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "profiles")
+NAMED = {"default": ("allow-list", "deny-list"), "allow-list": ("allow-list",),
+         "deny-list": ("deny-list",)}
+
+
+class Program(ctypes.Structure):
+    """struct sock_fprog of <linux/filter.h>: a filter, compiled."""
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
+
+
+class Filter(Layer):
+    """System calls that the container's program may make."""
+    chapter, name, stage = 7, "seccomp", Stage.SECCOMP
+    options = {"seccomp": "--seccomp"}
+    cures = {("prctl", errno.EACCES): "needs no_new_privs: do not leave out caps (chapter 6)"}
+
+    def prepare(self, spec, undo):
+        paths = [os.path.join(PROFILES, name + ".json") for name in NAMED.get(spec.seccomp, ())]
+        self.programs = []
+        for path in paths or [spec.seccomp]:
+            try:
+                code = compiled(path)
+            except (ValueError, KeyError, TypeError) as error:  # not JSON, or not a profile
+                raise LayerError(self.name, f"--seccomp {path}", 0, f"{error}") from error
+            self.programs.append(Program(len(code) // 8, code))
+
+    def child(self):
+        for program in self.programs:
+            linux.prctl(linux.PR_SET_SECCOMP, linux.SECCOMP_MODE_FILTER, ctypes.addressof(program))
+
+
+def compiled(path):
+    """Compiles a profile to BPF, with libseccomp. Raises ValueError, naming what is wrong in it."""
+    import json  # these three only now: 40 ms, and most of the time a cache has the answer
+    import tempfile
+
+    import pyseccomp
+    with open(path, encoding="utf-8") as file:
+        profile = json.load(file)
+    default = action(pyseccomp, profile["defaultAction"], profile.get("defaultErrnoRet", 1))
+    rules = pyseccomp.SyscallFilter(default)
+    # i386 and x32 are other doors to the same calls: whoever knocks there is killed.
+    rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
+    for rule in profile["syscalls"]:
+        does = action(pyseccomp, rule["action"], rule.get("errnoRet", 1))
+        tests = [test(pyseccomp, words) for words in rule.get("args") or ()]
+        for name in rule["names"]:
+            number = resolve(pyseccomp, name)
+            if number is None and does != pyseccomp.ALLOW:
+                raise ValueError(f"libseccomp does not know {name}, so it cannot be refused")
+            if number is not None and does != default:
+                rules.add_rule(does, number, *tests)
+    with tempfile.TemporaryFile() as file:
+        rules.export_bpf(file)
+        file.seek(0)
+        return file.read()
+
+
+def action(pyseccomp, name, number):
+    """An action of the specification, such as SCMP_ACT_ERRNO, as libseccomp's number."""
+    kind = name.removeprefix("SCMP_ACT_")
+    if kind == "ERRNO":
+        return pyseccomp.ERRNO(number)
+    if kind not in ("ALLOW", "KILL", "KILL_PROCESS", "TRAP", "LOG"):
+        raise ValueError(f"unknown action {name}")
+    return getattr(pyseccomp, kind)
+
+
+def test(pyseccomp, words):
+    """A comparison with an argument of the call: {"index", "op", "value", "valueTwo"}."""
+    op = words["op"].removeprefix("SCMP_CMP_")
+    if op not in ("EQ", "NE", "LT", "LE", "GT", "GE", "MASKED_EQ"):
+        raise ValueError(f"unknown comparison {words['op']}")
+    return pyseccomp.Arg(words["index"], getattr(pyseccomp, op), words["value"],
+                         words.get("valueTwo", 0))
+
+
+def resolve(pyseccomp, name):
+    """A call's number; from our own table if libseccomp is older than the call; None if unknown."""
+    number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
+    return linux.NUMBERS.get(name) if number == -1 else number
+
+
+if __name__ == "__main__":
+    from crabcan_steps.ch09_runtime import main  # the door to all checkpoints
+    sys.exit(main(["step", "7", *sys.argv[1:]]))

@@ -1,0 +1,168 @@
+"""Chapter 8: how much of the machine: memory, processes, processor time, disks, open files.
+
+cgroups(7). Version 2 is one tree of directories; hosts with the older version 1 have a tree for
+each controller. What is limited is the same, only the files differ: LIMITS is the whole story.
+"""
+import errno
+import os
+import resource
+import sys
+import time
+
+from . import linux
+from .layer import Layer, LayerError, Stage, warn
+
+ROOT = "/sys/fs/cgroup"
+LIMITS = {  # option: (version 2's controller, {file: text}), (version 1's controller, {file: text})
+    "memory": (("memory", {"memory.max": "{value}", "memory.swap.max": "0"}),
+               ("memory", {"memory.limit_in_bytes": "{value}",
+                           "memory.memsw.limit_in_bytes": "{value}"})),
+    "pids": (("pids", {"pids.max": "{value}"}),
+             ("pids", {"pids.max": "{value}"})),
+    "cpus": (("cpu", {"cpu.max": "{microseconds} 100000"}),  # so much in each tenth of a second
+             ("cpu", {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "{microseconds}"})),
+    "io_weight": (("io", {"io.weight": "{value}"}),
+                  ("blkio", {"blkio.bfq.weight": "{thousand}"})),  # 1 to 1000, not to 10000
+}
+OPTIONAL = ("memory.swap.max", "memory.memsw.limit_in_bytes")  # not every kernel accounts swap
+
+
+class Cgroup(Layer):
+    """A cgroup with limits, for the child and all that it will ever start."""
+    chapter, name = 8, "cgroups"
+    options = {"memory": "--memory", "pids": "--pids", "cpus": "--cpus", "io_weight": "--io-weight"}
+    cures = {
+        ("cgroup", errno.EACCES): "be root, or log in under systemd, which gives each user a part "
+                                  "of the tree (`workshop doctor` looks closer)",
+        ("cgroup", errno.ENOENT): "this kernel has no such limit, or another tree has its controller",
+        ("cgroup", errno.EBUSY): "the root here holds processes: are we in a container ourselves?",
+    }
+
+    def prepare(self, spec, undo):
+        self.wanted = {option: getattr(spec, option) for option in LIMITS
+                       if getattr(spec, option) is not None}
+        self.asked = self.wanted.keys() & vars(spec).keys()
+        self.unified = os.path.exists(f"{ROOT}/cgroup.controllers")
+        self.groups = {}  # controller -> our directory
+        if os.geteuid() == 0:
+            self.limit(lambda controller: self.make(controller, undo))
+
+    def parent(self, pid, undo):
+        if os.geteuid() != 0:
+            self.limit(lambda controller: self.scope(pid))
+        for path in set(self.groups.values()):
+            linux.write(f"{path}/cgroup.procs", str(pid))
+
+    def limit(self, directory):
+        """Sets each limit. One that nobody asked for may be missing; then one line says so."""
+        missing = []
+        for option, value in self.wanted.items():
+            controller, files = LIMITS[option][0 if self.unified else 1]
+            words = {"value": value, "microseconds": int(value * 100_000),
+                     "thousand": max(1, min(1000, int(value)))}
+            try:
+                self.groups[controller] = path = directory(controller)
+                for file, text in files.items():
+                    if file not in OPTIONAL or os.path.exists(f"{path}/{file}"):
+                        linux.write(f"{path}/{file}", text.format(**words))
+            except OSError as error:
+                about = f"{self.options[option]} ({error.filename})"
+                if option in self.asked:
+                    raise LayerError(self.name, "cgroup", error.errno, about) from error
+                missing.append(f"{about}: {error.strerror}")
+        if missing:
+            warn(f"default limits that cannot be had here: {', '.join(missing)}")
+
+    def make(self, controller, undo):
+        """Makes our directory in the tree of a controller, if it is not made yet."""
+        if self.unified:
+            base = ROOT
+            with open(f"{base}/cgroup.subtree_control") as file:
+                if controller not in file.read().split():
+                    linux.write(f"{base}/cgroup.subtree_control", f"+{controller}")
+        else:
+            base = f"{ROOT}/{controller}{own_path(controller)}".rstrip("/")
+        path = f"{base}/crabcan-{os.getpid()}-{id(self):x}"
+        if path not in self.groups.values():
+            sweep(base)
+            linux.mkdir(path)
+            undo.callback(remove, path)
+        return path
+
+    def scope(self, pid):
+        """Asks the user's systemd for a directory: only it may move a process between its parts.
+
+        It takes the directory away when the last process has gone (systemd.scope(5), Delegate=)."""
+        name = f"crabcan-{os.getpid()}-{id(self):x}.scope"
+        if self.groups:
+            return next(iter(self.groups.values()))
+        if not self.unified:
+            raise OSError(errno.EACCES, "only root has cgroups of version 1", ROOT)
+        call = ["/usr/bin/busctl", "--user", "--quiet", "call", "org.freedesktop.systemd1",
+                "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                "StartTransientUnit", "ssa(sv)a(sa(sv))", name, "fail",
+                "2", "PIDs", "au", "1", str(pid), "Delegate", "b", "true", "0"]
+        try:
+            quiet = [(os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)]
+            child = os.posix_spawn(call[0], call, os.environ, setsigmask=(), file_actions=quiet)
+            if os.waitpid(child, 0)[1] != 0:
+                raise OSError(errno.EACCES, "no systemd of the user's to ask", ROOT)
+        except FileNotFoundError:
+            raise OSError(errno.EACCES, "no systemd to ask", ROOT) from None
+        for _ in range(500):  # it answers before it acts
+            path = own_path("", pid)
+            if path.endswith(name):
+                return ROOT + path
+            time.sleep(0.01)
+        raise OSError(errno.EBUSY, "systemd did not move the container", ROOT)
+
+
+def own_path(controller, pid="self"):
+    """The path of a process's cgroup in the tree of a controller, "" for version 2's tree."""
+    with open(f"/proc/{pid}/cgroup") as file:
+        for line in file:
+            _, controllers, path = line.rstrip("\n").split(":", 2)
+            if controller in controllers.split(","):
+                return path
+    raise OSError(errno.ENOENT, "no such controller", f"{ROOT}/{controller}")
+
+
+def sweep(base):
+    """Removes what a killed crabcan has left here: its number is in the name."""
+    for name in os.listdir(base):
+        if name.startswith("crabcan-") and not os.path.exists(f"/proc/{name.split('-')[1]}"):
+            remove(f"{base}/{name}")
+
+
+def remove(path):
+    """Removes a cgroup; waits a little for processes that are just ending."""
+    for _ in range(100):
+        try:
+            return linux.rmdir(path)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            time.sleep(0.01)
+    return warn(f"{path} is still in use, and stays until the next run")
+
+
+class Rlimits(Layer):
+    """Limits of the older kind (setrlimit(2)): each process's own. Set in the child, not before."""
+    chapter, name, stage = 8, "cgroups", Stage.LIMITS
+    options = {"nofile": "--nofile"}
+
+    def prepare(self, spec, undo):
+        self.nofile = spec.nofile
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if hard != resource.RLIM_INFINITY and self.nofile > hard:
+            raise LayerError(self.name, "setrlimit", errno.EPERM,
+                             f"--nofile {self.nofile}: our own hard limit is {hard}")
+
+    def child(self):
+        linux.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))
+        linux.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no dumps into what may be the host's files
+
+
+if __name__ == "__main__":
+    from crabcan_steps.ch09_runtime import main  # the door to all checkpoints
+    sys.exit(main(["step", "8", *sys.argv[1:]]))

@@ -1,0 +1,121 @@
+"""What a layer of isolation is, in which order the kernel wants the layers, and how one fails."""
+import os
+import sys
+from enum import IntEnum
+
+from . import linux
+
+
+class Stage(IntEnum):
+    """When a layer acts. Each stage needs what the one above it gave, or spares what is below."""
+    CLONE = 0         # the child and its namespaces exist
+    USERS = 1         # become the container's root: the stages below need its capabilities
+    HOSTNAME = 2      # any time before exec; early, so that it reads well in the log
+    FILESYSTEM = 3    # while the host's files, and its /proc, are still in reach
+    NAMESPACES = 4    # loopback up; the cgroup namespace, now that we are in our cgroup
+    LIMITS = 5        # late, so that they hold the container's program, not our own preparations
+    TERMINAL = 6      # /dev/pts is the container's own by now
+    BOUNDING_SET = 7  # needs CAP_SETPCAP, which the next stage may lose
+    IDENTITY = 8      # become the user who was asked for: needs CAP_SETUID
+    CAPABILITIES = 9  # nothing below needs any
+    START = 10        # everything stands: tell the parent, and wait for its word
+    SECCOMP = 11      # last, so that the filter need not allow anything above it
+
+
+class Layer:
+    """One kind of isolation: what the parent does for it before and after clone, what the child does."""
+    chapter, name = 0, ""
+    flags = 0            # CLONE_* bits that it adds
+    stage = Stage.CLONE
+    options = {}         # fields of the Spec that mean nothing without this layer, and their options
+    cures = {}           # (call, errno) -> the likely cause, and what to do about it
+
+    def prepare(self, spec, undo):
+        """In the parent, before clone: all that can fail early. Nothing is shared yet."""
+
+    def parent(self, pid, undo):
+        """In the parent, while the child waits: what only somebody outside can do."""
+
+    def child(self):
+        """In the container, before exec. Imports nothing, looks up nothing, opens no Python file."""
+
+
+class LayerError(Exception):
+    """A layer could not be had: which one, the call that failed, its errno, what it was about."""
+
+    def __init__(self, layer, call, errno, about="", head=b""):
+        super().__init__(layer, call, errno, about)
+        self.layer, self.call, self.errno, self.about = layer, call, errno, about
+        self.head = head  # first bytes of a program that would not start
+
+    @classmethod
+    def of(cls, layer, error):
+        """Makes one of any exception: a system call's by its errno, a bug by its own words."""
+        if isinstance(error, LayerError):
+            return error
+        if isinstance(error, OSError) and error.errno:
+            about = error.filename if error.filename is not None else ""
+            about = about.decode(errors="replace") if isinstance(about, bytes) else str(about)
+            return cls(layer, getattr(error, "call", "call"), error.errno, about,
+                       getattr(error, "head", b""))
+        return cls(layer, type(error).__name__, 0, str(error))
+
+    def pack(self):
+        """The error as bytes, for the socket. Paths cannot contain NUL, so it separates."""
+        words = (self.layer, self.call, str(self.errno), self.about)
+        return b"\0".join([w.encode("utf-8", "replace")[:1000] for w in words] + [self.head])
+
+    @classmethod
+    def unpack(cls, data):
+        """The other half of pack()."""
+        layer, call, errno, about, head = data.split(b"\0", 4)
+        return cls(layer.decode(), call.decode(), int(errno), about.decode(errors="replace"), head)
+
+    def explain(self, layers):
+        """One line: layer, call, errno, and the likely cause with its cure where one is known."""
+        chapter = next((x for x in layers if x.name == self.layer), Layer)
+        place = f"chapter {chapter.chapter} ({self.layer})" if chapter.chapter else self.layer
+        what = f"{self.call}: {os.strerror(self.errno)}" if self.errno else self.call
+        about = f": {self.about}" if self.about else ""
+        cures = {k: v for x in layers if x.name == self.layer for k, v in x.cures.items()}
+        cure = cures.get((self.call, self.errno)) or cures.get((self.call, None))
+        return f"{place}: {what}{about}" + (f": {cure}" if cure else "")
+
+
+class Recorder:
+    """Turns each call that linux.py makes into an event, a dict, and hands it to a sink."""
+
+    def __init__(self, sink):
+        self.sink, self.side, self.layer = sink, "parent", Layer
+
+    def __call__(self, call, args, result, errno, microseconds):
+        self.sink({"side": self.side, "chapter": self.layer.chapter, "layer": self.layer.name,
+                   "call": call, "args": [plain(a) for a in args], "result": plain(result),
+                   "errno": errno, "microseconds": microseconds})
+
+
+def warn(text):
+    """One line for the user, about something that is not an error."""
+    print(f"crabcan: {text}", file=sys.stderr, flush=True)
+
+
+def plain(value):
+    """A value as JSON can say it."""
+    if isinstance(value, bytes):
+        return value.decode(errors="replace") if len(value) < 200 else f"({len(value)} bytes)"
+    if isinstance(value, dict):
+        return {plain(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value
+
+
+def each(layers, deed):
+    """Does something with each layer; its name stands in the errors and events that come of it."""
+    for layer in layers:
+        if linux.observer:
+            linux.observer.layer = layer
+        try:
+            deed(layer)
+        except Exception as error:
+            raise LayerError.of(layer.name, error) from error
