@@ -4,6 +4,7 @@ Every mount is made detached, as a descriptor, and attached to a place that was 
 the new root: no path of the container's is ever followed from the host's root. All of it lives in
 the container's own mount namespace and is gone with it: nothing is made on the host.
 """
+import errno
 import os
 import sys
 
@@ -62,7 +63,7 @@ class FileSystem:
         return linux.fsmount(fs, self.attributes)
 
     def make(self, root):
-        attach(self.open(), place(root, self.target, True))
+        attach(self.open(), place(root, self.target, True, linux.RESOLVE_NO_SYMLINKS))
 
 
 class Entry:
@@ -91,10 +92,10 @@ def attach(mount, there):
     os.close(there)
 
 
-def place(root, path, directory):
+def place(root, path, directory, rules=0):
     """Opens a place for a mount, looked up as if `root` were /; makes it, if in a tmpfs of ours."""
     try:
-        return linux.openat2(root, path, os.O_PATH, IN_ROOT)
+        return linux.openat2(root, path, os.O_PATH, IN_ROOT | rules)
     except FileNotFoundError:
         above, name = os.path.split(path.rstrip("/"))
         folder = place(root, above, True)
@@ -111,12 +112,26 @@ class Mounts(Layer):
     """A mount namespace (mount_namespaces(7)), and pivot_root(2) into a root of our choosing."""
     chapter, name, flags, stage = 4, "mounts", linux.CLONE_NEWNS, Stage.FILESYSTEM
     options = {"mount": "--mount", "add": "--add"}
+    cures = {
+        ("stat", errno.ENOENT): "this path must exist on the host",
+        ("open", errno.ENOENT): "this directory must exist on the host",
+        ("open", errno.ENOTDIR): "must be a directory",
+        ("openat2", errno.ENOENT): "the root has no such place, and we make none in your files: "
+                                   "make it first (mkdir, or touch for a file)",
+        ("openat2", errno.ELOOP): "a symbolic link stands where a mount belongs: not followed",
+        ("move_mount", errno.ENOTDIR): "a file can be mounted on a file only, a directory on one",
+        ("fsconfig", errno.EPERM): "the kernel wants a full /proc here before it gives another: are "
+                                   "we in a container with parts of it masked?",
+        ("pivot_root", errno.EINVAL): "the present root is no mount of its own (an initial ramdisk?)",
+        ("open_tree", errno.ENOSYS): "the kernel is older than 5.2",
+        ("mount_setattr", errno.ENOSYS): "the kernel is older than 5.12",
+    }
 
     def prepare(self, spec, undo):
         self.root, self.plan = own_root(spec) if spec.mount is None else given_root(spec)
         self.plan += furniture()
         for host, target, read_only in spec.add:
-            linux.stat(host)  # fails early, and names the path
+            named(f"--add {host}:{target}", linux.stat, host)  # fails early
             self.plan.append(Bind(host, target, READ_ONLY if read_only else LOCKED, True))
         spec.binds = [part for part in (self.root, *self.plan) if isinstance(part, Bind)]
         if os.geteuid() == 0:  # an ordinary user may not; then the child does it, as its own root
@@ -159,19 +174,31 @@ def given_root(spec):
     To make the place in the directory itself would leave something behind.
     """
     folder = os.path.realpath(spec.mount)
-    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    option = f"--mount {spec.mount}"
+    fd = named(option, linux.open, folder, os.O_PATH | os.O_DIRECTORY)
     targets = ["/proc", "/dev", *(target for _, target, _ in spec.add)]
     complete = all(present(fd, target) for target in targets)
     os.close(fd)
     if complete:
         return Bind(folder, "/", asked=True), []
     plan = []
-    for entry in os.scandir(folder):
+    for entry in named(option, linux.scandir, folder):
+        if entry.name in ("proc", "dev"):
+            continue  # ours
         if entry.is_symlink():
             plan.append(Entry("/" + entry.name, link=os.readlink(entry.path)))
         elif entry.is_dir() or entry.is_file():
             plan.append(Bind(entry.path, "/" + entry.name, asked=True))
     return FileSystem("tmpfs", "/", LOCKED, mode="0755"), plan
+
+
+def named(option, call, *args):
+    """Makes a call; its error names the option that led to it."""
+    try:
+        return call(*args)
+    except OSError as error:
+        error.filename = option
+        raise
 
 
 def present(fd, target):

@@ -76,8 +76,8 @@ def raw_call(name, *args, about=None):
 
 
 # What the standard library has already.
-chdir, fchdir, mkdir, rmdir, stat, symlink = map(
-    system_call, (os.chdir, os.fchdir, os.mkdir, os.rmdir, os.stat, os.symlink))
+chdir, fchdir, mkdir, open, rmdir, scandir, stat, symlink = map(system_call, (
+    os.chdir, os.fchdir, os.mkdir, os.open, os.rmdir, os.scandir, os.stat, os.symlink))
 setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
     system_call, (os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve, os.kill))
 setrlimit = system_call(resource.setrlimit)

@@ -1,0 +1,31 @@
+"""The command `workshop`."""
+import argparse
+import sys
+
+EXAMPLES = """examples:
+  workshop doctor            what this machine can do for each chapter, and the cures
+  workshop matrix            run every checkpoint and see what it isolates
+  workshop matrix --json     the same, for programs"""
+
+
+def main(argv=None):
+    p = argparse.ArgumentParser(prog="workshop", description=__doc__, epilog=EXAMPLES,
+                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = p.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, text in {"doctor": "look at this machine, chapter by chapter",
+                       "matrix": "run all checkpoints, draw what each isolates"}.items():
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--json", action="store_true", help="print JSON")
+    options = p.parse_args(argv)
+    if options.command == "matrix":
+        from . import matrix as command
+    else:
+        from . import doctor as command
+    try:
+        return command.main(options)
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,140 @@
+"""The isolation matrix: which property is closed in which checkpoint. It should be a triangle."""
+import json
+import os
+import subprocess
+import sys
+
+from .observe import LIMITS, Canaries, ObserveError, look, observe
+
+CHAPTERS = ("no container", "args", "clone", "hostname", "mounts", "namespaces", "caps", "seccomp",
+            "cgroups", "runtime")
+
+
+def own(name):
+    """Closed if the process is in another namespace than we are."""
+    def test(inside, outside, host):
+        if name not in host["namespaces"]:
+            return None
+        return outside["namespaces"][name] != host["namespaces"][name]
+    return test
+
+
+# property: (chapter that closes it, what it means, how to tell from inside, outside and the host)
+PROPERTIES = {
+    "environ": (1, "the caller's variables stay outside",
+                lambda i, o, h: not i["variable of the host seen"]),
+    "pid": (2, "it is PID 1, and sees no process of the host",
+            lambda i, o, h: i["pid"] == 1 and not i["host process seen"] and own("pid")(i, o, h)),
+    "name": (3, "a hostname of its own",
+             lambda i, o, h: i["hostname"] != h["hostname"] and own("uts")(i, o, h)),
+    "files": (4, "the host's files are out of reach",
+              lambda i, o, h: not i["host file read"]),
+    "mounts": (4, "a root of its own, none of the host's mounts",
+               lambda i, o, h: o["root"] != h["root"] and own("mnt")(i, o, h)),
+    "users": (5, "root inside is not root outside",
+              lambda i, o, h: o["uid"] != 0 and own("user")(i, o, h)),
+    "ipc": (5, "no message queue of the host's",
+            lambda i, o, h: not i["host message queue found"] and own("ipc")(i, o, h)),
+    "network": (5, "a network of its own: only its own loopback",
+                lambda i, o, h: not i["host port reached"] and own("net")(i, o, h)),
+    "cgroup": (5, "its cgroup looks like the root",
+               lambda i, o, h: own("cgroup")(i, o, h) and i["cgroup is the root"]),
+    "time": (5, "clocks of its own", own("time")),
+    "caps": (6, "no capability in any of the five sets",
+             lambda i, o, h: not any(o["capabilities"].values()) and not i["chroot"]),
+    "no_new": (6, "no_new_privs: execve gives no privileges",
+               lambda i, o, h: o["no_new_privs"]),
+    "filter": (7, "a system call filter is active",
+               lambda i, o, h: o["seccomp"] == "2"),
+    "calls": (7, "keyctl and new user namespaces are refused",
+              lambda i, o, h: not i["keyctl"] and not i["new user namespace"]),
+    "memory": (8, "128 MB do not fit in 64 MB", lambda i, o, h: not i["128 MB"]),
+    "pids": (8, "40 processes do not fit in 20", lambda i, o, h: not i["40 processes"]),
+    "cpu": (8, "more than half a processor has to wait", lambda i, o, h: o["throttled"] > 0),
+    "nofile": (8, "100 open files do not fit in 64", lambda i, o, h: not i["100 open files"]),
+    "session": (9, "a session, and so a terminal, of its own", lambda i, o, h: i["own session"]),
+}
+BY_CGROUP = ("memory", "pids", "cpu")
+
+
+def rows(progress=lambda step: None):
+    """Runs every checkpoint; yields (step, {property: cell}, note). Cells: see cell()."""
+    host = {**look("self"), "hostname": os.uname().nodename}
+    with Canaries() as canaries:
+        for step in range(10):
+            progress(step)
+            note = ""
+            options = LIMITS if step >= 8 else []
+            try:
+                inside, outside, errors = observe(step, canaries, options)
+            except ObserveError as error:
+                if not options or "cgroups" not in str(error):
+                    raise
+                note = str(error).splitlines()[-1]
+                inside, outside, errors = observe(step, canaries)
+            borrowed = ("users",) if "borrows" in errors else ()
+            absent = BY_CGROUP if note else ()
+            yield step, {name: cell(step, name, test(inside, outside, host), borrowed, absent)
+                         for name, (_, _, test) in PROPERTIES.items()}, note
+
+
+def cell(step, name, closed, borrowed, absent):
+    """closed, open, borrowed (closed early, and said so), absent (not to be had here), or wrong."""
+    if closed is None or name in absent and not closed:
+        return "absent"
+    if bool(closed) == (step >= PROPERTIES[name][0]):
+        return "closed" if closed else "open"
+    return "borrowed" if name in borrowed else "wrong"
+
+
+SIGNS = {"closed": ("●", "#", "green"), "open": ("·", ".", "red"), "borrowed": ("◐", "b", "yellow"),
+         "absent": ("–", "-", "yellow"), "wrong": ("✗", "!", "bold white on red")}
+
+
+def draw(table, console):
+    """Chapters down, properties across, as text; the heading of each column reads downwards."""
+    from rich.text import Text
+    plain = "utf" not in (console.encoding or "").lower()
+    height = max(map(len, PROPERTIES))
+    for line in range(height):
+        letters = "  ".join(name.rjust(height)[line] for name in PROPERTIES)
+        console.print((" " * 17 + letters).rstrip(), style="dim")
+    for step, cells, _ in table:
+        label = f"{step} {CHAPTERS[step]}" if step else "  " + CHAPTERS[0]
+        line = Text(f"{label:15}")
+        for name in PROPERTIES:
+            sign, letter, style = SIGNS[cells[name]]
+            line.append("  ").append(letter if plain else sign, style)
+        console.print(line)
+    console.print()
+    for name, (chapter, text, _) in PROPERTIES.items():
+        console.print(f"  {name:8} from chapter {chapter}: {text}")
+    console.print()
+    used = {value for _, cells, _ in table for value in cells.values()}
+    meanings = {"closed": "closed", "open": "open", "borrowed": "closed early: borrowed from chapter 5",
+                "absent": "not to be had here", "wrong": "NOT AS IT SHOULD BE"}
+    legend = [f"{SIGNS[v][1 if plain else 0]} {text}" for v, text in meanings.items() if v in used]
+    console.print("  " + "    ".join(legend))
+    for note in dict.fromkeys(note for _, _, note in table if note):
+        console.print(f"  – because: {note}", soft_wrap=True)
+
+
+def main(options):
+    """The command; 0 if the matrix is the triangle that it should be."""
+    from rich.console import Console
+    console, notes = Console(highlight=False), Console(stderr=True)
+    table = []
+    try:
+        with notes.status("starting") as status:
+            for row in rows(lambda step: status.update(f"checkpoint {step} of 9")):
+                table.append(row)
+    except ObserveError as error:
+        notes.print(f"workshop: checkpoint {len(table)} did not come up: {error}", markup=False)
+        return 1
+    clean = all(value != "wrong" for _, cells, _ in table for value in cells.values())
+    if options.json:
+        print(json.dumps([{"step": step, "chapter": CHAPTERS[step], "cells": cells, "note": note}
+                          for step, cells, note in table], indent=1))
+    else:
+        draw(table, console)
+    return 0 if clean else 1

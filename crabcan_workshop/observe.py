@@ -1,0 +1,132 @@
+"""Starts a checkpoint with the probe in it, and looks at it from outside while it waits.
+
+A log line is no evidence: what counts is what the probe could do, and what /proc says of it.
+"""
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+PROBE = Path(__file__).with_name("probe.py")
+LIMITS = ["--memory", "64M", "--pids", "20", "--cpus", "0.5"]  # tight, so that they bite at once
+NAMESPACES = ("pid", "uts", "mnt", "user", "ipc", "net", "cgroup", "time")
+SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+libc = ctypes.CDLL(None, use_errno=True)
+IPC_CREAT, IPC_RMID = 0o1000, 0
+
+
+class ObserveError(Exception):
+    """The checkpoint did not get as far as the probe: what it said instead."""
+
+
+class Canaries:
+    """Things of the host's that a container should not be able to reach; gone at the end."""
+
+    def __enter__(self):
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crabcan-canary-"))
+            file = Path(folder, "secret")
+            file.write_text("the host's\n")
+            file.chmod(0o644)
+            Path(folder).chmod(0o755)
+            server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
+            key = int.from_bytes(os.urandom(3), "big") + 1
+            queue = libc.msgget(key, IPC_CREAT | 0o666)
+            stack.callback(libc.msgctl, queue, IPC_RMID, None)
+            self.facts = {"file": str(file), "port": server.getsockname()[1], "queue": key,
+                          "pid": os.getpid()}
+            self.stack = stack.pop_all()
+        return self.facts
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+
+def observe(step, canaries, options=()):
+    """Runs the probe in a checkpoint (0: on the host itself); returns (inside, outside, stderr).
+
+    Raises ObserveError if it does not come up."""
+    canaries = {**canaries, "burn": 0.3 if options else 0}
+    python = ["/usr/bin/python3", "-I", "-c", PROBE.read_text(), json.dumps(canaries)]
+    crabcan = [sys.executable, "-m", "crabcan_steps", "step", str(step), *options, "--"]
+    environment = {**os.environ, "CRABCAN_CANARY": "sings"}
+    with tempfile.TemporaryFile("w+") as errors, \
+            subprocess.Popen(crabcan + python if step else python, env=environment, text=True,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as process:
+        line = process.stdout.readline()
+        try:
+            inside = json.loads(line)
+            pid = process.pid if step < 2 else child_of(process.pid)
+            outside = look(pid)
+        except (ValueError, ObserveError):
+            process.kill()
+            process.wait()
+            errors.seek(0)
+            raise ObserveError(errors.read().strip() or f"it printed {line!r}") from None
+        finally:
+            process.stdin.close()
+        process.wait(30)
+        errors.seek(0)
+        return inside, outside, errors.read()
+
+
+def child_of(pid):
+    """The one child of a process: the container's init."""
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                if stat_of(entry.name)[1] == pid:
+                    return int(entry.name)
+            except OSError:
+                continue  # ended while we looked
+    raise ObserveError("the runtime has no child")
+
+
+def stat_of(pid):
+    """State and parent of a process (proc(5)); the name may contain anything, so cut behind it."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return words[0], int(words[1])
+
+
+def look(pid):
+    """What /proc says of a process that is not ours to believe."""
+    status = dict(line.split(":\t", 1) for line in
+                  Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    root = next(line.split() for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+                if line.split()[4] == "/")
+    facts = {"uid": int(status["Uid"].split()[1]), "no_new_privs": status["NoNewPrivs"] == "1",
+             "seccomp": status["Seccomp"], "capabilities": {s: int(status[s], 16) for s in SETS},
+             "root": f"{root[2]} {root[3]}", "cgroups": cgroups(pid)}
+    facts["throttled"] = throttled(facts["cgroups"])
+    facts["namespaces"] = {}
+    for name in NAMESPACES:
+        try:
+            facts["namespaces"][name] = os.readlink(f"/proc/{pid}/ns/{name}")
+        except FileNotFoundError:
+            pass  # time namespaces are younger than the others
+        except PermissionError:
+            facts["namespaces"][name] = "not ours to see"
+    return facts
+
+
+def cgroups(pid):
+    """controllers -> path; version 2's one tree has no controllers in its line."""
+    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    return {line.split(":", 2)[1]: line.split(":", 2)[2] for line in lines}
+
+
+def throttled(paths):
+    """How often the kernel has made a cgroup wait for processor time."""
+    for controllers, path in paths.items():
+        place = "/sys/fs/cgroup" + ("/cpu" if "cpu" in controllers.split(",") else "")
+        file = Path(place + path, "cpu.stat")
+        if ("cpu" in controllers.split(",") or not controllers) and file.exists():
+            words = dict(line.split() for line in file.read_text().splitlines())
+            if "nr_throttled" in words:
+                return int(words["nr_throttled"])
+    return 0

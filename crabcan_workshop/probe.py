@@ -1,0 +1,120 @@
+"""Runs inside the container: tries to do what the layers are there to stop, and reports.
+
+It is handed over as text (`python3 -I -c`), so that nothing need be in the container but Python.
+Every answer is what an attempt gave: True if it succeeded. The last line waits, so that somebody
+outside can look at this process as well (observe.py does).
+"""
+import ctypes
+import json
+import os
+import signal
+import socket
+import sys
+import time
+
+libc = ctypes.CDLL(None, use_errno=True)
+KEYCTL = {"x86_64": 250, "aarch64": 219}[os.uname().machine]
+KEYCTL_GET_KEYRING_ID, SESSION_KEYRING = 0, -3
+CLONE_NEWUSER = 0x10000000
+
+
+def in_child(attempt):
+    """Runs an attempt in a child of its own; tells whether it ended well."""
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if attempt() else 1)
+        except BaseException:
+            os._exit(2)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def read_file(path):
+    try:
+        with open(path):
+            return True
+    except OSError:
+        return False
+
+
+def connect(port):
+    with socket.socket() as s:
+        s.settimeout(2)
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def kill(pid):
+    """Signal 0 only asks whether we could."""
+    try:
+        os.kill(pid, 0)
+        return True
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it is there: we see a process that we should not
+
+
+def allocate(megabytes):
+    block = bytearray(megabytes << 20)
+    block[::4096] = b"x" * len(block[::4096])  # only touched pages count
+    return True
+
+
+def fork_many(count):
+    children = []
+    try:
+        for _ in range(count):
+            child = os.fork()
+            if child == 0:
+                signal.pause()
+            children.append(child)
+        return True
+    except OSError:
+        return False
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def open_many(count):
+    try:
+        for fd in [os.open("/dev/null", os.O_RDONLY) for _ in range(count)]:
+            os.close(fd)
+        return True
+    except OSError:
+        return False
+
+
+def burn(seconds):
+    """Keeps a processor busy; observe.py looks whether the kernel held us back."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
+
+
+def main(canary):
+    report = {
+        "variable of the host seen": "CRABCAN_CANARY" in os.environ,
+        "pid": os.getpid(),
+        "host process seen": kill(canary["pid"]),
+        "hostname": os.uname().nodename,
+        "host file read": read_file(canary["file"]),
+        "host port reached": connect(canary["port"]),
+        "host message queue found": libc.msgget(canary["queue"], 0) != -1,
+        "cgroup is the root": all(line.rstrip().endswith(":/") for line in open("/proc/self/cgroup")),
+        "chroot": in_child(lambda: os.chroot("/") is None),
+        "keyctl": libc.syscall(KEYCTL, KEYCTL_GET_KEYRING_ID, SESSION_KEYRING, 0) != -1,
+        "new user namespace": in_child(lambda: libc.unshare(CLONE_NEWUSER) == 0),
+        "128 MB": in_child(lambda: allocate(128)),
+        "40 processes": in_child(lambda: fork_many(40)),
+        "100 open files": in_child(lambda: open_many(100)),
+        "own session": os.getsid(0) == os.getpid(),
+    }
+    burn(canary["burn"])
+    print(json.dumps(report), flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))
