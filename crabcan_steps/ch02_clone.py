@@ -75,7 +75,7 @@ class Container:
         self.pid, self.pidfd, self.signals = pid, pidfd, signals
         self.control, self.undo = control, undo
         self.killed_by = None  # the signal that we ended it for
-        self.resized = None    # what to do when the window's size changes
+        self.terminal = None   # chapter 9 puts one here
 
 
 def create(spec, layers):
@@ -190,21 +190,31 @@ def reap(container):
 
 
 def deliver(container, siginfo):
-    """Passes one signal on to the container's init.
-
-    The kernel keeps signals from a PID 1 that has no handler for them, even Ctrl-C. People expect
-    it to end all the same, so then we do what the default action would have done.
-    """
+    """Passes on one signal that has reached us."""
     number, code = siginfo[0], int.from_bytes(siginfo[8:12], "little", signed=True)
-    if number == signal.SIGWINCH and container.resized:
-        container.resized()
-    elif number == signal.SIGTSTP:
+    if number == signal.SIGWINCH and container.terminal:
+        container.terminal.resize()
+    elif number != signal.SIGTSTP and handles(container.pid, number):
+        if code != FROM_KERNEL or os.getsid(container.pid) != os.getsid(0):
+            linux.pidfd_send_signal(container.pidfd, number)
+    else:
+        default_action(container, number)
+
+
+def default_action(container, number):
+    """Does to the container what the signal would do to a program that has no handler for it.
+
+    The kernel keeps such signals from a PID 1, even Ctrl-C (pid_namespaces(7)); people expect
+    them to work all the same.
+    """
+    if number == signal.SIGTSTP:
+        if container.terminal:
+            container.terminal.release()
         linux.pidfd_send_signal(container.pidfd, signal.SIGSTOP)
         os.kill(os.getpid(), signal.SIGSTOP)  # we sleep here until somebody says SIGCONT
         linux.pidfd_send_signal(container.pidfd, signal.SIGCONT)
-    elif handles(container.pid, number):
-        if code != FROM_KERNEL or os.getsid(container.pid) != os.getsid(0):
-            linux.pidfd_send_signal(container.pidfd, number)
+        if container.terminal:
+            container.terminal.take()
     elif number not in HARMLESS:
         container.killed_by = number
         linux.pidfd_send_signal(container.pidfd, signal.SIGKILL)

@@ -44,7 +44,7 @@ class Bind:
         return self.tree
 
     def make(self, root):
-        attach(self.open(), place(root, self.target, self.directory))
+        attach(self.open(), root, self.target, self.directory)
 
 
 class FileSystem:
@@ -63,7 +63,7 @@ class FileSystem:
         return linux.fsmount(fs, self.attributes)
 
     def make(self, root):
-        attach(self.open(), place(root, self.target, True, linux.RESOLVE_NO_SYMLINKS))
+        attach(self.open(), root, self.target, True, linux.RESOLVE_NO_SYMLINKS)
 
 
 class Entry:
@@ -85,9 +85,10 @@ class Entry:
         os.close(folder)
 
 
-def attach(mount, there):
-    """Attaches a detached mount to a place."""
-    linux.move_mount(mount, there)
+def attach(mount, root, target, directory, rules=0):
+    """Attaches a detached mount to a place inside the root."""
+    there = place(root, target, directory, rules)
+    named(target, linux.move_mount, mount, there)
     os.close(mount)
     os.close(there)
 
@@ -119,7 +120,8 @@ class Mounts(Layer):
         ("openat2", errno.ENOENT): "the root has no such place, and we make none in your files: "
                                    "make it first (mkdir, or touch for a file)",
         ("openat2", errno.ELOOP): "a symbolic link stands where a mount belongs: not followed",
-        ("move_mount", errno.ENOTDIR): "a file can be mounted on a file only, a directory on one",
+        ("openat2", errno.EACCES): "you must be allowed to enter this directory",
+        ("move_mount", errno.EINVAL): "a file goes on a file only, a directory on a directory",
         ("fsconfig", errno.EPERM): "the kernel wants a full /proc here before it gives another: are "
                                    "we in a container with parts of it masked?",
         ("pivot_root", errno.EINVAL): "the present root is no mount of its own (an initial ramdisk?)",
@@ -177,7 +179,7 @@ def given_root(spec):
     option = f"--mount {spec.mount}"
     fd = named(option, linux.open, folder, os.O_PATH | os.O_DIRECTORY)
     targets = ["/proc", "/dev", *(target for _, target, _ in spec.add)]
-    complete = all(present(fd, target) for target in targets)
+    complete = all(named(option, present, fd, target) for target in targets)
     os.close(fd)
     if complete:
         return Bind(folder, "/", asked=True), []

@@ -7,12 +7,14 @@ what is typed and printed between that and yours.
 import errno
 import os
 import select
+import signal
 import socket
 import struct
 import termios
 import tty
 
 from . import linux
+from .ch02_clone import default_action, handles
 from .layer import Layer, Stage
 
 TIOCGPTPEER, TIOCSPTLCK = 0x5441, 0x40045431
@@ -50,21 +52,28 @@ class Terminal(Layer):
         if not self.wanted:
             return None
         _, fds, _, _ = socket.recv_fds(self.ours, 1, 1)
-        relay = Relay(fds[0])
+        relay = container.terminal = Relay(fds[0], container)
         container.undo.callback(relay.close)
-        container.resized = relay.resize
         return {0: relay.typed, relay.outer: relay.printed}
 
 
 class Relay:
     """Carries bytes between our terminal and the container's."""
 
-    def __init__(self, outer):
-        self.outer, self.pending = outer, b""
+    def __init__(self, outer, container):
+        self.outer, self.container, self.pending = outer, container, b""
         os.set_blocking(outer, False)
         self.settings = termios.tcgetattr(0)
+        self.take()
+
+    def take(self):
+        """From now on every key is for the container, Ctrl-C too."""
         self.resize()
-        tty.setraw(0)  # every key is for the container, Ctrl-C too
+        tty.setraw(0)
+
+    def release(self):
+        """Makes our terminal what it was."""
+        termios.tcsetattr(0, termios.TCSADRAIN, self.settings)
 
     def resize(self):
         """Gives the container's terminal the size of ours."""
@@ -81,6 +90,18 @@ class Relay:
             poll.unregister(0)  # our terminal is gone
         self.pending += data
         self.push(poll)
+        self.watch(data)
+
+    def watch(self, data):
+        """Sees to it that Ctrl-C, Ctrl-\\ and Ctrl-Z reach a PID 1 that has no handler for them."""
+        settings = termios.tcgetattr(self.outer)
+        special = settings[6]
+        if not settings[3] & termios.ISIG or os.tcgetpgrp(self.outer) != self.container.pid:
+            return
+        for key, number in ((termios.VINTR, signal.SIGINT), (termios.VQUIT, signal.SIGQUIT),
+                            (termios.VSUSP, signal.SIGTSTP)):
+            if special[key] in data and not handles(self.container.pid, number):
+                default_action(self.container, number)
 
     def push(self, poll):
         """Passes on what was typed; what does not fit waits until the container reads."""
@@ -109,7 +130,7 @@ class Relay:
         except OSError:
             pass
         os.close(self.outer)
-        termios.tcsetattr(0, termios.TCSADRAIN, self.settings)
+        self.release()
 
 
 def copy(data):
