@@ -1,0 +1,238 @@
+"""What the tests share: real containers, as root and as an ordinary user, and a look at the host."""
+import importlib.util
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from crabcan_workshop import observe
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+USER = "crabcan-test"
+UNIFIED = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+COPIED = ("crabcan_steps", "crabcan_workshop", "pyseccomp", "rich", "pygments", "markdown_it", "mdurl")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: left out by --fast")
+
+
+# ---------------------------------------------------------------- who runs the containers
+
+class Who:
+    """A user of the host's who starts containers: root, or an ordinary one."""
+
+    def __init__(self, name, python, path, prefix=()):
+        self.name, self.prefix = name, list(prefix)
+        self.python = [*self.prefix, *python]
+        self.environment = {"PATH": os.environ["PATH"], "HOME": os.path.expanduser(f"~{name}"),
+                            "PYTHONPATH": str(path), "LANG": "C.UTF-8"}
+        if name == pwd.getpwuid(os.getuid()).pw_name and "XDG_RUNTIME_DIR" in os.environ:
+            self.environment["XDG_RUNTIME_DIR"] = os.environ["XDG_RUNTIME_DIR"]
+        self.uid = pwd.getpwnam(name).pw_uid
+        self.root = self.uid == 0
+
+    def command(self, *args):
+        return [*self.python, "-m", "crabcan_steps", *map(str, args)]
+
+    def crabcan(self, *args, stdin="", timeout=60, **options):
+        """Runs crabcan to its end; returns the CompletedProcess, with text."""
+        return subprocess.run(self.command(*args), env=self.environment, input=stdin, text=True,
+                              capture_output=True, timeout=timeout, **options)
+
+    def run(self, *command, options=()):
+        """`crabcan run` of a command that must succeed; returns what it printed."""
+        result = self.crabcan("run", *options, "--", *command)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
+    def script(self, text, *args, **options):
+        """Runs a Python script on the host (not in a container), as this user."""
+        return subprocess.run([*self.python, "-c", text, *map(str, args)], env=self.environment,
+                              text=True, capture_output=True, timeout=60, cwd="/", **options)
+
+    def start(self, *args):
+        """Starts crabcan in the background; a Running to look at and to end."""
+        return Running(self, args)
+
+    def has_cgroups(self):
+        """Tells whether limits can be had by this user on this host."""
+        return self.root or UNIFIED and "XDG_RUNTIME_DIR" in self.environment
+
+    def need_cgroups(self):
+        if not self.has_cgroups():
+            pytest.skip("limits for an ordinary user need cgroup v2 and a systemd session")
+
+
+class Running:
+    """A container that sleeps, reads or serves, until the block ends."""
+
+    def __init__(self, who, args):
+        self.process = subprocess.Popen(who.command(*args), env=who.environment, text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE)
+        self.runtime = self.process.pid
+
+    def __enter__(self):
+        return self
+
+    def ready(self):
+        """Waits for the first line that the container prints; then its init is known."""
+        line = self.process.stdout.readline().strip()
+        assert line, self.process.stderr.read()
+        self.init = observe.child_of(self.runtime)
+        return line
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(scope="session")
+def readable(tmp_path_factory):
+    """A copy of what runs that every user may read, wherever the checkout is."""
+    folder = Path("/tmp", f"crabcan-copy-{os.getpid()}")
+    folder.mkdir(mode=0o755)
+    for name in COPIED:
+        spec = importlib.util.find_spec(name)
+        where = Path(spec.submodule_search_locations[0] if spec.submodule_search_locations
+                     else spec.origin)
+        copy = shutil.copytree if where.is_dir() else shutil.copy
+        copy(where, folder / where.name)
+    subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def root():
+    if os.geteuid() != 0:
+        pytest.skip("not root")
+    return Who("root", [sys.executable], CHECKOUT)
+
+
+@pytest.fixture(scope="session")
+def user(request):
+    """Ourselves if we are an ordinary user; else one created for the tests."""
+    if os.geteuid() != 0:
+        yield Who(pwd.getpwuid(os.getuid()).pw_name, [sys.executable], CHECKOUT)
+        return
+    subprocess.run(["userdel", "--remove", USER], capture_output=True)  # of a run that was killed
+    subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", USER], check=True,
+                   capture_output=True)
+    try:
+        yield Who(USER, ["/usr/bin/python3"], request.getfixturevalue("readable"),
+                  ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--"])
+    finally:
+        subprocess.run(["userdel", "--remove", USER], check=True, capture_output=True)
+
+
+@pytest.fixture(params=["root", "user"])
+def who(request):
+    """Each test that takes this runs twice: containers of root's, and of an ordinary user's."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="session")
+def matrices():
+    return {}
+
+
+@pytest.fixture
+def matrix(who, matrices):
+    """{step: {property: cell}} of `workshop matrix`, run once for each user."""
+    if who.name not in matrices:
+        result = subprocess.run([*who.python, "-m", "crabcan_workshop", "matrix", "--json"],
+                                env=who.environment, text=True, capture_output=True, cwd="/")
+        assert result.returncode in (0, 1), result.stderr
+        matrices[who.name] = {row["step"]: row["cells"] for row in json.loads(result.stdout)}
+    return matrices[who.name]
+
+
+@pytest.fixture
+def folder(who, tmp_path_factory):
+    """A directory of the host's that belongs to whoever runs the container."""
+    path = Path("/tmp", f"crabcan-test-{os.getpid()}-{time.monotonic_ns()}")
+    path.mkdir(mode=0o755)
+    if os.geteuid() == 0:
+        os.chown(path, who.uid, who.uid)
+    yield path
+    shutil.rmtree(path)
+
+
+def closes(matrix, name, step):
+    """Asserts both halves of a property's column: open before its chapter, closed from it on."""
+    column = [matrix[row][name] for row in range(10)]
+    if "absent" in column[step:]:
+        pytest.skip(f"{name}: limits for an ordinary user need cgroup v2 and a systemd session")
+    assert set(column[:step]) <= {"open", "borrowed"}, column
+    assert set(column[step:]) == {"closed"}, column
+
+
+# ---------------------------------------------------------------- the host, before and after
+
+def host_state():
+    """All that a runtime could leave behind, as sets to compare."""
+    cgroups = {str(p) for p in Path("/sys/fs/cgroup").glob("**/crabcan*") if p.is_dir()}
+    processes = set()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                words = Path(entry.path, "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            if "crabcan_steps" in words or "container-marker" in words:
+                processes.add((entry.name, words))
+    return {"mounts": set(Path("/proc/self/mountinfo").read_text().splitlines()),
+            "cgroups": cgroups,
+            "links": set(os.listdir("/sys/class/net")),
+            "processes": processes,
+            "temporary files": {str(p) for p in Path("/tmp").glob("crabcan*")},
+            "open files": {os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
+                           if os.path.exists(f"/proc/self/fd/{fd}")},
+            "hostname": {os.uname().nodename}}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left():
+    """Compares the host before and after the whole run."""
+    before = host_state()
+    yield
+    for _ in range(50):
+        after = host_state()
+        if all(after[key] <= before[key] for key in before):
+            break
+        time.sleep(0.1)
+    for key in before:
+        assert after[key] - before[key] == set(), f"left behind: {key}"
+    assert after["mounts"] == before["mounts"]
+
+
+def wait_for(condition, seconds=10):
+    """Waits until something is so; tells whether it came to be."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def gone(pid):
+    """Tells whether a process has ended (or only waits to be collected)."""
+    try:
+        return observe.stat_of(pid)[0] == "Z"
+    except OSError:
+        return True
+
+
+def end(pid, number=signal.SIGKILL):
+    os.kill(pid, number)

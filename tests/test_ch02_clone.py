@@ -1,0 +1,96 @@
+"""Chapter 2: PID 1 of its own, exit statuses, signals, and neither side waits for a dead one."""
+import os
+import signal
+
+import pytest
+
+from conftest import closes, end, gone, wait_for
+
+
+def test_it_is_pid_1(matrix):
+    closes(matrix, "pid", 2)
+
+
+def test_from_outside_it_has_two_numbers(who):
+    with who.start("step", "2", "--", "sh", "-c", "echo ready; read x") as running:
+        running.ready()
+        status = open(f"/proc/{running.init}/status").read()
+    numbers = next(line for line in status.splitlines() if line.startswith("NSpid")).split()
+    assert numbers[1:] == [str(running.init), "1"]
+
+
+@pytest.mark.parametrize("script, status", [
+    ("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("sh -c 'kill -TERM $$'", 143),
+    ("sh -c 'kill -KILL $$'; exit $?", 137)])
+def test_the_exit_status_is_the_command_s(who, script, status):
+    assert who.crabcan("run", "--", "sh", "-c", script).returncode == status
+
+
+@pytest.mark.parametrize("command, status, words", [
+    (["nosuch"], 127, "not found"), (["/usr"], 126, "cannot be executed"),
+    (["/etc/hostname"], 126, "cannot be executed")])
+def test_what_cannot_be_executed(who, command, status, words):
+    result = who.crabcan("run", "--", *command)
+    assert result.returncode == status
+    assert words in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("step", ["2", "9"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_ends_a_program_without_handlers(who, step, number):
+    with who.start("step", step, "--", "sh", "-c", "echo ready; exec sleep 100") as running:
+        running.ready()
+        wait_for(lambda: open(f"/proc/{running.init}/comm").read() == "sleep\n")
+        end(running.runtime, number)
+        assert running.process.wait(20) == 128 + number
+        assert wait_for(lambda: gone(running.init))
+
+
+@pytest.mark.parametrize("step", ["2", "9"])
+def test_a_signal_reaches_a_handler_once(who, step):
+    script = "trap 'echo got' TERM; echo ready; for i in 1 2 3 4 5 6; do sleep 0.1; done; exit 5"
+    with who.start("step", step, "--", "bash", "-c", script) as running:
+        running.ready()
+        end(running.runtime, signal.SIGTERM)
+        out, _ = running.process.communicate(timeout=20)
+        assert out == "got\n" and running.process.returncode == 5
+
+
+def test_stop_and_continue(who):
+    with who.start("run", "--", "sh", "-c", "echo ready; exec sleep 100") as running:
+        running.ready()
+        end(running.runtime, signal.SIGTSTP)
+        state = lambda pid: open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
+        assert wait_for(lambda: state(running.init) == "T" and state(running.runtime) == "T")
+        end(running.runtime, signal.SIGCONT)
+        assert wait_for(lambda: state(running.init) == "S" and state(running.runtime) == "S")
+
+
+def test_a_killed_runtime_takes_its_container_along(who):
+    for step in range(2, 10):
+        with who.start("step", step, "--", "sh", "-c", "sleep 1000 & echo ready; wait") as running:
+            running.ready()
+            end(running.runtime)
+            assert wait_for(lambda: gone(running.init)), f"step {step}"
+
+
+def test_a_killed_runtime_takes_its_container_along_at_any_moment(who):
+    """Kills it after 5, 10, ... ms: during imports, set-up, the container's life."""
+    import time
+    for milliseconds in range(5, 150, 5):
+        with who.start("run", "--", "sleep", "container-marker") as running:
+            time.sleep(milliseconds / 1000)
+            end(running.runtime)
+    assert wait_for(lambda: not survivors()), survivors()
+
+
+def survivors():
+    """Processes whose command line says that they came from the test above."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if b"container-marker" in open(f"/proc/{pid}/cmdline", "rb").read() and not gone(pid):
+                found.append(pid)
+        except OSError:
+            pass
+    return found
