@@ -1,0 +1,69 @@
+"""Chapter 7: the filters. Each call is really tried, in the container."""
+import json
+
+import pytest
+
+from conftest import closes
+
+CALL = """
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+result = libc.syscall(*[ctypes.c_long(int(a, 0)) for a in sys.argv[1:]])
+print(ctypes.get_errno() if result == -1 else 0)
+"""
+EPERM, ENOSYS = 1, 38
+
+
+def call(who, *words, options=()):
+    return int(who.run("/usr/bin/python3", "-c", CALL, *map(str, words), options=options))
+
+
+@pytest.mark.parametrize("name", ["filter", "calls"])
+def test_property(matrix, name):
+    closes(matrix, name, 7)
+
+
+@pytest.mark.parametrize("number, args, errno", [
+    (272, [0x10000000], EPERM),        # unshare(CLONE_NEWUSER)
+    (56, [0x10000000 | 17], EPERM),    # clone(CLONE_NEWUSER | SIGCHLD)
+    (435, [0, 0], ENOSYS),             # clone3
+    (250, [0, -3, 0], EPERM),          # keyctl
+    (425, [1, 0], EPERM),              # io_uring_setup
+    (323, [0], EPERM),                 # userfaultfd
+    (321, [0, 0, 0], EPERM),           # bpf
+    (298, [0, 0, 0, 0, 0], EPERM),     # perf_event_open
+    (237, [0, 0, 0, 0, 0, 0], EPERM),  # mbind
+    (41, [38, 5, 0], EPERM),           # socket(AF_ALG)
+    (41, [40, 1, 0], EPERM),           # socket(AF_VSOCK)
+    (135, [0x40000], ENOSYS),          # personality(ADDR_NO_RANDOMIZE)
+    (9999, [], ENOSYS),                # a call of tomorrow's
+])
+@pytest.mark.skipif("__import__('platform').machine() != 'x86_64'", reason="numbers of x86_64")
+def test_a_dangerous_call_is_refused(root, number, args, errno):
+    assert call(root, number, *args) == errno
+
+
+def test_another_abi_is_another_door_and_shut(root):
+    """x32: the same calls with bit 30 set. The caller is killed (SIGSYS, 31)."""
+    script = CALL.replace("print", "sys.stdout.flush(); print")
+    result = root.crabcan("run", "--", "sh", "-c", 'python3 -c "$0" $((0x40000000 + 39)); echo $?', script)
+    assert result.stdout.split()[-1] == "159", result.stdout + result.stderr
+
+
+def test_a_profile_in_the_oci_form(who, folder):
+    profile = folder / "profile.json"
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]}))
+    result = who.crabcan("run", "--seccomp", profile, "--", "mkdir", "/tmp/x")
+    assert result.returncode == 1 and "No space left" in result.stderr
+
+
+@pytest.mark.parametrize("text, words", [
+    ("{", "Expecting"), ("[]", ""), ('{"defaultAction": "X", "syscalls": []}', "unknown action X"),
+    ('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": '
+     '[{"names": ["nonsense"], "action": "SCMP_ACT_ERRNO"}]}', "nonsense")])
+def test_a_broken_profile_is_refused(root, tmp_path, text, words):
+    (tmp_path / "p.json").write_text(text)
+    result = root.crabcan("run", "--seccomp", tmp_path / "p.json", "true")
+    assert result.returncode == 125 and words in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,51 @@
+"""Chapter 8: limits that bite, and a cgroup that is gone afterwards."""
+import os
+from pathlib import Path
+
+import pytest
+
+from conftest import UNIFIED, closes, end, gone, wait_for
+from crabcan_workshop import observe
+
+
+@pytest.mark.parametrize("name", ["memory", "pids", "cpu", "nofile"])
+def test_property(matrix, name):
+    closes(matrix, name, 8)
+
+
+def groups():
+    return {str(p) for p in Path("/sys/fs/cgroup").glob("**/crabcan-*")}
+
+
+def limit(pid, controller, file):
+    """What stands in a file of the process's cgroup."""
+    paths = observe.cgroups(pid)
+    path = f"/sys/fs/cgroup{paths['']}" if UNIFIED else f"/sys/fs/cgroup/{controller}{paths[controller]}"
+    return Path(path, file).read_text().split()
+
+
+def test_the_defaults(who):
+    who.need_cgroups()
+    with who.start("run", "--", "sh", "-c", "echo ready; read x") as running:
+        running.ready()
+        memory = limit(running.init, "memory", "memory.max" if UNIFIED else "memory.limit_in_bytes")
+        assert memory == [str(1 << 30)]
+        assert limit(running.init, "pids", "pids.max") == ["64"]
+
+
+def test_a_leftover_of_a_killed_run_is_swept_by_the_next(root):
+    with root.start("run", "--", "sh", "-c", "echo ready; read x") as running:
+        running.ready()
+        ours = groups()
+        assert ours
+        end(running.runtime)
+        assert wait_for(lambda: gone(running.init))
+    root.run("true")
+    assert not groups() & ours
+
+
+def test_limits_asked_for_that_cannot_be_had_are_an_error(user):
+    if user.has_cgroups():
+        pytest.skip("this user can have limits here")
+    result = user.crabcan("run", "--memory", "64M", "true")
+    assert result.returncode == 125 and "--memory" in result.stderr
