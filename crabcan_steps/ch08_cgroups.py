@@ -45,6 +45,8 @@ class Cgroup(Layer):
         self.unified = os.path.exists(f"{ROOT}/cgroup.controllers")
         self.groups = {}  # controller -> our directory
         if os.geteuid() == 0:
+            for _, (controller, _) in LIMITS.values():
+                sweep(self.base(controller))
             self.limit(lambda controller: self.make(controller, undo))
 
     def parent(self, pid, undo):
@@ -75,19 +77,20 @@ class Cgroup(Layer):
 
     def make(self, controller, undo):
         """Makes our directory in the tree of a controller, if it is not made yet."""
+        base = self.base(controller)
         if self.unified:
-            base = ROOT
             with open(f"{base}/cgroup.subtree_control") as file:
                 if controller not in file.read().split():
                     linux.write(f"{base}/cgroup.subtree_control", f"+{controller}")
-        else:
-            base = f"{ROOT}/{controller}{own_path(controller)}".rstrip("/")
         path = f"{base}/crabcan-{os.getpid()}-{id(self):x}"
         if path not in self.groups.values():
-            sweep(base)
             linux.mkdir(path)
             undo.callback(remove, path)
         return path
+
+    def base(self, controller):
+        """Where our directories go: in version 2 the top, elsewhere it may hold no processes."""
+        return ROOT if self.unified else f"{ROOT}/{controller}{own_path(controller)}".rstrip("/")
 
     def scope(self, pid):
         """Asks the user's systemd for a directory: only it may move a process between its parts.
@@ -124,12 +127,12 @@ def own_path(controller, pid="self"):
             _, controllers, path = line.rstrip("\n").split(":", 2)
             if controller in controllers.split(","):
                 return path
-    raise OSError(errno.ENOENT, "no such controller", f"{ROOT}/{controller}")
+    return ""  # no such controller: whoever writes there is told
 
 
 def sweep(base):
     """Removes what a killed crabcan has left here: its number is in the name."""
-    for name in os.listdir(base):
+    for name in os.listdir(base) if os.path.isdir(base) else ():
         if name.startswith("crabcan-") and not os.path.exists(f"/proc/{name.split('-')[1]}"):
             remove(f"{base}/{name}")
 

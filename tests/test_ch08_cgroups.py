@@ -34,7 +34,7 @@ def test_the_defaults(who):
 
 
 def test_a_leftover_of_a_killed_run_is_swept_by_the_next(root):
-    with root.start("run", "--", "sh", "-c", "echo ready; read x") as running:
+    with root.start("run", "--cpus", "1", "--", "sh", "-c", "echo ready; read x") as running:
         running.ready()
         ours = groups()
         assert ours
