@@ -150,6 +150,9 @@ def check_unified():
         if not path.exists() or not os.environ.get("XDG_RUNTIME_DIR"):
             return limited("no systemd of your own (user@.service): no limits",
                            f"log in through ssh or a console, or: sudo loginctl enable-linger {os.getuid()}")
+        if not os.path.exists(os.environ["XDG_RUNTIME_DIR"] + "/bus"):
+            return limited("no D-Bus of your own to ask systemd over: no limits",
+                           "sudo apt-get install dbus-user-session, and log in again")
     have = (path / "cgroup.controllers").read_text().split()
     missing = [name for name in ("memory", "pids", "cpu") if name not in have]
     if missing:
