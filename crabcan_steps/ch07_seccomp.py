@@ -9,7 +9,7 @@ import errno
 import os
 import sys
 
-from . import linux
+from . import __version__, linux
 from .layer import Layer, LayerError, Stage
 
 PROFILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "profiles")
@@ -33,7 +33,7 @@ class Filter(Layer):
         self.programs = []
         for path in paths or [spec.seccomp]:
             try:
-                code = compiled(path)
+                code = cached(path)
             except (ValueError, KeyError, TypeError) as error:  # not JSON, or not a profile
                 raise LayerError(self.name, f"--seccomp {path}", 0, f"{error}") from error
             self.programs.append(Program(len(code) // 8, code))
@@ -43,14 +43,42 @@ class Filter(Layer):
             linux.prctl(linux.PR_SET_SECCOMP, linux.SECCOMP_MODE_FILTER, ctypes.addressof(program))
 
 
-def compiled(path):
+def cached(path):
+    """The compiled profile: from the user's cache, if it was made of these very bytes, here."""
+    with open(path, "rb") as file:
+        source = file.read()
+    system = os.uname()
+    key = f"{__version__} {system.machine} {system.release} {len(source)}\n".encode() + source
+    folder = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "crabcan")
+    name = os.path.join(folder, os.path.basename(path) + ".bpf")
+    try:
+        with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+            status = os.fstat(file.fileno())
+            found = file.read()
+        ours = status.st_uid == os.geteuid() and not status.st_mode & 0o022
+        if ours and found.startswith(key) and len(found) > len(key):
+            return found[len(key):]
+    except OSError:
+        pass
+    code = compiled(source)
+    try:
+        os.makedirs(folder, 0o700, exist_ok=True)
+        new = f"{name}.{os.getpid()}"
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(key + code)
+        os.replace(new, name)  # whole or not at all
+    except OSError:
+        pass  # a cache is no promise
+    return code
+
+
+def compiled(source):
     """Compiles a profile to BPF, with libseccomp. Raises ValueError, naming what is wrong in it."""
-    import json  # these three only now: 40 ms, and most of the time a cache has the answer
+    import json  # these three only now: 40 ms, and most of the time the cache has the answer
     import tempfile
 
     import pyseccomp
-    with open(path, encoding="utf-8") as file:
-        profile = json.load(file)
+    profile = json.loads(source)
     default = action(pyseccomp, profile["defaultAction"], profile.get("defaultErrnoRet", 1))
     rules = pyseccomp.SyscallFilter(default)
     # i386 and x32 are other doors to the same calls: whoever knocks there is killed.

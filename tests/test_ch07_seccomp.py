@@ -67,3 +67,30 @@ def test_a_broken_profile_is_refused(root, tmp_path, text, words):
     result = root.crabcan("run", "--seccomp", tmp_path / "p.json", "true")
     assert result.returncode == 125 and words in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_cache_that_is_not_ours_or_not_of_this_profile_is_not_believed(root, tmp_path):
+    """A planted cache with an empty filter must not be loaded."""
+    who = root
+    cache = tmp_path / "crabcan"
+    environment = {**who.environment, "XDG_CACHE_HOME": str(tmp_path)}
+
+    def refused():
+        import subprocess
+        result = subprocess.run(who.command("run", "--", "/usr/bin/python3", "-c", CALL, "250", "0", "-3", "0"),
+                                env=environment, text=True, capture_output=True)
+        assert result.returncode == 0, result.stderr
+        return result.stdout == "1\n"
+
+    assert refused() and len(list(cache.iterdir())) == 2
+    allow_all = b"\x06\0\0\0\0\0\xff\x7f"  # BPF: return SECCOMP_RET_ALLOW
+    for file in cache.iterdir():
+        good = file.read_bytes()
+        code = good.rindex(b"]\n}\n") + 4  # behind the profile's own text
+        file.write_bytes(good[:code] + allow_all)
+        file.chmod(0o666)  # others could have written it
+    assert refused()
+    for file in cache.iterdir():
+        file.write_bytes(b"another profile\n" + allow_all)
+        file.chmod(0o600)
+    assert refused()
