@@ -1,7 +1,6 @@
 """The command as something to execute: made ready beforehand, and explained if it won't start."""
 import errno
 import os
-import platform
 import signal
 
 from . import linux
@@ -95,5 +94,5 @@ def alien(start):
     """What a file is that the kernel cannot run."""
     if start[:4] == b"\x7fELF":
         number = int.from_bytes(start[18:20], "little")
-        return f"is for {MACHINES.get(number, 'another machine')}, and this is {platform.machine()}"
+        return f"is for {MACHINES.get(number, 'another machine')}, and this is {os.uname().machine}"
     return "is neither a program for this machine nor a script that begins with #!"
