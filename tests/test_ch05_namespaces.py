@@ -28,9 +28,3 @@ def test_loopback_is_up_and_alone(who):
     script = ("import socket; s = socket.create_server(('127.0.0.1', 0)); "
               "socket.create_connection(s.getsockname()); print(socket.if_nameindex())")
     assert who.run("/usr/bin/python3", "-c", script) == "[(1, 'lo')]\n"
-
-
-def test_no_user_namespace_is_an_error_with_a_cure(user):
-    """Inside a container that refuses them."""
-    result = user.crabcan("run", "--layers", "all,-clone", "true")
-    assert result.returncode == 2 and "clone" in result.stderr
