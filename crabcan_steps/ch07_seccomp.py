@@ -13,6 +13,8 @@ from . import __version__, linux
 from .layer import Layer, LayerError, Stage
 
 PROFILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "profiles")
+KNOWN = {"defaultAction", "defaultErrnoRet", "architectures", "syscalls", "comment"}
+KNOWN_IN_RULE = {"names", "action", "errnoRet", "args", "comment"}
 NAMED = {"default": ("allow-list", "deny-list"), "allow-list": ("allow-list",),
          "deny-list": ("deny-list",)}
 
@@ -79,11 +81,13 @@ def compiled(source):
 
     import pyseccomp
     profile = json.loads(source)
+    understood(profile, KNOWN)
     default = action(pyseccomp, profile["defaultAction"], profile.get("defaultErrnoRet", 1))
     rules = pyseccomp.SyscallFilter(default)
     # i386 and x32 are other doors to the same calls: whoever knocks there is killed.
     rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
     for rule in profile["syscalls"]:
+        understood(rule, KNOWN_IN_RULE)
         does = action(pyseccomp, rule["action"], rule.get("errnoRet", 1))
         tests = [test(pyseccomp, words) for words in rule.get("args") or ()]
         for name in rule["names"]:
@@ -96,6 +100,15 @@ def compiled(source):
         rules.export_bpf(file)
         file.seek(0)
         return file.read()
+
+
+def understood(words, known):
+    """Refuses what we would pass over, such as Docker's "includes", which makes a rule conditional.
+
+    `architectures` may stand there: other ABIs stay shut whatever it says."""
+    for word in words:
+        if word not in known:
+            raise ValueError(f"{word}: not understood, and a rule half understood is none")
 
 
 def action(pyseccomp, name, number):

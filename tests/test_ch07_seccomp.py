@@ -61,7 +61,12 @@ def test_a_profile_in_the_oci_form(who, folder):
 @pytest.mark.parametrize("text, words", [
     ("{", "Expecting"), ("[]", ""), ('{"defaultAction": "X", "syscalls": []}', "unknown action X"),
     ('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": '
-     '[{"names": ["nonsense"], "action": "SCMP_ACT_ERRNO"}]}', "nonsense")])
+     '[{"names": ["nonsense"], "action": "SCMP_ACT_ERRNO"}]}', "nonsense"),
+    # What is not understood must not be passed over: Docker's own profiles say with `includes`
+    # that a rule is only for those who hold a capability.
+    ('{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["mount"], "action": '
+     '"SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}}]}', "includes"),
+    ('{"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x", "syscalls": []}', "listenerPath")])
 def test_a_broken_profile_is_refused(root, tmp_path, text, words):
     (tmp_path / "p.json").write_text(text)
     result = root.crabcan("run", "--seccomp", tmp_path / "p.json", "true")
