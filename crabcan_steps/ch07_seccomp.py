@@ -9,7 +9,7 @@ import errno
 import os
 import sys
 
-from . import __version__, linux
+from . import linux
 from .layer import Layer, LayerError, Stage
 
 PROFILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "profiles")
@@ -46,11 +46,15 @@ class Filter(Layer):
 
 
 def cached(path):
-    """The compiled profile: from the user's cache, if it was made of these very bytes, here."""
-    with open(path, "rb") as file:
-        source = file.read()
+    """The compiled profile: from the user's cache, if it was made of these very bytes, here.
+
+    The key is all that goes into a filter, this file too: a mended compiler believes no old work.
+    """
+    with open(path, "rb") as file, open(__file__, "rb") as compiler:
+        source, maker = file.read(), compiler.read()
     system = os.uname()
-    key = f"{__version__} {system.machine} {system.release} {len(source)}\n".encode() + source
+    where = f"{system.machine} {system.release} {len(maker)} {len(source)} {linux.NUMBERS}\n"
+    key = where.encode() + maker + source
     folder = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "crabcan")
     name = os.path.join(folder, os.path.basename(path) + ".bpf")
     try:
