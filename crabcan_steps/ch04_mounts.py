@@ -9,7 +9,7 @@ import os
 import sys
 
 from . import linux
-from .layer import Layer, Stage
+from .layer import Layer, Stage, named
 
 LOCKED = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
 DEVICE = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC
@@ -192,15 +192,6 @@ def given_root(spec):
         elif entry.is_dir() or entry.is_file():
             plan.append(Bind(entry.path, "/" + entry.name, asked=True))
     return FileSystem("tmpfs", "/", LOCKED, mode="0755"), plan
-
-
-def named(option, call, *args):
-    """Makes a call; its error names the option that led to it."""
-    try:
-        return call(*args)
-    except OSError as error:
-        error.filename = option
-        raise
 
 
 def present(fd, target):

@@ -10,7 +10,7 @@ import os
 import sys
 
 from . import linux
-from .layer import Layer, LayerError, Stage
+from .layer import Layer, LayerError, Stage, named
 
 PROFILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "profiles")
 KNOWN = {"defaultAction", "defaultErrnoRet", "architectures", "syscalls", "comment"}
@@ -50,7 +50,7 @@ def cached(path):
 
     The key is all that goes into a filter, this file too: a mended compiler believes no old work.
     """
-    with open(path, "rb") as file, open(__file__, "rb") as compiler:
+    with named(f"--seccomp {path}", open, path, "rb") as file, open(__file__, "rb") as compiler:
         source, maker = file.read(), compiler.read()
     system = os.uname()
     where = f"{system.machine} {system.release} {len(maker)} {len(source)} {linux.NUMBERS}\n"

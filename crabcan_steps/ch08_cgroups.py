@@ -45,8 +45,8 @@ class Cgroup(Layer):
         self.unified = os.path.exists(f"{ROOT}/cgroup.controllers")
         self.groups = {}  # controller -> our directory
         if os.geteuid() == 0:
-            for _, (controller, _) in LIMITS.values():
-                sweep(self.base(controller))
+            for base in {self.base(controller) for _, (controller, _) in LIMITS.values()}:
+                sweep(base)
             self.limit(lambda controller: self.make(controller, undo))
 
     def parent(self, pid, undo):

@@ -12,7 +12,7 @@ from .ch05_namespaces import Identity, Namespaces, Users
 from .ch06_caps import BoundingSet, Capabilities
 from .ch07_seccomp import Filter
 from .ch08_cgroups import Cgroup, Rlimits
-from .layer import LayerError, Recorder, warn
+from .layer import LayerError, Recorder, named, warn
 from .terminal import Terminal
 
 LAYERS = (ch02_clone.Clone, Hostname, Mounts, Users, Identity, Namespaces, BoundingSet,
@@ -131,7 +131,7 @@ def record(spec):
     if not spec.debug and not spec.trace:
         return
     import json  # only now: it costs 5 ms
-    file = open(spec.trace, "w", encoding="utf-8") if spec.trace else None
+    file = named(f"--trace {spec.trace}", open, spec.trace, "w") if spec.trace else None
 
     def sink(event):
         if file:

@@ -94,6 +94,15 @@ class Recorder:
                    "errno": errno, "microseconds": microseconds})
 
 
+def named(option, call, *args):
+    """Makes a call; its error names the option that led to it."""
+    try:
+        return call(*args)
+    except OSError as error:
+        error.filename, error.call = option, getattr(error, "call", call.__name__)
+        raise
+
+
 def warn(text):
     """One line for the user, about something that is not an error."""
     print(f"crabcan: {text}", file=sys.stderr, flush=True)

@@ -14,7 +14,8 @@ import pytest
     (["--pids", "0"], 2, ["--pids"]), (["--cpus", "nan"], 2, ["--cpus", "nan"]),
     (["-w", "/nope"], 125, ["/nope", "--workdir"]), (["--memroy", "5M"], 2, ["--memory?"]),
     (["--layers", "seccmp"], 2, ["seccmp"]), (["-e", "=x"], 2, ["--env"]), (["-c", "'"], 2, ["--command"]),
-    (["--seccomp", "/nope"], 125, ["/nope"]), (["--trace", "/nope/x"], 125, ["/nope/x"]),
+    (["--seccomp", "/nope"], 125, ["--seccomp /nope"]),
+    (["--trace", "/nope/x"], 125, ["--trace /nope/x"]),
 ])
 def test_options(who, options, status, words):
     result = who.crabcan("run", *options, *([] if "-c" in options else ["true"]))
