@@ -64,12 +64,13 @@ class Relay:
         self.outer, self.container, self.pending = outer, container, b""
         os.set_blocking(outer, False)
         self.settings = termios.tcgetattr(0)
+        self.ahead = True  # what is read first may have been typed before we were in raw mode
         self.take()
 
     def take(self):
         """From now on every key is for the container, Ctrl-C too."""
         self.resize()
-        tty.setraw(0)
+        tty.setraw(0, termios.TCSADRAIN)  # not its default, which drops what was typed ahead
 
     def release(self):
         """Makes our terminal what it was."""
@@ -88,6 +89,8 @@ class Relay:
             data = b""
         if not data:
             poll.unregister(0)  # our terminal is gone
+        if self.ahead:  # the kernel has kept a Ctrl-D of that time as a zero byte
+            data, self.ahead = data.replace(b"\0", self.settings[6][termios.VEOF]), False
         self.pending += data
         self.push(poll)
         self.watch(data)

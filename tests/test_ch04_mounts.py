@@ -129,13 +129,17 @@ def test_a_symlink_of_the_root_s_stays_inside(who, rootfs, folder):
 
 
 def test_mounts_of_the_host_do_not_arrive(root, tmp_path):
-    """A mount made on the host while the container runs, in a path that it was given."""
-    with root.start("run", "-a", f"{tmp_path}:/x", "--", "sh", "-c", "echo ready; read y; ls /x") as running:
-        running.ready()
-        subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path], check=True)
-        try:
-            (tmp_path / "late").write_text("")
+    """A mount made on the host while the container runs, in a shared path that it was given."""
+    subprocess.run(["mount", "--bind", tmp_path, tmp_path], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", tmp_path], check=True)
+        (tmp_path / "sub").mkdir()
+        with root.start("run", "-a", f"{tmp_path}:/x", "--",
+                        "sh", "-c", "echo ready; read y; ls /x/sub") as running:
+            running.ready()
+            subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path / "sub"], check=True)
+            (tmp_path / "sub/late").write_text("")
             out, _ = running.process.communicate("\n", timeout=20)
-        finally:
-            subprocess.run(["umount", tmp_path], check=True)
+    finally:
+        subprocess.run(["umount", "--recursive", tmp_path], check=True)
     assert out == ""

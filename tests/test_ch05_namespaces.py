@@ -1,4 +1,6 @@
 """Chapter 5: users, IPC, network, cgroups and time of its own."""
+import subprocess
+
 import pytest
 
 from conftest import closes
@@ -28,3 +30,9 @@ def test_loopback_is_up_and_alone(who):
     script = ("import socket; s = socket.create_server(('127.0.0.1', 0)); "
               "socket.create_connection(s.getsockname()); print(socket.if_nameindex())")
     assert who.run("/usr/bin/python3", "-c", script) == "[(1, 'lo')]\n"
+
+
+def test_no_group_of_the_caller_s_slips_through(root):
+    command = ["setpriv", "--groups", "4,27", *root.command("run", "--", "grep", "Groups", "/proc/self/status")]
+    result = subprocess.run(command, env=root.environment, text=True, capture_output=True)
+    assert result.stdout.split() == ["Groups:"], result

@@ -1,4 +1,6 @@
 """Chapter 6: no capability left in any set."""
+import subprocess
+
 import pytest
 
 from conftest import closes
@@ -18,3 +20,11 @@ def test_all_five_sets_are_empty_and_full_without_the_layer(who):
     assert set(sets(who.run(*command)).values()) == {0}
     without = sets(who.run(*command, options=["--layers", "all,-caps"]))
     assert without["CapEff:"] and without["CapBnd:"]
+
+
+def test_inheritable_and_ambient_capabilities_are_dropped_too(root):
+    """Without a user namespace, which would have emptied those two by itself."""
+    command = ["setpriv", "--inh-caps", "+sys_chroot", "--ambient-caps", "+sys_chroot",
+               *root.command("run", "--layers", "all,-namespaces", "--", "grep", "-E", "^Cap", "/proc/self/status")]
+    result = subprocess.run(command, env=root.environment, text=True, capture_output=True)
+    assert set(sets(result.stdout).values()) == {0}, result

@@ -31,6 +31,14 @@ def test_the_defaults(who):
         memory = limit(running.init, "memory", "memory.max" if UNIFIED else "memory.limit_in_bytes")
         assert memory == [str(1 << 30)]
         assert limit(running.init, "pids", "pids.max") == ["64"]
+        try:
+            swap = limit(running.init, "memory",
+                         "memory.swap.max" if UNIFIED else "memory.memsw.limit_in_bytes")
+        except FileNotFoundError:
+            swap = None  # this kernel does not account for swap
+        assert swap in (None, ["0"] if UNIFIED else memory)
+        limits = Path(f"/proc/{running.init}/limits").read_text().splitlines()
+        assert [line.split()[-3:-1] for line in limits if "core file" in line] == [["0", "0"]]
 
 
 def test_a_leftover_of_a_killed_run_is_swept_by_the_next(root):
