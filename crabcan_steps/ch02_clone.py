@@ -17,18 +17,12 @@ import select
 import signal
 import socket
 import sys
-import time
 from contextlib import ExitStack
 
 from . import linux
 from .layer import Layer, LayerError, Stage, each
 from .program import Program
-
-PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1,
-             signal.SIGUSR2, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
-HARMLESS = (signal.SIGCONT, signal.SIGWINCH)  # by default they end nothing
-FROM_KERNEL = 0x80  # si_code of a signal from the terminal: the whole session has it already
-
+from .signals import PASSED_ON, deliver
 
 class Clone(Layer):
     """A process that sees no process but its own descendants."""
@@ -187,44 +181,6 @@ def reap(container):
     if container.killed_by and result.si_status == signal.SIGKILL:
         return 128 + container.killed_by
     return 128 + result.si_status
-
-
-def deliver(container, siginfo):
-    """Passes on one signal that has reached us."""
-    number, code = siginfo[0], int.from_bytes(siginfo[8:12], "little", signed=True)
-    if number == signal.SIGWINCH and container.terminal:
-        container.terminal.resize()
-    elif number != signal.SIGTSTP and handles(container.pid, number):
-        if code != FROM_KERNEL or os.getsid(container.pid) != os.getsid(0):
-            linux.pidfd_send_signal(container.pidfd, number)
-    else:
-        default_action(container, number)
-
-
-def default_action(container, number):
-    """Does to the container what the signal would do to a program that has no handler for it.
-
-    The kernel keeps such signals from a PID 1, even Ctrl-C (pid_namespaces(7)); people expect
-    them to work all the same.
-    """
-    if number == signal.SIGTSTP:
-        if container.terminal:
-            container.terminal.release()
-        linux.pidfd_send_signal(container.pidfd, signal.SIGSTOP)
-        os.kill(os.getpid(), signal.SIGSTOP)  # we sleep here until somebody says SIGCONT
-        linux.pidfd_send_signal(container.pidfd, signal.SIGCONT)
-        if container.terminal:
-            container.terminal.take()
-    elif number not in HARMLESS:
-        container.killed_by = number
-        linux.pidfd_send_signal(container.pidfd, signal.SIGKILL)
-
-
-def handles(pid, number):
-    """Tells whether a process catches or ignores a signal (proc(5), SigCgt and SigIgn)."""
-    with open(f"/proc/{pid}/status") as status:
-        masks = [int(line.split()[1], 16) for line in status if line.startswith(("SigCgt", "SigIgn"))]
-    return any(mask >> number - 1 & 1 for mask in masks)
 
 
 def end(pidfd):

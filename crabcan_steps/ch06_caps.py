@@ -11,10 +11,25 @@ from . import linux
 from .layer import Layer, Stage
 
 
+@linux.system_call
+def capbset_drop(capability):
+    """Removes a capability from the bounding set (prctl(2), PR_CAPBSET_DROP)."""
+    if capability in prctl.ALL_CAPS:
+        prctl.capbset_drop(capability)
+    else:  # younger than python-prctl, and no weaker for that
+        linux.prctl(linux.PR_CAPBSET_DROP, capability)
+
+
+@linux.system_call
+def set_no_new_privs():
+    """Forbids this process and all that come of it to gain privileges by execve."""
+    prctl.set_no_new_privs(1)
+
+
 class BoundingSet(Layer):
     """Empties the bounding set: not even a set-user-ID program gets a capability back."""
     chapter, name, stage = 6, "caps", Stage.BOUNDING_SET
-    cures = {("prctl", 1): "needs CAP_SETPCAP: be root, or have a user namespace (chapter 5)"}
+    cures = {("capbset_drop", 1): "needs CAP_SETPCAP: be root, or have a user namespace (chapter 5)"}
 
     def prepare(self, spec, undo):
         with open("/proc/sys/kernel/cap_last_cap") as file:  # while there is a /proc to ask
@@ -22,10 +37,7 @@ class BoundingSet(Layer):
 
     def child(self):
         for capability in range(self.last + 1):
-            if capability in prctl.ALL_CAPS:
-                prctl.capbset_drop(capability)
-            else:  # younger than python-prctl, and no weaker for that
-                linux.prctl(linux.PR_CAPBSET_DROP, capability)
+            capbset_drop(capability)
 
 
 class Capabilities(Layer):
@@ -35,7 +47,7 @@ class Capabilities(Layer):
     def child(self):
         linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_CLEAR_ALL)
         linux.capset(0, 0, 0)  # effective, permitted, inheritable: set in the kernel, not on a copy
-        prctl.set_no_new_privs(1)
+        set_no_new_privs()
 
 
 if __name__ == "__main__":

@@ -5,15 +5,16 @@ The chapters stand in the order in which one learns; the child acts in the order
 import os
 import sys
 
-from . import __version__, ch01_args, ch02_clone, linux, program
+from . import __version__, ch01_args, ch02_clone, program
 from .ch03_hostname import Hostname
 from .ch04_mounts import Mounts
 from .ch05_namespaces import Identity, Namespaces, Users
 from .ch06_caps import BoundingSet, Capabilities
 from .ch07_seccomp import Filter
 from .ch08_cgroups import Cgroup, Rlimits
-from .layer import LayerError, Recorder, named, warn
+from .layer import LayerError, warn
 from .terminal import Terminal
+from .trace import record
 
 LAYERS = (ch02_clone.Clone, Hostname, Mounts, Users, Identity, Namespaces, BoundingSet,
           Capabilities, Filter, Cgroup, Rlimits, Terminal)
@@ -124,45 +125,6 @@ def run(spec, layers):
         return ch02_clone.wait(container, terminals[0] if terminals else None)
     finally:
         ch02_clone.delete(container)
-
-
-def record(spec):
-    """Lets --debug and --trace see every call to the kernel."""
-    if not spec.debug and not spec.trace:
-        return
-    import json  # only now: it costs 5 ms
-    file = named(f"--trace {spec.trace}", open, spec.trace, "w") if spec.trace else None
-
-    def sink(event):
-        if file:
-            print(json.dumps(event, default=str), file=file, flush=True)
-        if spec.debug:
-            print(render(event), file=sys.stderr, flush=True)
-
-    linux.observer = Recorder(sink)
-
-
-def render(event):
-    """One readable line of an event."""
-    words = ", ".join(spoken(event["call"], arg) for arg in event["args"])
-    end = f" = {event['result']}" if event["result"] is not None else ""
-    if event["errno"]:
-        end = f": {os.strerror(event['errno'])}"
-    place = f"{event['chapter']} {event['layer']}" if event["chapter"] else ""
-    line = f"{place:13} {event['side']:6}  {event['call']}({words}){end}"
-    return f"\033[36m{line}\033[0m" if os.isatty(2) else line
-
-
-FLAGS = {"clone3": "CLONE_NEW", "unshare": "CLONE_NEW", "mount_setattr": "MOUNT_ATTR_"}
-
-
-def spoken(call, arg):
-    """An argument as a reader wants it: flags by name."""
-    if call in FLAGS and isinstance(arg, int) and not isinstance(arg, bool) and arg > 0:
-        names = [name for name, value in vars(linux).items()
-                 if name.startswith(FLAGS[call]) and isinstance(value, int) and arg & value]
-        return "|".join(names) or str(arg)
-    return repr(arg) if isinstance(arg, str) else str(arg)
 
 
 if __name__ == "__main__":

@@ -82,18 +82,6 @@ class LayerError(Exception):
         return f"{place}: {what}{about}" + (f": {cure}" if cure else "")
 
 
-class Recorder:
-    """Turns each call that linux.py makes into an event, a dict, and hands it to a sink."""
-
-    def __init__(self, sink):
-        self.sink, self.side, self.layer = sink, "parent", Layer
-
-    def __call__(self, call, args, result, errno, microseconds):
-        self.sink({"side": self.side, "chapter": self.layer.chapter, "layer": self.layer.name,
-                   "call": call, "args": [plain(a) for a in args], "result": plain(result),
-                   "errno": errno, "microseconds": microseconds})
-
-
 def named(option, call, *args):
     """Makes a call; its error names the option that led to it."""
     try:
@@ -106,17 +94,6 @@ def named(option, call, *args):
 def warn(text):
     """One line for the user, about something that is not an error."""
     print(f"crabcan: {text}", file=sys.stderr, flush=True)
-
-
-def plain(value):
-    """A value as JSON can say it."""
-    if isinstance(value, bytes):
-        return value.decode(errors="replace") if len(value) < 200 else f"({len(value)} bytes)"
-    if isinstance(value, dict):
-        return {plain(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    return value
 
 
 def each(layers, deed):

@@ -39,7 +39,7 @@ NUMBERS = {"clone3": 435, "openat2": 437, "cachestat": 451, "fchmodat2": 452,
            "removexattrat": 466}
 
 libc = ctypes.PyDLL(None, use_errno=True)  # PyDLL: keeps Python's lock, which clone3 relies on
-observer = None  # sees each call when somebody records: observer(call, args, result, errno, µs)
+observer = None  # who records sees each call: observer(call, args, options, result, errno, µs)
 
 
 def system_call(function):
@@ -56,7 +56,7 @@ def system_call(function):
         finally:
             if observer:
                 microseconds = (time.perf_counter_ns() - begin) // 1000
-                observer(function.__name__, args, result, error, microseconds)
+                observer(function.__name__, args, options, result, error, microseconds)
     return call
 
 

@@ -14,8 +14,8 @@ import termios
 import tty
 
 from . import linux
-from .ch02_clone import default_action, handles
 from .layer import Layer, Stage
+from .signals import default_action, handles
 
 TIOCGPTPEER, TIOCSPTLCK = 0x5441, 0x40045431
 

@@ -111,3 +111,8 @@ def test_debug_tells_it_in_lines(who):
     result = who.crabcan("run", "-d", "--hostname", "told", "--", "true")
     assert "sethostname('told')" in result.stderr and "CLONE_NEWPID" in result.stderr
     assert "pivot_root('.', '.')" in result.stderr and "\033[" not in result.stderr
+    for words in ("capbset_drop(CAP_SYS_ADMIN)", "fsmount(", "</dev/pts>)", "set_no_new_privs()",
+                  "move_mount(", "mount_setattr('/', AT_RECURSIVE, propagation=MS_PRIVATE)"):
+        assert words in result.stderr, words
+    assert result.stderr.replace("\n", "").isprintable()
+    assert max(map(len, result.stderr.splitlines())) < 300

@@ -1,0 +1,127 @@
+"""What happened is data: each call to the kernel becomes an event, and an event a line to read.
+
+--trace writes the events as JSON Lines, all of them. --debug is one rendering: flags by name, and
+descriptors with what they were opened for.
+"""
+import os
+import signal
+import sys
+
+from . import linux
+from .layer import Layer, named
+
+COLUMNS = "{place:13} {side:6}  {text}"
+FLAGS = {  # call -> what the names of its arguments' flags begin with, by position or keyword
+    "clone3": {0: "CLONE_"}, "unshare": {0: "CLONE_"}, "umount2": {1: "MNT_"},
+    "open_tree": {1: ("OPEN_TREE_", "AT_")}, "fsmount": {1: "MOUNT_ATTR_"},
+    "mount_setattr": {1: "AT_", 2: "MOUNT_ATTR_", 3: "MS_", "propagation": "MS_"}}
+CONSTANTS = {"prctl": {0: "PR_", 1: "PR_CAP_AMBIENT_"}, "fsconfig": {1: "FSCONFIG_"},
+             "close_range": {2: "CLOSE_RANGE_"}, "capbset_drop": {0: "CAP_"}, "keyctl": {0: "KEYCTL_"}}
+DESCRIPTORS = {"move_mount": (0, 1), "fsconfig": (0,), "fsmount": (0,), "fchdir": (0,), "ioctl": (0,)}
+AS_KEYWORD = ("dir_fd", "userns_fd")
+OPENS = ("open", "openat2", "open_tree", "fsopen", "fsmount")
+WIDTH = 60  # of one argument
+LOOKS = ("openat2", "stat")  # that somebody looked for a place is seen from what is done with it
+
+
+class Recorder:
+    """Turns each call that linux.py makes into an event, a dict, and hands it to a sink."""
+
+    def __init__(self, sink):
+        self.sink, self.side, self.layer = sink, "parent", Layer
+
+    def __call__(self, call, args, options, result, errno, microseconds):
+        if call == "clone3" and result == (0, None):
+            return  # the same call, returning in the child
+        self.sink({"side": self.side, "chapter": self.layer.chapter, "layer": self.layer.name,
+                   "call": call, "args": plain(args), "options": plain(options),
+                   "result": plain(result), "errno": errno, "microseconds": microseconds})
+
+
+def plain(value):
+    """A value as JSON can say it."""
+    if isinstance(value, bytes):
+        text = value.decode(errors="replace")
+        return text if text.isprintable() and len(text) < 200 else f"({len(value)} bytes)"
+    if isinstance(value, signal.Signals):
+        return value.name
+    if isinstance(value, dict):
+        return {plain(k): plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value
+
+
+def record(spec):
+    """Lets --debug and --trace see every call to the kernel."""
+    if not spec.debug and not spec.trace:
+        return
+    import json  # only now: it costs 5 ms
+    file = named(f"--trace {spec.trace}", open, spec.trace, "w") if spec.trace else None
+    rendering = Rendering()
+
+    def sink(event):
+        if file:
+            print(json.dumps(event, default=str), file=file, flush=True)
+        if spec.debug and (line := rendering.line(event)):
+            print(f"\033[36m{line}\033[0m" if os.isatty(2) else line, file=sys.stderr, flush=True)
+
+    linux.observer = Recorder(sink)
+
+
+class Rendering:
+    """Events as lines. Remembers what each descriptor was opened for, as the events tell it."""
+
+    def __init__(self):
+        self.opened = {"parent": {}, "child": {}}
+
+    def line(self, event):
+        """One readable line of an event; None if it only looked for something."""
+        call, options = event["call"], event["options"]
+        words = [self.word(event, place, value) for place, value in enumerate(event["args"])]
+        words += [f"{key}={self.word(event, key, value)}" for key, value in options.items()]
+        self.remember(event)
+        if call in LOOKS:
+            return None
+        end = ""
+        if event["errno"]:
+            end = ": " + os.strerror(event["errno"])
+        elif event["result"] is not None:
+            end = f" = {event['result']}"
+        place = f"{event['chapter']} {event['layer']}" if event["chapter"] else ""
+        return COLUMNS.format(place=place, side=event["side"], text=f"{call}({', '.join(words)}){end}")
+
+    def word(self, event, place, value):
+        """An argument as a reader wants it."""
+        call = event["call"]
+        if place in AS_KEYWORD or place in DESCRIPTORS.get(call, ()):
+            own = self.opened[event["side"]]
+            what = own.get(value) or self.opened["parent"].get(value)
+            return f"{value}<{what}>" if what else str(value)
+        if isinstance(value, int) and place in FLAGS.get(call, ()):
+            return flags(FLAGS[call][place], value)
+        if isinstance(value, int) and place in CONSTANTS.get(call, ()):
+            return next(names(CONSTANTS[call][place], lambda known: known == value), str(value))
+        if call in ("mkdir", "umask"):
+            return f"0o{value:o}" if isinstance(value, int) else repr(value)
+        text = repr(value) if isinstance(value, str) else str(value)
+        return text if len(text) <= WIDTH else text[:WIDTH] + "..."
+
+    def remember(self, event):
+        """Notes what a new descriptor stands for."""
+        if event["call"] in OPENS and not event["errno"]:
+            texts = [arg for arg in event["args"] if isinstance(arg, str)]
+            source = self.opened[event["side"]].get(event["args"][0])
+            self.opened[event["side"]][event["result"]] = texts[0] if texts else source
+
+
+def names(prefix, test):
+    """The names of constants that begin so and whose value passes a test."""
+    known = vars(linux) | vars(sys.modules.get("prctl", linux))  # python-prctl's, if it is in use
+    return (name for name, value in known.items()
+            if name.startswith(prefix) and isinstance(value, int) and test(value))
+
+
+def flags(prefix, value):
+    """The names of the bits that are set."""
+    return "|".join(names(prefix, lambda known: known > 0 and known & value == known)) or str(value)
