@@ -30,6 +30,8 @@ class Spec:
     mount, add = None, ()           # the root; (host, container, read-only) for each extra path
     env, workdir, uid = (), "/", 0
     hostname = None                 # None: chapter 3 invents one
+    read_only = False               # the root
+    cap_add = ()                    # capabilities to keep
     memory, pids, nofile = 1 << 30, 64, 64
     cpus = io_weight = None         # None: no limit
     seccomp = "default"             # or the path of a profile
@@ -89,6 +91,13 @@ def hostname(text):
     return check(len(text) <= 64, text, "is longer than the kernel's 64 bytes")
 
 
+def capability(text):
+    """A capability as capabilities(7) spells it, with or without CAP_; chapter 6 knows which exist."""
+    name = text.upper().removeprefix("CAP_")
+    check(name.replace("_", "").isalpha(), text, "must be the name of a capability, such as NET_RAW")
+    return name
+
+
 def inside(text):
     """A path in the container: absolute, and without '..'."""
     check(text.startswith("/"), text, "must be an absolute path in the container")
@@ -135,6 +144,9 @@ def parser(prog):
     add("-m", "--mount", metavar="DIR", help="the root directory (a bare one with the host's /usr)")
     add("-a", "--add", type=addition, action="append", metavar="HOST:CONTAINER[:ro]",
         help="one more path of the host; can be repeated")
+    add("--read-only", action="store_true", help="nobody can write to the root file system")
+    add("--cap-add", type=capability, action="append", metavar="NAME",
+        help="keep a capability, such as NET_RAW (none); can be repeated")
     add("--hostname", type=hostname, metavar="NAME", help="its name (an invented one)")
     add("--memory", type=size, metavar="SIZE", help="at most so much memory (1G)")
     add("--pids", type=number(1, 4194304), metavar="N", help="at most so many processes (64)")
@@ -156,7 +168,7 @@ def parse(argv, prog="crabcan run"):
     """Makes a Spec of arguments. Exits with status 2 and one line if they are wrong."""
     p = parser(prog)
     spec = Spec()
-    spec.add, spec.env = [], []
+    spec.add, spec.env, spec.cap_add = [], [], []
     p.parse_args(argv, spec)
     words = spec.words[1:] if spec.words[:1] == ["--"] else spec.words
     if spec.string is not None:

@@ -74,6 +74,7 @@ class Container:
 
 def create(spec, layers):
     """Makes a container with these layers, ready to start. Raises LayerError, having undone all."""
+    occupy()
     with ExitStack() as undo:
         start = Start()
         layers = [*layers, start]
@@ -96,6 +97,15 @@ def create(spec, layers):
         return Container(pid, pidfd, signals, start.parent_end, undo.pop_all())
 
 
+def occupy():
+    """Opens /dev/null where our caller has closed one of descriptors 0 to 2.
+
+    Or the next file that we open would get its number, and go to the container."""
+    while (fd := os.open("/dev/null", os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+
+
 def clone(layers):
     """Starts the child, in all the new namespaces at once."""
     flags = 0
@@ -103,7 +113,7 @@ def clone(layers):
         flags |= layer.flags
     try:
         gc.disable()  # the child must run nobody's finalizers
-        sys.stdout.flush()  # what is buffered now would be written twice
+        print(end="", flush=True)  # what is buffered now would be written twice
         return linux.clone3(flags)
     except OSError as error:
         raise LayerError.of(Clone.name, error) from error

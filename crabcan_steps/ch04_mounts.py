@@ -1,8 +1,7 @@
 """Chapter 4: a root of its own. What is not mounted into it does not exist for the container.
 
-Every mount is made detached, as a descriptor, and attached to a place that was looked up inside
-the new root: no path of the container's is ever followed from the host's root. All of it lives in
-the container's own mount namespace and is gone with it: nothing is made on the host.
+The root is a list of parts (parts.py): trees of the host's, new file systems, directories, links.
+It lives in the container's own mount namespace and is gone with it: nothing is made on the host.
 """
 import errno
 import os
@@ -10,109 +9,26 @@ import sys
 
 from . import linux
 from .layer import Layer, Stage, named
-
-LOCKED = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
-DEVICE = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC
-NO_EXEC = LOCKED | linux.MOUNT_ATTR_NOEXEC
-READ_ONLY = LOCKED | linux.MOUNT_ATTR_RDONLY
+from .parts import DEVICE, IN_ROOT, LOCKED, NO_EXEC, READ_ONLY, Bind, Cover, Entry, FileSystem
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 DEV_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
              "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"}
 ETC = {"passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
        "group": "root:x:0:\nnogroup:x:65534:\n"}
-NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-IN_ROOT = linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS
-
-
-class Bind:
-    """A tree of the host's files, to be seen at a second place."""
-
-    def __init__(self, source, target, attributes=LOCKED, asked=False):
-        self.source, self.target, self.attributes = source, target, attributes
-        self.asked = asked                 # by the user, who wants to know if it falls short
-        self.shift = attributes != DEVICE  # chapter 5 shifts the owners of its files
-        self.tree = None
-        self.directory = os.path.isdir(source)
-
-    def open(self):
-        """Copies the mount. Private, or what is mounted in there would still come and go."""
-        if self.tree is None:
-            self.tree = linux.open_tree(self.source, linux.OPEN_TREE_CLONE | linux.AT_RECURSIVE)
-            linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE, self.attributes,
-                                linux.MS_PRIVATE, dir_fd=self.tree)
-        return self.tree
-
-    def make(self, root):
-        attach(self.open(), root, self.target, self.directory)
-
-
-class FileSystem:
-    """A new file system of the kernel's: proc, tmpfs, devpts."""
-
-    def __init__(self, fstype, target, attributes=NO_EXEC, **settings):
-        self.fstype, self.target, self.attributes = fstype, target, attributes
-        self.settings = settings
-
-    def open(self):
-        fs = linux.fsopen(self.fstype)
-        linux.fsconfig(fs, linux.FSCONFIG_SET_STRING, "source", self.fstype)  # for /proc/mounts
-        for key, value in self.settings.items():
-            linux.fsconfig(fs, linux.FSCONFIG_SET_STRING, key, value)
-        linux.fsconfig(fs, linux.FSCONFIG_CMD_CREATE)
-        return linux.fsmount(fs, self.attributes)
-
-    def make(self, root):
-        attach(self.open(), root, self.target, True, linux.RESOLVE_NO_SYMLINKS)
-
-
-class Entry:
-    """A directory, a link or a small file in a tmpfs of ours."""
-
-    def __init__(self, target, mode=0o755, link=None, text=None):
-        self.target, self.mode, self.link, self.text = target, mode, link, text
-
-    def make(self, root):
-        above, name = os.path.split(self.target)
-        folder = place(root, above, True)
-        if self.link is not None:
-            linux.symlink(self.link, name, dir_fd=folder)
-        elif self.text is not None:
-            linux.write(name, self.text, NEW_FILE, dir_fd=folder)
-        else:
-            linux.mkdir(name, self.mode, dir_fd=folder)
-            os.chmod(name, self.mode, dir_fd=folder)  # whatever the umask made of it
-        os.close(folder)
-
-
-def attach(mount, root, target, directory, rules=0):
-    """Attaches a detached mount to a place inside the root."""
-    there = place(root, target, directory, rules)
-    named(target, linux.move_mount, mount, there)
-    os.close(mount)
-    os.close(there)
-
-
-def place(root, path, directory, rules=0):
-    """Opens a place for a mount, looked up as if `root` were /; makes it, if in a tmpfs of ours."""
-    try:
-        return linux.openat2(root, path, os.O_PATH, IN_ROOT | rules)
-    except FileNotFoundError:
-        above, name = os.path.split(path.rstrip("/"))
-        folder = place(root, above, True)
-        if os.fstat(folder).st_dev != os.fstat(root).st_dev or not name:
-            raise
-        if directory:
-            linux.mkdir(name, dir_fd=folder)
-        else:
-            linux.write(name, "", NEW_FILE, dir_fd=folder)
-        return linux.openat2(folder, name, os.O_PATH, linux.RESOLVE_NO_SYMLINKS)
+# What in /proc and /sys tells of the whole machine or steers it: hidden, or to be read only. The
+# same paths as runc's and Docker's defaults.
+HIDDEN = ("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
+          "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
+          "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware")
+STEERING = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+ROOT_SIZE = {"size": "1g", "nr_inodes": "256k"}  # where no limit on memory holds a container back
 
 
 class Mounts(Layer):
     """A mount namespace (mount_namespaces(7)), and pivot_root(2) into a root of our choosing."""
     chapter, name, flags, stage = 4, "mounts", linux.CLONE_NEWNS, Stage.FILESYSTEM
-    options = {"mount": "--mount", "add": "--add"}
+    options = {"mount": "--mount", "add": "--add", "read_only": "--read-only"}
     cures = {
         ("stat", errno.ENOENT): "this path must exist on the host",
         ("open", errno.ENOENT): "this directory must exist on the host",
@@ -130,6 +46,7 @@ class Mounts(Layer):
     }
 
     def prepare(self, spec, undo):
+        self.read_only = spec.read_only
         self.root, self.plan = own_root(spec) if spec.mount is None else given_root(spec)
         self.plan += furniture()
         for host, target, read_only in spec.add:
@@ -146,6 +63,8 @@ class Mounts(Layer):
         linux.move_mount(root, linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0))
         for part in self.plan:
             part.make(root)
+        if self.read_only:
+            linux.mount_setattr("", linux.AT_EMPTY_PATH, linux.MOUNT_ATTR_RDONLY, dir_fd=root)
         linux.fchdir(root)
         linux.pivot_root(".", ".")             # the old root is now mounted over the new one
         linux.umount2(".", linux.MNT_DETACH)   # and gone, with all that hung from it
@@ -167,7 +86,7 @@ def own_root(spec):
     name = spec.hostname or "localhost"
     files = ETC | {"hostname": name + "\n", "hosts": f"127.0.0.1 localhost {name}\n::1 localhost\n"}
     plan += [Entry("/etc/" + file, text=text) for file, text in files.items()]
-    return FileSystem("tmpfs", "/", LOCKED, mode="0755"), plan
+    return FileSystem("tmpfs", "/", LOCKED, mode="0755", **ROOT_SIZE), plan
 
 
 def given_root(spec):
@@ -178,20 +97,21 @@ def given_root(spec):
     folder = os.path.realpath(spec.mount)
     option = f"--mount {spec.mount}"
     fd = named(option, linux.open, folder, os.O_PATH | os.O_DIRECTORY)
-    targets = ["/proc", "/dev", *(target for _, target, _ in spec.add)]
+    attributes = READ_ONLY if spec.read_only else LOCKED
+    targets = ["/proc", "/sys", "/dev", *(target for _, target, _ in spec.add)]
     complete = all(named(option, present, fd, target) for target in targets)
     os.close(fd)
     if complete:
-        return Bind(folder, "/", asked=True), []
+        return Bind(folder, "/", attributes, asked=True), []
     plan = []
     for entry in named(option, linux.scandir, folder):
-        if entry.name in ("proc", "dev"):
+        if entry.name in ("proc", "sys", "dev"):
             continue  # ours
         if entry.is_symlink():
             plan.append(Entry("/" + entry.name, link=os.readlink(entry.path)))
         elif entry.is_dir() or entry.is_file():
-            plan.append(Bind(entry.path, "/" + entry.name, asked=True))
-    return FileSystem("tmpfs", "/", LOCKED, mode="0755"), plan
+            plan.append(Bind(entry.path, "/" + entry.name, attributes, asked=True))
+    return FileSystem("tmpfs", "/", LOCKED, mode="0755", **ROOT_SIZE), plan
 
 
 def present(fd, target):
@@ -204,15 +124,19 @@ def present(fd, target):
 
 
 def furniture():
-    """What every program expects of a machine: /proc and /dev (devices are the host's own)."""
+    """What every program expects of a machine: /proc, /sys, /dev (devices are the host's own)."""
     return [FileSystem("proc", "/proc"),
+            FileSystem("sysfs", "/sys", READ_ONLY | NO_EXEC, shows=linux.CLONE_NEWNET),
             FileSystem("tmpfs", "/dev", mode="0755", size="64k"),
             *(Entry("/dev/" + name, text="") for name in DEVICES),
             *(Bind("/dev/" + name, "/dev/" + name, DEVICE) for name in DEVICES),
             *(Entry("/dev/" + name, link=link) for name, link in DEV_LINKS.items()),
-            Entry("/dev/pts"), Entry("/dev/shm"),
+            Entry("/dev/pts"), Entry("/dev/shm"), Entry("/dev/mqueue"),
             FileSystem("devpts", "/dev/pts", DEVICE, ptmxmode="0666", mode="0620"),
-            FileSystem("tmpfs", "/dev/shm", mode="1777")]
+            FileSystem("tmpfs", "/dev/shm", mode="1777", size="64m"),
+            FileSystem("mqueue", "/dev/mqueue", shows=linux.CLONE_NEWIPC),
+            *(Cover(path, hidden=True) for path in HIDDEN),
+            *(Cover(path, hidden=False) for path in STEERING)]
 
 
 if __name__ == "__main__":

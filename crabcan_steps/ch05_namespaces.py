@@ -108,6 +108,21 @@ def helper(program, *words):
         raise LayerError(Users.name, os.path.basename(program), 0, f"exit status {status}")
 
 
+class Keyring(Layer):
+    """A session keyring of its own: keys have no namespace, and the caller's would be inherited.
+
+    session-keyring(7), keyctl(2)."""
+    chapter, name, stage = 5, "namespaces", Stage.KEYRING
+    cures = {("keyctl", errno.EDQUOT): "your quota of keys is used up: see /proc/key-users"}
+
+    def prepare(self, spec, undo):
+        self.kernel_has_keys = os.path.exists("/proc/keys")
+
+    def child(self):
+        if self.kernel_has_keys:
+            linux.keyctl(linux.KEYCTL_JOIN_SESSION_KEYRING, 0)  # 0: a new one without a name
+
+
 class Identity(Layer):
     """The user who was asked for."""
     chapter, name, stage = 5, "namespaces", Stage.IDENTITY
@@ -118,6 +133,7 @@ class Identity(Layer):
 
     def child(self):
         if self.uid:
+            linux.prctl(linux.PR_SET_KEEPCAPS, 1)  # chapter 6 decides about them, not this change
             linux.setresgid(self.uid, self.uid, self.uid)
             linux.setresuid(self.uid, self.uid, self.uid)
 

@@ -8,7 +8,17 @@ import sys
 import prctl
 
 from . import linux
-from .layer import Layer, Stage
+from .layer import Layer, LayerError, Stage
+
+def number(name):
+    """A capability's number, by its name without CAP_. Raises LayerError if there is none such."""
+    known = {word[4:]: value for word, value in vars(prctl).items() if word.startswith("CAP_")}
+    if name not in known:
+        import difflib  # only now: it costs 5 ms
+        near = difflib.get_close_matches(name, known, 1)
+        hint = f": did you mean {near[0]}?" if near else ": capabilities(7) lists them"
+        raise LayerError("caps", "--cap-add", 0, f"no capability {name}{hint}")
+    return known[name]
 
 
 @linux.system_call
@@ -29,24 +39,35 @@ def set_no_new_privs():
 class BoundingSet(Layer):
     """Empties the bounding set: not even a set-user-ID program gets a capability back."""
     chapter, name, stage = 6, "caps", Stage.BOUNDING_SET
+    options = {"cap_add": "--cap-add"}
     cures = {("capbset_drop", 1): "needs CAP_SETPCAP: be root, or have a user namespace (chapter 5)"}
 
     def prepare(self, spec, undo):
+        self.kept = [number(name) for name in spec.cap_add]
         with open("/proc/sys/kernel/cap_last_cap") as file:  # while there is a /proc to ask
             self.last = int(file.read())
 
     def child(self):
         for capability in range(self.last + 1):
-            capbset_drop(capability)
+            if capability not in self.kept:
+                capbset_drop(capability)
 
 
 class Capabilities(Layer):
-    """Empties the other four sets, and forbids to gain privileges by execve."""
+    """Empties the other four sets too, and forbids to gain privileges by execve."""
     chapter, name, stage = 6, "caps", Stage.CAPABILITIES
+    cures = {("capset", 1): "a capability to keep must be one that we have: be root, or have a "
+                            "user namespace (chapter 5)"}
+
+    def prepare(self, spec, undo):
+        self.kept = [number(name) for name in spec.cap_add]
 
     def child(self):
+        kept = sum(1 << capability for capability in set(self.kept))
         linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_CLEAR_ALL)
-        linux.capset(0, 0, 0)  # effective, permitted, inheritable: set in the kernel, not on a copy
+        linux.capset(kept, kept, kept)  # effective, permitted, inheritable: in the kernel, not on a copy
+        for capability in self.kept:    # ambient: an execve by another user than root needs it
+            linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_RAISE, capability)
         set_no_new_privs()
 
 

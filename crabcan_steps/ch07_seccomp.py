@@ -10,13 +10,15 @@ import os
 import sys
 
 from . import linux
-from .layer import Layer, LayerError, Stage, named
+from .layer import Layer, LayerError, Stage, named, warn
 
 PROFILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "profiles")
 KNOWN = {"defaultAction", "defaultErrnoRet", "architectures", "syscalls", "comment"}
 KNOWN_IN_RULE = {"names", "action", "errnoRet", "args", "comment"}
 NAMED = {"default": ("allow-list", "deny-list"), "allow-list": ("allow-list",),
          "deny-list": ("deny-list",)}
+REFUSED_ANYWAY = {"BPF", "PERFMON", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_PTRACE",
+                  "SYS_RAWIO", "SYS_TIME", "SYS_TTY_CONFIG", "SYSLOG"}  # what these allow
 
 
 class Program(ctypes.Structure):
@@ -33,6 +35,9 @@ class Filter(Layer):
     def prepare(self, spec, undo):
         paths = [os.path.join(PROFILES, name + ".json") for name in NAMED.get(spec.seccomp, ())]
         self.programs = []
+        for name in REFUSED_ANYWAY.intersection(spec.cap_add if spec.seccomp == "default" else ()):
+            warn(f"--cap-add {name}: the filter refuses most of its system calls all the same: "
+                 "see --seccomp")
         for path in paths or [spec.seccomp]:
             try:
                 code = cached(path)

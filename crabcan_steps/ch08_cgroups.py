@@ -24,6 +24,13 @@ LIMITS = {  # option: (version 2's controller, {file: text}), (version 1's contr
     "io_weight": (("io", {"io.weight": "{value}"}),
                   ("blkio", {"blkio.bfq.weight": "{thousand}"})),  # 1 to 1000, not to 10000
 }
+UNLIMITED = resource.RLIM_INFINITY
+RLIMITS = {  # stated, so that the caller's own do not matter; --nofile sets one more
+    "CORE": 0,            # bytes: no dumps into what may be the host's files
+    "STACK": 8 << 20, "MEMLOCK": 8 << 20, "MSGQUEUE": 800 << 10,  # bytes
+    "NICE": 0, "RTPRIO": 0,                                      # nobody gets ahead of the host
+    "AS": UNLIMITED, "CPU": UNLIMITED, "DATA": UNLIMITED, "FSIZE": UNLIMITED,
+    "NPROC": UNLIMITED}   # the cgroup counts them, for this container alone
 OPTIONAL = ("memory.swap.max", "memory.memsw.limit_in_bytes")  # not every kernel accounts swap
 
 
@@ -155,15 +162,29 @@ class Rlimits(Layer):
     options = {"nofile": "--nofile"}
 
     def prepare(self, spec, undo):
-        self.nofile = spec.nofile
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        if hard != resource.RLIM_INFINITY and self.nofile > hard:
+        if lower(hard, spec.nofile) < spec.nofile:
             raise LayerError(self.name, "setrlimit", errno.EPERM,
-                             f"--nofile {self.nofile}: our own hard limit is {hard}")
+                             f"--nofile {spec.nofile}: our own hard limit is {hard}")
+        self.limits = [(resource.RLIMIT_NOFILE, spec.nofile)]
+        for name, value in RLIMITS.items():
+            kind = getattr(resource, f"RLIMIT_{name}")
+            self.limits.append((kind, lower(value, resource.getrlimit(kind)[1])))
+
+    def parent(self, pid, undo):
+        """When memory runs out, the container must not outlive what the host needs more."""
+        with open(f"/proc/{pid}/oom_score_adj") as file:
+            if int(file.read()) < 0:
+                linux.write(f"/proc/{pid}/oom_score_adj", "0")
 
     def child(self):
-        linux.setrlimit(resource.RLIMIT_NOFILE, (self.nofile, self.nofile))
-        linux.setrlimit(resource.RLIMIT_CORE, (0, 0))  # no dumps into what may be the host's files
+        for kind, value in self.limits:
+            linux.setrlimit(kind, (value, value))
+
+
+def lower(one, other):
+    """The lower of two limits; RLIM_INFINITY is -1, and higher than any."""
+    return max(one, other) if UNLIMITED in (one, other) else min(one, other)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 from . import __version__, ch01_args, ch02_clone, program
 from .ch03_hostname import Hostname
 from .ch04_mounts import Mounts
-from .ch05_namespaces import Identity, Namespaces, Users
+from .ch05_namespaces import Identity, Keyring, Namespaces, Users
 from .ch06_caps import BoundingSet, Capabilities
 from .ch07_seccomp import Filter
 from .ch08_cgroups import Cgroup, Rlimits
@@ -16,8 +16,8 @@ from .layer import LayerError, warn
 from .terminal import Terminal
 from .trace import record
 
-LAYERS = (ch02_clone.Clone, Hostname, Mounts, Users, Identity, Namespaces, BoundingSet,
-          Capabilities, Filter, Cgroup, Rlimits, Terminal)
+LAYERS = (ch02_clone.Clone, Hostname, Mounts, Users, Keyring, Identity, Namespaces,
+          BoundingSet, Capabilities, Filter, Cgroup, Rlimits, Terminal)
 NAMES = list(dict.fromkeys(layer.name for layer in LAYERS))
 USAGE = f"""crabcan {__version__}: a container runtime to learn from
 

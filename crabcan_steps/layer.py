@@ -9,17 +9,18 @@ from . import linux
 class Stage(IntEnum):
     """When a layer acts. Each stage needs what the one above it gave, or spares what is below."""
     CLONE = 0         # the child and its namespaces exist
-    USERS = 1         # become the container's root: the stages below need its capabilities
-    HOSTNAME = 2      # any time before exec; early, so that it reads well in the log
-    FILESYSTEM = 3    # while the host's files, and its /proc, are still in reach
-    NAMESPACES = 4    # loopback up; the cgroup namespace, now that we are in our cgroup
-    LIMITS = 5        # late, so that they hold the container's program, not our own preparations
-    TERMINAL = 6      # /dev/pts is the container's own by now
-    BOUNDING_SET = 7  # needs CAP_SETPCAP, which the next stage may lose
-    IDENTITY = 8      # become the user who was asked for: needs CAP_SETUID
-    CAPABILITIES = 9  # nothing below needs any
-    START = 10        # everything stands: tell the parent, and wait for its word
-    SECCOMP = 11      # last, so that the filter need not allow anything above it
+    KEYRING = 1       # counts against its maker's quota of keys, and root's is larger
+    USERS = 2         # become the container's root: the stages below need its capabilities
+    HOSTNAME = 3      # any time before exec; early, so that it reads well in the log
+    FILESYSTEM = 4    # while the host's files, and its /proc, are still in reach
+    NAMESPACES = 5    # loopback up; the cgroup namespace, now that we are in our cgroup
+    LIMITS = 6        # late, so that they hold the container's program, not our own preparations
+    TERMINAL = 7      # /dev/pts is the container's own by now
+    BOUNDING_SET = 8  # needs CAP_SETPCAP, which the next stage may lose
+    IDENTITY = 9      # become the user who was asked for: needs CAP_SETUID
+    CAPABILITIES = 10 # nothing below needs any
+    START = 11        # everything stands: tell the parent, and wait for its word
+    SECCOMP = 12      # last, so that the filter need not allow anything above it
 
 
 class Layer:

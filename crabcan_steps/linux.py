@@ -27,12 +27,14 @@ RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_IN_ROOT = 0x02, 0x04, 0x10  
 CLOSE_RANGE_CLOEXEC = 4
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 22, 24  # <linux/prctl.h>
 PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
+PR_SET_KEEPCAPS, PR_CAP_AMBIENT_RAISE = 8, 2
 SECCOMP_MODE_FILTER = 2
+KEYCTL_JOIN_SESSION_KEYRING = 1  # <linux/keyctl.h>
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
-# Calls that glibc has no function for, and calls that libseccomp may be too old to know. All are
-# young enough to have the same number on every architecture.
-NUMBERS = {"clone3": 435, "openat2": 437, "cachestat": 451, "fchmodat2": 452,
+# Calls that glibc has no function for, and calls that libseccomp may be too old to know. All but
+# one are young enough to have the same number on every architecture.
+NUMBERS = {"keyctl": {"x86_64": 250}.get(os.uname().machine, 219), "clone3": 435, "openat2": 437, "cachestat": 451, "fchmodat2": 452,
            "map_shadow_stack": 453, "futex_wake": 454, "futex_wait": 455, "futex_requeue": 456,
            "lsm_get_self_attr": 459, "lsm_set_self_attr": 460, "lsm_list_modules": 461,
            "mseal": 462, "setxattrat": 463, "getxattrat": 464, "listxattrat": 465,
@@ -188,6 +190,12 @@ def prctl(option, *args):
     """Changes a property of the caller."""
     words = [ctypes.c_ulong(a) for a in (*args, 0, 0, 0, 0)[:4]]
     libc_call("prctl", option, *words)
+
+
+@system_call
+def keyctl(operation, *args):
+    """Asks for something about keys and key rings."""
+    return raw_call("keyctl", operation, *args)
 
 
 @system_call

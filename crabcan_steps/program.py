@@ -29,6 +29,7 @@ class Program:
 
     def execute(self):
         """Becomes the program. Raises OSError; its `head` is the start of a file that is there."""
+        linux.umask(0o022)
         linux.close_range(3, 0xFFFFFFFF, linux.CLOSE_RANGE_CLOEXEC)
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)  # what Python ignores would stay ignored

@@ -18,6 +18,8 @@ NAMESPACES = ("pid", "uts", "mnt", "user", "ipc", "net", "cgroup", "time")
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 libc = ctypes.CDLL(None, use_errno=True)
 IPC_CREAT, IPC_RMID = 0o1000, 0
+KEYCTL, ADD_KEY = {"x86_64": (250, 248), "aarch64": (219, 217)}[os.uname().machine]
+KEYCTL_JOIN_SESSION_KEYRING, SESSION_KEYRING = 1, -3
 
 
 class ObserveError(Exception):
@@ -35,11 +37,13 @@ class Canaries:
             file.chmod(0o644)
             Path(folder).chmod(0o755)
             server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
-            key = int.from_bytes(os.urandom(3), "big") + 1
-            queue = libc.msgget(key, IPC_CREAT | 0o666)
+            number = int.from_bytes(os.urandom(3), "big") + 1
+            queue = libc.msgget(number, IPC_CREAT | 0o666)
             stack.callback(libc.msgctl, queue, IPC_RMID, None)
-            self.facts = {"file": str(file), "port": server.getsockname()[1], "queue": key,
-                          "pid": os.getpid()}
+            libc.syscall(KEYCTL, KEYCTL_JOIN_SESSION_KEYRING, None)  # ours, and gone with us
+            libc.syscall(ADD_KEY, b"user", b"crabcan-canary", b"secret", 6, SESSION_KEYRING)
+            self.facts = {"file": str(file), "port": server.getsockname()[1], "queue": number,
+                          "key": "crabcan-canary", "pid": os.getpid()}
             self.stack = stack.pop_all()
         return self.facts
 

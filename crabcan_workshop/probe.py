@@ -14,7 +14,7 @@ import time
 
 libc = ctypes.CDLL(None, use_errno=True)
 KEYCTL = {"x86_64": 250, "aarch64": 219}[os.uname().machine]
-KEYCTL_GET_KEYRING_ID, SESSION_KEYRING = 0, -3
+KEYCTL_GET_KEYRING_ID, KEYCTL_SEARCH, SESSION_KEYRING = 0, 10, -3
 CLONE_NEWUSER = 0x10000000
 
 
@@ -35,6 +35,14 @@ def read_file(path):
             return True
     except OSError:
         return False
+
+
+def read_text(path):
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def connect(port):
@@ -100,6 +108,9 @@ def main(canary):
         "host process seen": kill(canary["pid"]),
         "hostname": os.uname().nodename,
         "host file read": read_file(canary["file"]),
+        "host's interrupts read": len(read_text("/proc/interrupts")) > 0,
+        "host's key found": libc.syscall(KEYCTL, KEYCTL_SEARCH, SESSION_KEYRING, b"user",
+                                         canary["key"].encode(), 0) != -1,
         "host port reached": connect(canary["port"]),
         "host message queue found": libc.msgget(canary["queue"], 0) != -1,
         "cgroup is the root": all(line.rstrip().endswith(":/") for line in open("/proc/self/cgroup")),

@@ -60,3 +60,22 @@ def test_no_ignored_signal_slips_through(who):
 def test_it_starts_in_the_directory_asked_for(who):
     assert who.run("pwd") == "/\n"
     assert who.run("pwd", options=["-w", "/usr/bin"]) == "/usr/bin\n"
+
+
+def test_the_caller_s_umask_does_not_matter(who):
+    command = who.command("run", "--", "sh", "-c", "umask")
+    result = subprocess.run(command, env=who.environment, text=True, capture_output=True, umask=0o777)
+    assert result.stdout == "0022\n", result
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_descriptors_become_dev_null_and_nothing_of_ours(who, closed, folder):
+    """The next file that we open would get number 0, and go to the container."""
+    inside = "for fd in 0 1 2; do readlink /proc/self/fd/$fd; done > /out/fds; ls /proc/self/fd | wc -w >> /out/fds"
+    command = who.command("run", "-a", f"{folder}:/out", "--", "sh", "-c", inside)
+    result = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *command], env=who.environment,
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    lines = (folder / "fds").read_text().splitlines()
+    assert result.returncode == 0
+    assert lines[-1] == "4" and "/dev/null" in lines  # 0, 1, 2 and ls's own
+    assert not any("socket" in line or "signalfd" in line for line in lines), lines

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from conftest import closes
+from crabcan_steps.ch04_mounts import HIDDEN
 
 SYSTEM = ["-a", "/usr:/usr:ro"]
 
@@ -13,7 +14,7 @@ SYSTEM = ["-a", "/usr:/usr:ro"]
 @pytest.fixture
 def rootfs(folder):
     """A root file system with all the places that mounts need, without its own programs."""
-    for name in ("usr", "proc", "dev", "etc", "tmp", "data"):
+    for name in ("usr", "proc", "sys", "dev", "etc", "tmp", "data"):
         (folder / name).mkdir()
     for name in ("bin", "lib", "lib64"):
         (folder / name).symlink_to(f"usr/{name}")
@@ -29,6 +30,10 @@ def test_the_host_s_files_are_out_of_reach(matrix):
     closes(matrix, "files", 4)
 
 
+def test_what_proc_tells_of_the_machine_is_hidden(matrix):
+    closes(matrix, "proc", 4)
+
+
 def test_a_root_of_its_own(matrix):
     closes(matrix, "mounts", 4)
 
@@ -39,7 +44,7 @@ def test_from_outside_the_mounts_are_its_own(who):
         mounts = who.script(f"print(open('/proc/{running.init}/mountinfo').read())").stdout
     points = {line.split()[4]: line for line in mounts.splitlines() if line}
     assert set(points) >= {"/", "/usr", "/proc", "/dev", "/dev/pts", "/dev/shm", "/dev/null"}
-    assert "/home" not in points and "/sys" not in points
+    assert "/home" not in points
     for point, line in points.items():
         assert "shared:" not in line and "master:" not in line, line
         assert "nosuid" in line, line
@@ -48,7 +53,7 @@ def test_from_outside_the_mounts_are_its_own(who):
 def test_only_the_usual_names_at_the_root(who):
     assert set(who.run("ls", "/").split()) <= {
         "bin", "dev", "etc", "home", "lib", "lib32", "lib64", "mnt", "proc", "root", "run", "sbin",
-        "tmp", "usr", "var"}
+        "sys", "tmp", "usr", "var"}
 
 
 def test_devices_work(who):
@@ -71,7 +76,7 @@ def test_the_original_s_documented_call(who, folder):
                          "/lib64:/lib64", "-a", "/lib:/lib", cwd=folder,
                          stdin="echo $$ /*; exit 3\n")
     assert result.returncode == 3, result.stderr
-    assert result.stdout == "1 /bash /dev /lib /lib64 /proc\n"
+    assert result.stdout == "1 /bash /dev /lib /lib64 /proc /sys\n"
     assert tree(folder) == before
 
 
@@ -143,3 +148,61 @@ def test_mounts_of_the_host_do_not_arrive(root, tmp_path):
     finally:
         subprocess.run(["umount", "--recursive", tmp_path], check=True)
     assert out == ""
+
+
+STEERING = ["/proc/sys/kernel/hostname", "/proc/sys/kernel/core_pattern", "/proc/irq/default_smp_affinity",
+            "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger", "/sys/kernel/mm/transparent_hugepage/enabled"]
+OPEN = "import os, sys\nfor path in sys.argv[1:]:\n    try: os.close(os.open(path, os.O_WRONLY)); print(path)\n" \
+       "    except OSError: pass"
+
+
+def test_nothing_that_steers_the_machine_can_be_written(who):
+    """Even with every capability inside, and no filter: the mounts alone hold."""
+    assert who.run("/usr/bin/python3", "-c", OPEN, *STEERING, options=["--layers", "all,-caps,-seccomp"]) == ""
+
+
+def test_without_the_read_only_mounts_they_could_be(root):
+    """Shows that the test above can fail: as root, before chapter 4, the same attempt succeeds."""
+    result = root.crabcan("step", "3", "--", "/usr/bin/python3", "-c", OPEN, *STEERING)
+    assert "/proc/sys/kernel/core_pattern" in result.stdout.split()
+
+
+def test_hidden_paths_are_empty_and_covered(who):
+    paths = [p for p in HIDDEN if os.path.exists(p)]
+    assert "/proc/keys" in paths or "/proc/timer_list" in paths
+    script = ("import os, sys\nfor p in sys.argv[1:]:\n"
+              "    print(p, len(os.listdir(p) if os.path.isdir(p) else open(p).read()))")
+    out = who.run("/usr/bin/python3", "-c", script, *paths)
+    assert out.split("\n")[:-1] == [f"{path} 0" for path in paths]
+
+
+def test_sys_shows_the_container_s_network_and_cannot_be_written(who):
+    assert who.run("ls", "/sys/class/net") == "lo\n"
+    assert " ro," in next(line for line in who.run("cat", "/proc/mounts").splitlines() if " /sys " in line)
+
+
+def test_a_message_queue_of_its_own(who):
+    out = who.run("sh", "-c", "grep /dev/mqueue /proc/mounts; touch /dev/mqueue/q; ls /dev/mqueue").split()
+    assert out[0] == "mqueue" and out[-1] == "q"
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_read_only_root(who, rootfs, given):
+    options = ["--read-only", *(["-m", rootfs, *SYSTEM] if given else [])]
+    result = who.crabcan("run", *options, "--", "sh", "-c", "touch /x; touch /tmp/x; echo x > /dev/shm/x && echo shm")
+    assert result.stdout == "shm\n" and result.stderr.count("Read-only file system") == 2, result
+    assert tree(rootfs).keys() & {str(rootfs / "x"), str(rootfs / "tmp/x")} == set()
+
+
+def test_a_read_only_root_without_all_places_is_read_only_deeper_down_too(who, folder):
+    (folder / "data").mkdir()
+    subprocess.run(["chown", "--reference", folder, folder / "data"], check=True)
+    result = who.crabcan("run", "--read-only", "-m", folder, "-a", "/usr:/usr:ro", "-a", "/bin:/bin:ro",
+                         "-a", "/lib:/lib:ro", "-a", "/lib64:/lib64:ro", "--", "sh", "-c", "touch /data/x")
+    assert "Read-only file system" in result.stderr and not list((folder / "data").iterdir())
+
+
+def test_the_root_has_a_size_even_without_a_limit_on_memory(who):
+    script = "import os; s = os.statvfs('/'); print(s.f_blocks * s.f_frsize, s.f_files)"
+    assert who.run("/usr/bin/python3", "-c", script, options=["--layers", "all,-cgroups"]).split() == \
+        [str(1 << 30), str(256 << 10)]

@@ -6,7 +6,7 @@ import pytest
 from conftest import closes
 
 
-@pytest.mark.parametrize("name", ["users", "ipc", "network", "cgroup", "time"])
+@pytest.mark.parametrize("name", ["users", "ipc", "keys", "network", "cgroup", "time"])
 def test_property(matrix, name):
     closes(matrix, name, 5)
 

@@ -28,3 +28,27 @@ def test_inheritable_and_ambient_capabilities_are_dropped_too(root):
                *root.command("run", "--layers", "all,-namespaces", "--", "grep", "-E", "^Cap", "/proc/self/status")]
     result = subprocess.run(command, env=root.environment, text=True, capture_output=True)
     assert set(sets(result.stdout).values()) == {0}, result
+
+
+@pytest.mark.parametrize("uid", ["0", "5"])
+def test_capabilities_asked_for_are_kept_in_all_sets_and_no_others(root, uid):
+    out = root.run("grep", "-E", "^Cap", "/proc/self/status",
+                   options=["--cap-add", "net_raw", "--cap-add", "CAP_CHOWN", "-u", uid])
+    assert set(sets(out).values()) == {1 << 13 | 1 << 0}
+
+
+def test_a_kept_capability_works(who):
+    command = ["sh", "-c", "touch /tmp/x && chmod 0 /tmp/x && cat /tmp/x && echo read"]
+    assert who.crabcan("run", "--", *command).returncode != 0
+    assert who.run(*command, options=["--cap-add", "DAC_OVERRIDE"]) == "read\n"
+
+
+def test_a_capability_that_does_not_exist(who):
+    result = who.crabcan("run", "--cap-add", "NET_ROW", "--", "true")
+    assert result.returncode == 125 and "NET_ROW: did you mean NET_RAW?" in result.stderr
+
+
+def test_a_capability_that_the_filter_makes_useless_is_said(who):
+    result = who.crabcan("run", "--cap-add", "SYS_ADMIN", "--", "true")
+    assert result.returncode == 0 and "SYS_ADMIN" in result.stderr and "filter" in result.stderr
+    assert who.crabcan("run", "--cap-add", "SYS_ADMIN", "--layers", "all,-seccomp", "--", "true").stderr.count("SYS_ADMIN") == 0

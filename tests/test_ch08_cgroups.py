@@ -57,3 +57,25 @@ def test_limits_asked_for_that_cannot_be_had_are_an_error(user):
         pytest.skip("this user can have limits here")
     result = user.crabcan("run", "--memory", "64M", "true")
     assert result.returncode == 125 and "--memory" in result.stderr
+
+
+CALLER = """
+import os, resource, sys
+resource.setrlimit(resource.RLIMIT_STACK, (1 << 20, resource.RLIM_INFINITY))
+with open("/proc/self/oom_score_adj", "w") as file:
+    file.write(sys.argv[1])
+os.execv(sys.executable, [sys.executable, "-m", "crabcan_steps", "run", "--",
+                          "sh", "-c", "ulimit -s; cat /proc/self/oom_score_adj"])
+"""
+
+
+def test_the_caller_s_own_limits_do_not_matter(who):
+    assert who.script(CALLER, 300).stdout.split() == ["8192", "300"]
+
+
+def test_a_container_is_no_safer_than_usual_when_memory_runs_out(root):
+    """Though the daemon that starts it be one that the kernel shall spare."""
+    result = root.script(CALLER, -500)
+    if "PermissionError" in result.stderr:
+        pytest.skip("not even root may ask to be spared here: no CAP_SYS_RESOURCE")
+    assert result.stdout.split() == ["8192", "0"]
