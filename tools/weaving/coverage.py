@@ -1,0 +1,57 @@
+"""Literate coverage: each line of code stands in chapters 1 to 9 exactly once."""
+import re
+
+CHAPTERS = [f"{number:02}" for number in range(1, 10)]
+
+
+def chapter_of(page):
+    """The number of a page, if it is one of the chapters that count."""
+    match = re.fullmatch(r"(\d\d)-.*\.md", page.path.name)
+    return match[1] if match and match[1] in CHAPTERS else None
+
+
+def due(module, written):
+    """Whether a module must be quoted by now: its chapter is written, or all are."""
+    match = re.match(r"ch(\d\d)_", module)
+    return match[1] in written if match else set(written) == set(CHAPTERS)
+
+
+def report(library, pages, out):
+    """Prints what is quoted and what is not; returns the number of faults."""
+    quoted = {}  # (module, line) -> the requests that quote it
+    for page in pages:
+        for block in page.blocks if chapter_of(page) else ():
+            if block.kind == "quote" and not block.options["again"] and getattr(block, "source", None):
+                module, first, last = block.source
+                for line in range(first, last + 1):
+                    quoted.setdefault((module, line), []).append(block.where)
+    written = {chapter_of(page) for page in pages} - {None}
+    faults = 0
+    for module, source in library.sources.items():
+        missing = [n for n in sorted(source.code) if (module, n) not in quoted]
+        twice = [n for n in sorted(source.code) if len(quoted.get((module, n), ())) > 1]
+        percent = 100 * (len(source.code) - len(missing)) // max(1, len(source.code))
+        wanted = due(module, written)
+        print(f"{percent:4}%  {module}" + ("" if wanted else "  (its chapter is not written yet)"),
+              file=out)
+        if wanted:
+            faults += len(missing)
+            for first, last, owner in ranges(missing, source.owner, source.code):
+                print(f"       {module}:{first}-{last}  {owner}: not quoted", file=out)
+        faults += len(twice)
+        for first, last, places in ranges(twice, lambda n: quoted[module, n], source.code):
+            print(f"       {module}:{first}-{last}  {source.owner(first)}: quoted at "
+                  f"{' and '.join(places)}: `quote again` marks a repeat", file=out)
+    return faults
+
+
+def ranges(numbers, key, code):
+    """(first, last, key) of lines with the same key and no other code between them."""
+    found = []
+    for number in numbers:
+        if found and found[-1][2] == key(number) and not code.intersection(
+                range(found[-1][1] + 1, number)):
+            found[-1][1] = number
+        else:
+            found.append([number, number, key(number)])
+    return found

@@ -1,0 +1,58 @@
+"""When two outputs count as the same: what differs from run to run is replaced before comparing.
+
+A bare number is never taken for a pid: 137 is an exit status, 65534 is nobody, 67108864 a limit,
+0600 a mode, and 1 is what a container is all about. So a pid is a number of three or more digits
+*in a place where only pids stand*. (Print `pid $$` rather than `$$`: then it can be told.)
+Sets of capabilities (000001ffffffffff) are hexadecimal, too: only ids in known places are replaced.
+"""
+import re
+
+PID = r"\d{3,}"
+PATTERNS = [(re.compile(pattern, re.M), new) for pattern, new in (
+    # Each boot, or each container, gets fresh ones.
+    (r"\b(\w+):\[\d{3,}\]", r"\1:[INODE]"),                       # namespaces, pipes, sockets
+    (r"\b(Inode: |ino[=:] ?)\d{3,}", r"\1INODE"),                 # stat, lslocks
+    (r"^\d+ \d+ \d+:\d+ (?=/)", "ID ID DEVICE "),                 # /proc/PID/mountinfo
+    (r"\b(shared|master|propagate_from):\d+", r"\1:ID"),          # its peer groups
+    (r"\b0:\d{2,3}(?=[ ,)]|$)", "DEVICE"),                        # file systems without a disk
+    (r"^(Device: )\S+", r"\1DEVICE"),                             # stat
+    (r"/dev/pts/\d+|\bpts/\d+", "PTS"),                           # the terminal we happen to have
+    # Chosen at random.
+    (r"\b(?:brisk|calm|clever|cosy|dapper|gentle|jolly|keen|lively|mellow|nimble|plucky|quiet|sunny"
+     r"|tidy|witty)-(?:crab|ferret|heron|lynx|otter|puffin|squid|wombat)-\d{1,2}\b", "HOSTNAME"),
+    (r"\bcrabcan-\d+-[0-9a-f]+", "crabcan-PID-ID"),               # our cgroups
+    (r"/[0-9a-f]{32,64}\b", "/ID"),                               # other people's cgroups
+    (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
+    (r"\b0x[0-9a-f]{8,}\b|\b\d{14,15}\b", "ADDRESS"),             # where the kernel puts memory
+    (r"/tmp/tmp\w{8}\b|(?<=/tmp/)([\w-]+\.)\w{6,10}\b", r"\1TEMPORARY"),  # mkdtemp, mktemp
+    # Numbers of processes.
+    (rf"/proc/{PID}\b", "/proc/PID"),
+    (rf"\b(\w*pid|process|pgrp|pgid|sid|tgid)('?[\s=:]{{1,3}}){PID}\b(?i:)", r"\1\2PID"),
+    (rf"\b(\w*(?:Pid|PID|Process|Tgid|TGID|NSpid))([\s=:]{{1,3}}){PID}\b", r"\1\2PID"),
+    (rf"(cgroup\.procs', '){PID}", r"\1PID"),                     # written by chapter 8
+    (rf"(clone3\([^)]*\) = \[?){PID}", r"\1PID"),                 # --debug and strace
+    (rf"^ *{PID}(?= +\D)", "PID"),                                # ps: before a word
+    (rf"^([a-z_][\w-]* +){PID}(?= +\d)( +{PID}(?= +\d+ +\S+:))?", r"\1PID "),  # ps aux, ps -ef
+    # Times and dates.
+    (r"\b\d{4}-\d\d-\d\d\b", "DATE"),
+    (r"\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+     r" +\d{1,2}(?= +\d\d:\d\d| +\d{4})(?: +\d{4}\b)?", "DATE"),  # ls -l, date
+    (r"\b\d{1,2}:\d\d(?::\d\d)?(?:\.\d+)?\b", "TIME"),
+    (r"\b\d+m\d+[.,]\d+s|\b\d+\.\d+ ?(?:s|seconds)\b|\b\d+(?:\.\d+)? ?(?:ms|µs|us)\b", "DURATION"),
+    (r"(\"?microseconds\"?: )\d+", r"\1DURATION"),                # --trace
+    # The machine's own.
+    (r"#\d+\S* SMP.*?(?= x86_64| aarch64|$)", "BUILD"),           # uname -v
+    (r"\b\d+\.\d+\.\d+-[\w.+~-]+|(?<=Linux )\d+\.\d+\S*", "RELEASE"),  # uname -r
+    (r"\b\d+ kB\b", "SIZE kB"),                                   # /proc/meminfo, /proc/PID/status
+    (r"^(Mem|Swap|total)(:?) [\s\d.BKMGTi]+$", r"\1\2 SIZE"),     # free, ls -l
+    # A column's width follows from its longest entry.
+    (r"[ \t]{2,}|\t", " "),
+    (r" +$", ""),
+)]
+
+
+def normal(text):
+    """A text without what differs from run to run."""
+    for pattern, new in PATTERNS:
+        text = pattern.sub(new, text)
+    return text
