@@ -21,7 +21,7 @@ def report(library, pages, out):
     quoted = {}  # (module, line) -> the requests that quote it
     for page in pages:
         for block in page.blocks if chapter_of(page) else ():
-            if block.kind == "quote" and not block.options["again"] and getattr(block, "source", None):
+            if block.kind == "quote" and not block.options["again"] and block.source:
                 module, first, last = block.source
                 for line in range(first, last + 1):
                     quoted.setdefault((module, line), []).append(block.where)
@@ -32,15 +32,15 @@ def report(library, pages, out):
         twice = [n for n in sorted(source.code) if len(quoted.get((module, n), ())) > 1]
         percent = 100 * (len(source.code) - len(missing)) // max(1, len(source.code))
         wanted = due(module, written)
-        print(f"{percent:4}%  {module}" + ("" if wanted else "  (its chapter is not written yet)"),
-              file=out)
+        why = "" if wanted else "  (its chapter is not written yet)"
+        print(f"{percent:4}%  {module}{why}", file=out)
         if wanted:
             faults += len(missing)
             for first, last, owner in ranges(missing, source.owner, source.code):
-                print(f"       {module}:{first}-{last}  {owner}: not quoted", file=out)
+                print(f"       {module}:{lines(first, last)}  {owner}: not quoted", file=out)
         faults += len(twice)
         for first, last, places in ranges(twice, lambda n: quoted[module, n], source.code):
-            print(f"       {module}:{first}-{last}  {source.owner(first)}: quoted at "
+            print(f"       {module}:{lines(first, last)}  {source.owner(first)}: quoted at "
                   f"{' and '.join(places)}: `quote again` marks a repeat", file=out)
     return faults
 
@@ -55,3 +55,7 @@ def ranges(numbers, key, code):
         else:
             found.append([number, number, key(number)])
     return found
+
+
+def lines(first, last):
+    return str(first) if first == last else f"{first}-{last}"

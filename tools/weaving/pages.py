@@ -20,6 +20,7 @@ class Block:
         self.where, self.kind, self.options = where, kind, options
         self.body = body       # a reference, or a list of commands
         self.indent = indent   # of the fence: blocks may stand in lists and notes
+        self.source = None     # of a quote: (module, first line, last line)
 
     def __repr__(self):
         return f"{self.where} ({self.kind})"
@@ -108,8 +109,8 @@ class Page:
         for word in filter(None, map(str.strip, words if said else ())):
             option = RUN_OPTION.fullmatch(word) if said[0] == "(" else None
             if not option:
-                raise Problem(where, f"unknown option '{word}': run knows (exit N), (user), (bare), "
-                                     "(needs cgroup v2); several are separated by commas")
+                raise Problem(where, f"unknown option '{word}': run knows (exit N), (user), "
+                                     "(bare), (needs cgroup v2); separate them by commas")
             options[word.split()[0]] = int(option[1]) if option[1] else True
         commands = [c.strip() for c in re.split(r"(?<!\\)\n", body) if c.strip()]
         if not commands:
@@ -121,7 +122,7 @@ class Page:
         lines = list(self.lines)
         for block in reversed(self.blocks):
             if block in texts:
-                new = [(block.indent + line).rstrip() if not line else block.indent + line
+                new = [block.indent + line if line else block.indent.rstrip()
                        for line in texts[block]]
                 lines[block.first:block.end] = new
         path = os.path.realpath(self.path)

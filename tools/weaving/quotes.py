@@ -1,4 +1,4 @@
-"""Source code by name: which lines a name stands for. Names are found by the parser, not by markers."""
+"""Source code by name: which lines a name stands for. The parser finds them; there are no markers."""
 import ast
 import io
 import json
@@ -15,8 +15,9 @@ class Source:
 
     def __init__(self, name, text):
         self.name, self.lines = name, text.splitlines()
-        self.comments = {t.start[0]: t.start[1] for t in tokenize.generate_tokens(
-            io.StringIO(text).readline) if t.type == tokenize.COMMENT and not t.line[:t.start[1]].strip()}
+        tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+        self.comments = {t.start[0]: t.start[1] for t in tokens  # those with a line of their own
+                         if t.type == tokenize.COMMENT and not t.line[:t.start[1]].strip()}
         tree = ast.parse(text)
         self.names, self.local = {}, set()
         self.collect(tree.body, "", False)
@@ -70,14 +71,14 @@ class Source:
             raise LookupError(f"no '{name}' in {self.name}" + near(name, self.names))
         if len(places) > 1:
             lines = ", ".join(str(first) for first, _ in places)
-            raise LookupError(f"{name} is bound {len(places)} times in {self.name} (lines {lines}): "
-                              "quote a group (A..B) of names that are not")
+            raise LookupError(f"{name} is bound {len(places)} times in {self.name} (lines "
+                              f"{lines}): quote a group (A..B) of names that are not")
         return places[0]
 
     def owner(self, line):
         """The name of the piece that a line belongs to: a method rather than its class."""
-        around = [(last - first, name) for name, places in self.names.items() for first, last in places
-                  if first <= line <= last and name not in self.local]
+        around = [(last - first, name) for name, places in self.names.items()
+                  for first, last in places if first <= line <= last and name not in self.local]
         return min(around)[1]
 
 
@@ -111,7 +112,7 @@ class Library:
         self.folder, self.sources = folder, {}
         for path in sorted(folder.glob("*.py")):
             try:
-                self.sources[path.name] = Source(path.name, path.read_text(encoding="utf-8"))
+                self.sources[path.name] = Source(path.name, path.read_text("utf-8"))
             except (SyntaxError, tokenize.TokenError) as error:
                 raise Problem(f"{folder.name}/{path.name}", f"is not Python: {error}") from None
 
@@ -145,8 +146,7 @@ class Library:
             raise LookupError(f"no rule in {module} whose comment begins with '{name}'")
         _, end = json.JSONDecoder().raw_decode(text, begin)
         begin = text.rfind("\n", 0, begin) + 1
-        return from_margin(text[begin:end].split("\n") if text[end] != ","
-                           else text[begin:end + 1].split("\n"))
+        return from_margin(text[begin:end + (text[end] == ",")].split("\n"))
 
 
 def from_margin(lines):

@@ -2,12 +2,14 @@
 
 A bare number is never taken for a pid: 137 is an exit status, 65534 is nobody, 67108864 a limit,
 0600 a mode, and 1 is what a container is all about. So a pid is a number of three or more digits
-*in a place where only pids stand*. (Print `pid $$` rather than `$$`: then it can be told.)
+*in a place where only pids stand*; in a table such as that of ps, one of more than 255 at that.
+(Print `pid $$` rather than `$$`: then it can be told.)
 Sets of capabilities (000001ffffffffff) are hexadecimal, too: only ids in known places are replaced.
 """
 import re
 
 PID = r"\d{3,}"
+IN_TABLE = r"(?!(?:1\d\d|2[0-4]\d|25[0-5])\b)\d{3,7}"  # not what may be an exit status
 PATTERNS = [(re.compile(pattern, re.M), new) for pattern, new in (
     # Each boot, or each container, gets fresh ones.
     (r"\b(\w+):\[\d{3,}\]", r"\1:[INODE]"),                       # namespaces, pipes, sockets
@@ -27,17 +29,17 @@ PATTERNS = [(re.compile(pattern, re.M), new) for pattern, new in (
     (r"/tmp/tmp\w{8}\b|(?<=/tmp/)([\w-]+\.)\w{6,10}\b", r"\1TEMPORARY"),  # mkdtemp, mktemp
     # Numbers of processes.
     (rf"/proc/{PID}\b", "/proc/PID"),
-    (rf"\b(\w*pid|process|pgrp|pgid|sid|tgid)('?[\s=:]{{1,3}}){PID}\b(?i:)", r"\1\2PID"),
-    (rf"\b(\w*(?:Pid|PID|Process|Tgid|TGID|NSpid))([\s=:]{{1,3}}){PID}\b", r"\1\2PID"),
+    (rf"\b(\w*(?:pid|Pid|PID)|[Pp]rocess|pgrp|[pst]gid|PGID|Tgid|sid)([\"']?[\s=:]{{1,3}}){PID}\b",
+     r"\1\2PID"),
     (rf"(cgroup\.procs', '){PID}", r"\1PID"),                     # written by chapter 8
     (rf"(clone3\([^)]*\) = \[?){PID}", r"\1PID"),                 # --debug and strace
-    (rf"^ *{PID}(?= +\D)", "PID"),                                # ps: before a word
-    (rf"^([a-z_][\w-]* +){PID}(?= +\d)( +{PID}(?= +\d+ +\S+:))?", r"\1PID "),  # ps aux, ps -ef
+    (rf"^ *{IN_TABLE}(?= +\D)", "PID"),                           # ps: before a word
+    (rf"^([a-z_][\w-]* +){IN_TABLE}(?= +\d)(?: +{IN_TABLE}(?= +\d))?", r"\1PID"),  # ps aux, -ef
     # Times and dates.
     (r"\b\d{4}-\d\d-\d\d\b", "DATE"),
     (r"\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
      r" +\d{1,2}(?= +\d\d:\d\d| +\d{4})(?: +\d{4}\b)?", "DATE"),  # ls -l, date
-    (r"\b\d{1,2}:\d\d(?::\d\d)?(?:\.\d+)?\b", "TIME"),
+    (r"(?<![\w.:])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\.\d+)?(?![\w:])", "TIME"),
     (r"\b\d+m\d+[.,]\d+s|\b\d+\.\d+ ?(?:s|seconds)\b|\b\d+(?:\.\d+)? ?(?:ms|µs|us)\b", "DURATION"),
     (r"(\"?microseconds\"?: )\d+", r"\1DURATION"),                # --trace
     # The machine's own.

@@ -1,0 +1,47 @@
+"""One command on a terminal of its own: what a reader sees who types it."""
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import termios
+import time
+
+SIZE = 30, 100
+
+
+def run(command, limit, started=lambda process: None, user=0, group=0, **options):
+    """Returns a command's exit status (None: it took too long) and all that it printed.
+
+    On a real terminal, so that programs flush each line and both streams come in their true order.
+    """
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, SIZE)
+    os.fchown(slave, user, group)
+    process = subprocess.Popen(["bash", "-c", command], umask=0o022, start_new_session=True,
+                               stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
+                               user=user, group=group, extra_groups=[group], **options)
+    os.close(slave)
+    started(process)
+    data, ended = read(master, process.pid, time.monotonic() + limit)
+    os.killpg(process.pid, signal.SIGKILL)  # also what it left in the background
+    status = process.wait()
+    os.close(master)
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    return status if ended else None, re.sub(r"\x1b\[[\d;]*m", "", text)  # without colours
+
+
+def read(master, pid, end):
+    """Reads until the process has ended; tells whether it has, in time."""
+    data, pidfd = b"", os.pidfd_open(pid)
+    sources = [master, pidfd]
+    while ready := select.select(sources, [], [], max(0, end - time.monotonic()))[0]:
+        if master not in ready:
+            break
+        try:
+            data += os.read(master, 65536)
+        except OSError:  # it has closed its terminal, but may still run
+            sources = [pidfd]
+    os.close(pidfd)
+    return data, bool(ready)
