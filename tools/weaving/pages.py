@@ -66,7 +66,7 @@ class Page:
         word = re.match(r"\s*(\w*)", inner)[1]
         below = FENCE.match(self.lines[last + 1]) if last + 1 < len(self.lines) else None
         if word.lower() not in ("quote", "run"):
-            likely = difflib.get_close_matches(word.lower(), ("quote", "run"))
+            likely = difflib.get_close_matches(word.lower(), ("quote", "run"), cutoff=0.7)
             if below and likely:
                 raise Problem(self.where(number), f"'{word}': did you mean {likely[0]}?")
             return last + 1

@@ -1,4 +1,4 @@
-"""Source code by name: which lines a name stands for. The parser finds them; there are no markers."""
+"""Source code by name: which lines a name stands for. The parser finds them, no markers do."""
 import ast
 import io
 import json
@@ -40,7 +40,7 @@ class Source:
         return range(first, last + 1)
 
     def collect(self, body, prefix, local):
-        """Notes the names that the statements of a body bind; of a function only what it defines."""
+        """Notes the names that a body binds; of a function only what it defines."""
         for node in body:
             for name in {prefix + n for n in bound(node, local)}:
                 self.names.setdefault(name, []).append(bounds(self.span(node)))

@@ -27,7 +27,7 @@ case $0:${{1-}} in
     *:crabcan) shift; set -- crabcan_steps "$@" ;;
     *) set -- crabcan_workshop "$@" ;;
 esac
-PYTHONPATH='{path}' exec '{python}' -sP -m "$@"
+PYTHONPATH='{path}' exec '{python}' -sPB -m "$@"
 """
 
 
