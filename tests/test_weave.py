@@ -68,6 +68,7 @@ class Empty(Exception):
 if __name__ == "__main__":
     print(plain)
 '''
+SLEEP = f"sleep {10_000_000 + os.getpid()}"  # like nobody else's
 ALL = ["__doc__", "ONE..THREE", "FOUR..FIVE", "plain", "Thing.__head__", "Thing.name", "Thing.late",
        "Empty", "__main__"]
 
@@ -253,11 +254,14 @@ def test_check_shows_what_differs_and_changes_nothing(book):
     assert (book.folder / page).read_text() == text
 
 
-def test_a_write_keeps_mode_and_leaves_sound_files_untouched(book):
+def test_a_write_keeps_mode_and_owner_and_leaves_sound_files_untouched(book):
     page = book.folder / book.page(quote("Empty"))
     page.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(page, 65534, 65534)
+    owner = page.stat().st_uid
     book.weave("--write")
-    assert page.stat().st_mode & 0o777 == 0o640
+    assert (page.stat().st_mode & 0o777, page.stat().st_uid) == (0o640, owner)
     before = page.stat().st_ino
     assert "wrote" not in book.weave("--write").stderr
     assert page.stat().st_ino == before
@@ -321,25 +325,27 @@ def test_the_exit_status_must_be_as_said(book, need_root):
     assert "page.md:2: $ echo why >&2; exit 3\nwhy\nweave: exit status 3, not 0" in errors
     assert "exit status 0, not 1" in book.refused(run("true", options=" (exit 1)"))
     assert "exit status 1, not 0" in book.refused(run("\nfalse\ntrue\n"))
+    assert "exit status 1, not 0" in book.refused(run("\nfalse\nfalse\n", options=" (exit 1)"))
     assert "exit status 127" in book.refused(run("no-such-command"))
 
 
 def test_a_command_has_its_time_and_leaves_nothing_running(book, need_root):
     begin = time.monotonic()
-    for command in ("sleep 987", "exec >/dev/null 2>&1; sleep 987", "while :; do echo y; done"):
+    for command in (SLEEP, f"exec >/dev/null 2>&1; {SLEEP}", "while :; do echo y; done"):
         errors = book.refused(run(command), "--timeout", "0.5")
         assert "took longer than 0.5 s" in errors
-    made = book.written(run("sleep 987 & echo started"))
+    made = book.written(run(f"{SLEEP} & echo started"))
     assert made.endswith("\nstarted\n```\n")
     assert time.monotonic() - begin < 20
-    assert not commands_like("sleep\0" + "987")
+    assert not sleepers()
 
 
-def commands_like(words):
+def sleepers():
+    """The processes that run our SLEEP."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if words in path.read_text(errors="replace"):
+            if path.read_bytes().rstrip(b"\0").decode(errors="replace").split("\0") == SLEEP.split():
                 found.append(path)
         except OSError:
             pass
@@ -347,11 +353,11 @@ def commands_like(words):
 
 
 def test_a_weave_that_is_ended_ends_its_commands(book, need_root):
-    book.page(run("sleep 986", options=" (user)"), "page.md")
+    book.page(run(SLEEP, options=" (user)"), "page.md")
     weave = subprocess.Popen([sys.executable, book.folder / "tools/weave.py", "--write", "page.md"],
                              cwd=book.folder, stderr=subprocess.PIPE)
     for _ in range(200):
-        if commands_like("sleep\0" + "986"):
+        if sleepers():
             break
         time.sleep(0.05)
     else:
@@ -360,7 +366,7 @@ def test_a_weave_that_is_ended_ends_its_commands(book, need_root):
     weave.terminate()
     assert weave.wait(20) == 143, weave.stderr.read()
     weave.stderr.close()
-    assert not commands_like("sleep\0" + "986")
+    assert not sleepers()
     assert before - set(Path("/tmp").glob("weave-*"))
     with pytest.raises(KeyError):
         pwd.getpwnam("crabcan-weave")
@@ -399,19 +405,29 @@ def test_an_ordinary_user_runs_the_real_crabcan(book, need_root):
     book.folder.chmod(0o700)  # whatever the user may read of a checkout
     inside = "sh -c 'hostname; id -u; cat /proc/self/uid_map'"
     made = book.written(
-        run("id -un; touch file; ls -l file | cut -d\" \" -f3", options=" (user)")
+        run("id -un; touch file; ls -l file | cut -d\" \" -f3; tty <&2 | cut -c 1-9; : >/dev/stderr",
+            options=" (user)")
         + run(f"crabcan step 5 --hostname box -- {inside}", options=" (user)")
         + run(f"crabcan run --hostname box -- {inside}")
         + run("./workshop step 3 -- hostname; workshop crabcan step 3 --hostname b -- hostname")
         + run("crabcan run -- false", options=" (exit 1)") + run("workshop doctor | cut -c 1-9"))
     one, two, three, four, _, six = [block.split("\n", 2)[2] for block in made.split("```")[1::2]]
-    assert one == "crabcan-weave\ncrabcan-weave\n"
+    assert one == "crabcan-weave\ncrabcan-weave\n/dev/pts/\n"
     assert two.startswith("box\n0\n") and three.startswith("box\n0\n")
-    assert two.split() != three.split()
+    assert two.split() == ["box", "0", "0", "5000", "1", "1", "500000", "65536"] != three.split()
     assert "HOSTNAME\nb\n" == volatile.normal(four)
     assert "all\nchapter 2" in six.replace("      ", "")
     with pytest.raises(KeyError):
         pwd.getpwnam("crabcan-weave")
+
+
+def test_two_weaves_take_turns_with_the_user(book, need_root):
+    book.page(run("sleep 0.5; id", options=" (user)"), "page.md")
+    weaves = [subprocess.Popen([sys.executable, book.folder / "tools/weave.py", "--check", "page.md"],
+                               cwd=book.folder, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    for weave in weaves:
+        out, _ = weave.communicate(timeout=30)
+        assert "+uid=5000(crabcan-weave) gid=5000(crabcan-weave) groups=5000(crabcan-weave)\n" in out
 
 
 def test_an_ordinary_weaver_is_told_to_be_root(book):

@@ -1,4 +1,5 @@
 """What tools/weave.py is made of: pages, quotes, runs, and what counts as the same output."""
+import difflib
 
 
 class Problem(Exception):
@@ -10,7 +11,6 @@ class Problem(Exception):
 
 def near(word, words):
     """`: did you mean X?`, if something of a like name exists."""
-    import difflib
     found = [w for w in words if w.endswith("." + word)][:3]
     found = found or difflib.get_close_matches(word, words, 3)
     return f": did you mean {' or '.join(found)}?" if found else ""
