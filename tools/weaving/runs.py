@@ -16,7 +16,7 @@ from pathlib import Path
 from . import Problem, terminal
 
 USER = "crabcan-weave"
-NUMBERS = ["--uid", "5000", "-K", "SUB_UID_MIN=500000", "-K", "SUB_GID_MIN=500000"]  # they show
+NUMBERS = ["--uid", "5000", "-K", "SUB_UID_MIN=500000", "-K", "SUB_GID_MIN=500000"]
 LIMIT = 60    # seconds for one command
 AT_ONCE = 2
 COPIED = ("crabcan_steps", "crabcan_workshop", "pyseccomp.py", "rich", "pygments", "markdown_it",
@@ -82,9 +82,9 @@ class Bench:
         """An ordinary user of the host's, and a copy of the code that he may read."""
         self.turn = os.open("/etc", os.O_RDONLY)  # one weave at a time has this user
         fcntl.flock(self.turn, fcntl.LOCK_EX)
-        subprocess.run(["userdel", USER], capture_output=True)  # of a weave that was killed
-        made = subprocess.run(["useradd", *NUMBERS, "--no-create-home", "--shell", "/bin/bash", USER],
-                              capture_output=True, text=True)
+        subprocess.run(["userdel", "--force", USER], capture_output=True)  # a killed weave's
+        made = subprocess.run(["useradd", *NUMBERS, "--no-create-home", "--shell", "/bin/bash",
+                               USER], capture_output=True, text=True)
         if made.returncode:
             raise Problem("weave", f"useradd {USER} failed: {made.stderr.strip()}")
         self.ids = pwd.getpwnam(USER)[2:4]
