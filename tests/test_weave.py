@@ -3,6 +3,7 @@ import os
 import platform
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -307,8 +308,12 @@ def test_bare_leaves_the_command_out(book, need_root):
 
 def test_the_environment_is_clean(book, need_root, monkeypatch):
     monkeypatch.setenv("SECRET", "x")
-    made = book.written(run("env | cut -d= -f1 | sort | xargs; echo $LANG $TERM; umask; cat; "
-                            "id -un"))
+    before = os.umask(0o077)
+    try:
+        made = book.written(run("env | cut -d= -f1 | sort | xargs; echo $LANG $TERM; umask; cat; "
+                                "id -un"))
+    finally:
+        os.umask(before)
     assert ("\nHOME LANG NO_COLOR OLDPWD PAGER PATH PWD SHLVL TERM TZ _\n" in made
             or "\nHOME LANG NO_COLOR PAGER PATH PWD SHLVL TERM TZ _\n" in made), made
     assert "\nC.UTF-8 dumb\n0022\nroot\n```" in made
@@ -376,6 +381,29 @@ def test_a_weave_that_is_ended_ends_its_commands(book, need_root):
     assert before - set(Path("/tmp").glob("weave-*"))
     with pytest.raises(KeyError):
         pwd.getpwnam("crabcan-weave")
+
+
+def test_the_next_weave_heals_what_a_killed_one_left(book, need_root):
+    book.page(run(SLEEP, options=" (user)"), "page.md")
+    before = set(Path("/tmp").glob("weave-*"))
+    weave = subprocess.Popen([sys.executable, book.folder / "tools/weave.py", "--write", "page.md"],
+                             cwd=book.folder)
+    try:
+        while not sleepers():
+            assert weave.poll() is None
+            time.sleep(0.05)
+    finally:
+        weave.kill()
+        weave.wait()
+    left = set(Path("/tmp").glob("weave-*")) - before
+    try:
+        assert pwd.getpwnam("crabcan-weave")
+        assert "\ncrabcan-weave\n```" in book.written(run("id -un", options=" (user)"))
+    finally:
+        for path in sleepers():
+            os.kill(int(path.parent.name), signal.SIGKILL)
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def test_equal_commands_run_once_and_two_at_a_time(book, need_root):
