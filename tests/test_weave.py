@@ -294,12 +294,23 @@ def test_streams_are_interleaved_as_on_a_terminal(book, need_root):
     assert "\n1\n2\n3\n```" in book.written(run(f"/usr/bin/python3 -c '{script}'"))
 
 
-def test_several_commands_share_a_directory_and_nothing_else(book, need_root):
-    made = book.written("<!-- run:\nls\n\nX=1; echo a >file\necho $X; ls; echo \\\n  b\n-->\n"
-                        "```console\n```\n" + run("ls; cd ~; ls"))
-    assert ("```console\n$ ls\n$ X=1; echo a >file\n$ echo $X; ls; echo \\\n>   b\n\nfile\nb\n```"
-            in made)
-    assert made.endswith("```console\n$ ls; cd ~; ls\n```\n")
+def test_several_commands_share_a_shell_and_two_blocks_nothing(book, need_root):
+    made = book.written("<!-- run:\nls; false\n\necho $?; X=1; echo a >file\necho $X; ls; echo \\\n"
+                        "  b\n-->\n```console\n```\n" + run("ls; echo $X; cd ~; ls"))
+    assert ("```console\n$ ls; false\n$ echo $?; X=1; echo a >file\n1\n$ echo $X; ls; echo \\\n"
+            ">   b\n1\nfile\nb\n```" in made)
+    assert made.endswith("```console\n$ ls; echo $X; cd ~; ls\n\n```\n")
+
+
+def test_a_script_is_not_found_by_its_own_words(book, need_root):
+    made = book.written(run("pgrep -fc 'word[s]-of-this'; echo words-of-this; "
+                            "ls /proc/self/fd | xargs"))
+    assert "\n0\nwords-of-this\n0 1 2 3\n```" in made
+
+
+def test_a_shell_that_ends_before_its_last_command(book, need_root):
+    assert "$ exit 0\n\nweave: ended early" in book.refused(run("\nexit 0\necho a\n"))
+    assert "$ exit 4\n" in book.refused(run("\ntrue\nexit 4\necho a\n"))
 
 
 def test_bare_leaves_the_command_out(book, need_root):
@@ -335,9 +346,10 @@ def test_the_exit_status_must_be_as_said(book, need_root):
     errors = book.refused("\n" + run("echo why >&2; exit 3"))
     assert "page.md:2: $ echo why >&2; exit 3\nwhy\nweave: exit status 3, not 0" in errors
     assert "exit status 0, not 1" in book.refused(run("true", options=" (exit 1)"))
-    assert "exit status 1, not 0" in book.refused(run("\nfalse\ntrue\n"))
-    assert "exit status 1, not 0" in book.refused(run("\nfalse\nfalse\n", options=" (exit 1)"))
-    assert "exit status 127" in book.refused(run("no-such-command"))
+    book.written(run("\nfalse\ntrue\n"))  # only the last one's: what the others say can be read
+    assert "$ false\n\nweave: exit status 1" in book.refused(run("\ntrue\nfalse\n"))
+    errors = book.refused(run("no-such-command"))
+    assert "\nbash: no-such-command: command not found\nweave: exit status 127" in errors
 
 
 def test_a_command_has_its_time_and_leaves_nothing_running(book, need_root):

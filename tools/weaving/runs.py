@@ -22,6 +22,8 @@ AT_ONCE = 2
 COPIED = ("crabcan_steps", "crabcan_workshop", "pyseccomp.py", "rich", "pygments", "markdown_it",
           "mdurl")
 UNIFIED = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
+MARK = "\x1e"  # between the outputs of two commands; $? passes over it
+SESSION = "__next() { local status=$?; printf '\\036'; return $status; }\n"
 SHIM = """#!/bin/sh
 case $0:${{1-}} in
     *crabcan:*|*workshop:run|*workshop:step) set -- crabcan_steps "$@" ;;
@@ -124,7 +126,7 @@ class Bench:
         return tuple(block.body), tuple(sorted(block.options.items()))
 
     def run(self, block, total):
-        """One block: its commands in a row, each in a shell of its own, in one directory."""
+        """One block: its commands in a row, in one shell, as a reader would type them."""
         who = "user" if "user" in block.options else "root"
         with self.lock:
             self.count += 1
@@ -137,19 +139,23 @@ class Bench:
             (home / "workshop").symlink_to(self.base / who / "workshop")
         if who == "user":
             os.chown(home, *self.ids)
+        commands = block.body
+        script = SESSION + "".join(f"{command}\n__next\n" for command in commands)
+        status, output = self.shell(script, who, home)
+        parts = output.split(MARK)
+        expected = block.options.get("exit", 0)
+        if status != expected or len(parts) < len(commands):
+            what = f"took longer than {self.limit} s" if status is None else \
+                f"exit status {status}, not {expected}" if status != expected else "ended early"
+            at = commands[min(len(parts), len(commands)) - 1]
+            raise Fault(f"$ {at}\n{''.join(parts).rstrip()}\nweave: {what}")
         lines = []
-        for left, command in zip(reversed(range(len(block.body))), block.body):
-            expected = 0 if left else block.options.get("exit", 0)
-            status, output = self.shell(command, who, home)
-            if status != expected:
-                what = f"took longer than {self.limit} s" if status is None else \
-                    f"exit status {status}, not {expected}"
-                raise Fault(f"$ {command}\n{output.rstrip()}\nweave: {what}")
-            self.check(command, output)
+        for command, part in zip(commands, parts):
+            self.check(command, part)
             if "bare" not in block.options:
                 lines += f"$ {command}".replace("\n", "\n> ").split("\n")
-            if output:
-                lines += output.removesuffix("\n").split("\n")
+            if part:
+                lines += part.removesuffix("\n").split("\n")
         return lines
 
     def check(self, command, output):
@@ -163,13 +169,13 @@ class Bench:
             raise Fault(f"$ {command}: the output has a control character "
                         f"({control[0]!r}): no book can print it")
 
-    def shell(self, command, who, home):
-        """Runs a command of a block's; its environment holds nothing of ours."""
+    def shell(self, script, who, home):
+        """Runs a block's commands; their environment holds nothing of ours."""
         uid, gid = self.ids if who == "user" else (0, 0)
         path = f"{self.base / who}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         environment = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb",
                        "NO_COLOR": "1", "PAGER": "cat", "TZ": "UTC"}
-        return terminal.run(command, self.limit, self.started, uid, gid, cwd=home, env=environment)
+        return terminal.run(script, self.limit, self.started, uid, gid, cwd=home, env=environment)
 
     def started(self, process):
         self.live.append(process)

@@ -1,4 +1,4 @@
-"""One command on a terminal of its own: what a reader sees who types it."""
+"""A shell script on a terminal of its own: what a reader sees who types it."""
 import os
 import pty
 import re
@@ -9,27 +9,35 @@ import termios
 import time
 
 SIZE = 30, 100
+# The script comes through a pipe: in bash's arguments it would be found by `pgrep -f`.
+READ = 'IFS= read -rd "" -u {0} __script; exec {0}<&-; eval "unset __script; $__script"'
 
 
-def run(command, limit, started=lambda process: None, user=0, group=0, **options):
-    """Returns a command's exit status (None: it took too long) and all that it printed.
+def run(script, limit, started=lambda process: None, user=0, group=0, **options):
+    """Returns a script's exit status (None: it took too long) and all that it printed.
 
     On a real terminal, so that programs flush each line and both streams come in their true order.
     """
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, SIZE)
     os.fchown(slave, user, group)
-    process = subprocess.Popen(["bash", "-c", command], umask=0o022, start_new_session=True,
-                               stdin=subprocess.DEVNULL, stdout=slave, stderr=slave,
-                               user=user, group=group, extra_groups=[group], **options)
+    text, pen = os.pipe()
+    os.write(pen, script.encode())
+    os.close(pen)
+    process = subprocess.Popen(["bash", "-c", READ.format(text)], pass_fds=[text], umask=0o022,
+                               stdin=subprocess.DEVNULL, stdout=slave, stderr=slave, user=user,
+                               group=group, extra_groups=[group], start_new_session=True, **options)
     os.close(slave)
+    os.close(text)
     started(process)
     data, ended = read(master, process.pid, time.monotonic() + limit)
     os.killpg(process.pid, signal.SIGKILL)  # also what it left in the background
     status = process.wait()
     os.close(master)
-    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
-    return status if ended else None, re.sub(r"\x1b\[[\d;]*m", "", text)  # without colours
+    output = data.decode("utf-8", "replace").replace("\r\n", "\n")
+    output = re.sub(r"\x1b\[[\d;]*m", "", output)  # without colours
+    output = re.sub(r"^bash: line \d+: ", "bash: ", output, flags=re.M)  # as it speaks to people
+    return status if ended else None, output
 
 
 def read(master, pid, end):
