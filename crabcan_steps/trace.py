@@ -15,8 +15,9 @@ FLAGS = {  # call -> what the names of its arguments' flags begin with, by posit
     "clone3": {0: "CLONE_"}, "unshare": {0: "CLONE_"}, "umount2": {1: "MNT_"},
     "open_tree": {1: ("OPEN_TREE_", "AT_")}, "fsmount": {1: "MOUNT_ATTR_"},
     "mount_setattr": {1: "AT_", 2: "MOUNT_ATTR_", 3: "MS_", "propagation": "MS_"}}
-CONSTANTS = {"prctl": {0: "PR_", 1: "PR_CAP_AMBIENT_"}, "fsconfig": {1: "FSCONFIG_"},
+CONSTANTS = {"prctl": {0: "PR_"}, "fsconfig": {1: "FSCONFIG_"},
              "close_range": {2: "CLOSE_RANGE_"}, "capbset_drop": {0: "CAP_"}, "keyctl": {0: "KEYCTL_"}}
+OF_OPTION = {linux.PR_CAP_AMBIENT: "PR_CAP_AMBIENT_", linux.PR_SET_SECCOMP: "SECCOMP_MODE_"}
 DESCRIPTORS = {"move_mount": (0, 1), "fsconfig": (0,), "fsmount": (0,), "fchdir": (0,), "ioctl": (0,)}
 AS_KEYWORD = ("dir_fd", "userns_fd")
 OPENS = ("open", "openat2", "open_tree", "fsopen", "fsmount")
@@ -100,8 +101,10 @@ class Rendering:
             return f"{value}<{what}>" if what else str(value)
         if isinstance(value, int) and place in FLAGS.get(call, ()):
             return flags(FLAGS[call][place], value)
+        if call == "prctl" and place == 1 and event["args"][0] in OF_OPTION:
+            return constant(OF_OPTION[event["args"][0]], value)
         if isinstance(value, int) and place in CONSTANTS.get(call, ()):
-            return next(names(CONSTANTS[call][place], lambda known: known == value), str(value))
+            return constant(CONSTANTS[call][place], value)
         if call in ("mkdir", "umask"):
             return f"0o{value:o}" if isinstance(value, int) else repr(value)
         text = repr(value) if isinstance(value, str) else str(value)
@@ -120,6 +123,11 @@ def names(prefix, test):
     known = vars(linux) | vars(sys.modules.get("prctl", linux))  # python-prctl's, if it is in use
     return (name for name, value in known.items()
             if name.startswith(prefix) and isinstance(value, int) and test(value))
+
+
+def constant(prefix, value):
+    """The name of a value."""
+    return next(names(prefix, lambda known: known == value), str(value))
 
 
 def flags(prefix, value):

@@ -207,3 +207,26 @@ def test_the_root_has_a_size_even_without_a_limit_on_memory(who):
     script = "import os; s = os.statvfs('/'); print(s.f_blocks * s.f_frsize, s.f_files)"
     assert who.run("/usr/bin/python3", "-c", script, options=["--layers", "all,-cgroups"]).split() == \
         [str(1 << 30), str(256 << 10)]
+
+
+def test_a_place_that_changes_while_we_mount_never_leads_outside(who, rootfs):
+    """Somebody keeps exchanging the target for a link to the host's root, as in CVE-2021-30465."""
+    outside = rootfs / "outside"
+    (rootfs / "data/x").mkdir(parents=True)
+    (rootfs / "link").symlink_to("../../../../../../../..")
+    outside.mkdir()
+    subprocess.run(["chown", "-R", "-h", "--reference", rootfs, *rootfs.iterdir()], check=True)
+    script = ("import ctypes, sys\nrename = ctypes.CDLL(None).renameat2\n"
+              "while True: rename(-100, sys.argv[1].encode(), -100, sys.argv[2].encode(), 2)")
+    before = open("/proc/self/mountinfo").read()
+    swapper = subprocess.Popen([*who.python, "-c", script, rootfs / "data", rootfs / "link"])
+    try:
+        results = [who.crabcan("run", "-m", rootfs, *SYSTEM, "-a", f"{outside}:/data/x", "--", "sh", "-c",
+                               "grep -o ' .*/x ' /proc/self/mounts") for _ in range(12)]
+    finally:
+        swapper.kill()
+        swapper.wait()
+    for result in results:  # inside, or refused
+        assert result.returncode in (0, 125), result
+        assert result.returncode == 125 or result.stdout.strip() in ("/data/x", "/link/x", "/x"), result
+    assert open("/proc/self/mountinfo").read() == before

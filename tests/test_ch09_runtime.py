@@ -112,6 +112,7 @@ def test_debug_tells_it_in_lines(who):
     assert "sethostname('told')" in result.stderr and "CLONE_NEWPID" in result.stderr
     assert "pivot_root('.', '.')" in result.stderr and "\033[" not in result.stderr
     for words in ("capbset_drop(CAP_SYS_ADMIN)", "fsmount(", "</dev/pts>)", "set_no_new_privs()",
+                  "prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ", "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)",
                   "move_mount(", "mount_setattr('/', AT_RECURSIVE, propagation=MS_PRIVATE)"):
         assert words in result.stderr, words
     assert result.stderr.replace("\n", "").isprintable()

@@ -1,0 +1,26 @@
+"""The book says what the program says."""
+import errno
+import re
+from pathlib import Path
+
+import pytest
+
+from crabcan_steps import ch02_clone, ch09_runtime
+
+CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
+CURES = [(call, number, cure) for layer in (*ch09_runtime.LAYERS, ch02_clone.Start)
+         for (call, number), cure in layer.cures.items()]
+
+
+def plain(text):
+    """Without markup and line breaks."""
+    return re.sub(r"\s+", " ", re.sub(r"[*`]", "", text))
+
+
+@pytest.mark.parametrize("call, number, cure", CURES, ids=[f"{c}-{errno.errorcode.get(n, n)}" for c, n, _ in CURES])
+def test_each_message_with_a_cure_is_on_the_page_of_troubles(call, number, cure):
+    """By its call and the first words of its cure, which is what a reader searches for."""
+    headings = [plain(line) for line in (CHAPTERS / "91-troubleshooting.md").read_text().splitlines()
+                if line.startswith("**")]
+    words = plain(re.split(r"[:(]", cure)[0]).strip()
+    assert any(words in heading and call in heading for heading in headings), f"{call}: {words}"
