@@ -54,7 +54,7 @@ PROPERTIES = {
               lambda i, o, h: not i["keyctl"] and not i["new user namespace"]),
     "memory": (8, "128 MB do not fit in 64 MB", lambda i, o, h: not i["128 MB"]),
     "pids": (8, "40 processes do not fit in 20", lambda i, o, h: not i["40 processes"]),
-    "cpu": (8, "more than half a processor has to wait", lambda i, o, h: o["throttled"] > 0),
+    "cpu": (8, "more than a fifth of a processor has to wait", lambda i, o, h: o["throttled"] > 0),
     "nofile": (8, "100 open files do not fit in 64", lambda i, o, h: not i["100 open files"]),
     "session": (9, "a session, and so a terminal, of its own", lambda i, o, h: i["own session"]),
 }

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 PROBE = Path(__file__).with_name("probe.py")
-LIMITS = ["--memory", "64M", "--pids", "20", "--cpus", "0.5"]  # tight, so that they bite at once
+LIMITS = ["--memory", "64M", "--pids", "20", "--cpus", "0.2"]  # tight, so that they bite at once
 NAMESPACES = ("pid", "uts", "mnt", "user", "ipc", "net", "cgroup", "time")
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
 libc = ctypes.CDLL(None, use_errno=True)
@@ -55,7 +55,7 @@ def observe(step, canaries, options=()):
     """Runs the probe in a checkpoint (0: on the host itself); returns (inside, outside, stderr).
 
     Raises ObserveError if it does not come up."""
-    canaries = {**canaries, "burn": 0.3 if options else 0}
+    canaries = {**canaries, "burn": 0.2 if options else 0}
     python = ["/usr/bin/python3", "-I", "-c", PROBE.read_text(), json.dumps(canaries)]
     crabcan = [sys.executable, "-m", "crabcan_steps", "step", str(step), *options, "--"]
     environment = {**os.environ, "CRABCAN_CANARY": "sings"}

@@ -15,7 +15,7 @@ import pytest
 from crabcan_workshop import observe
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-USER = "crabcan-test"
+USER = f"crabcan-t{os.getpid()}"  # other runs of the tests may be under way
 UNIFIED = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 COPIED = ("crabcan_steps", "crabcan_workshop", "pyseccomp", "rich", "pygments", "markdown_it", "mdurl")
 
@@ -125,7 +125,10 @@ def user(request):
     if os.geteuid() != 0:
         yield Who(pwd.getpwuid(os.getuid()).pw_name, [sys.executable], CHECKOUT)
         return
-    subprocess.run(["userdel", "--remove", USER], capture_output=True)  # of a run that was killed
+    for entry in pwd.getpwall():  # of runs that were killed
+        number = entry.pw_name.removeprefix("crabcan-t")
+        if number.isdigit() and not os.path.exists(f"/proc/{number}"):
+            subprocess.run(["userdel", "--remove", entry.pw_name], capture_output=True)
     subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", USER], check=True,
                    capture_output=True)
     try:
