@@ -5,7 +5,8 @@ import sys
 EXAMPLES = """examples:
   workshop doctor            what this machine can do for each chapter, and the cures
   workshop matrix            run every checkpoint and see what it isolates
-  workshop matrix --json     the same, for programs"""
+  workshop matrix --json     the same, for programs
+  workshop compare           our container beside runc's, podman's and bubblewrap's"""
 
 
 def main(argv=None):
@@ -13,12 +14,15 @@ def main(argv=None):
                                 formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = p.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in {"doctor": "look at this machine, chapter by chapter",
-                       "matrix": "run all checkpoints, draw what each isolates"}.items():
+                       "matrix": "run all checkpoints, draw what each isolates",
+                       "compare": "our container beside other runtimes' defaults"}.items():
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--json", action="store_true", help="print JSON")
     options = p.parse_args(argv)
     if options.command == "matrix":
         from . import matrix as command
+    elif options.command == "compare":
+        from . import compare as command
     else:
         from . import doctor as command
     try:

@@ -5,17 +5,21 @@ A log line is no evidence: what counts is what the probe could do, and what /pro
 import ctypes
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 PROBE = Path(__file__).with_name("probe.py")
 LIMITS = ["--memory", "64M", "--pids", "20", "--cpus", "0.2"]  # tight, so that they bite at once
 NAMESPACES = ("pid", "uts", "mnt", "user", "ipc", "net", "cgroup", "time")
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+LIMIT_FILES = {"memory": ("memory.max", "memory.limit_in_bytes"), "pids": ("pids.max", "pids.max"),
+               "cpu": ("cpu.max", "cpu.cfs_quota_us")}  # of version 2 and 1
+NO_LIMIT = 1 << 64
 libc = ctypes.CDLL(None, use_errno=True)
 IPC_CREAT, IPC_RMID = 0o1000, 0
 KEYCTL, ADD_KEY = {"x86_64": (250, 248), "aarch64": (219, 217)}[os.uname().machine]
@@ -58,25 +62,37 @@ def observe(step, canaries, options=()):
     canaries = {**canaries, "burn": 0.2 if options else 0}
     python = ["/usr/bin/python3", "-I", "-c", PROBE.read_text(), json.dumps(canaries)]
     crabcan = [sys.executable, "-m", "crabcan_steps", "step", str(step), *options, "--"]
-    environment = {**os.environ, "CRABCAN_CANARY": "sings"}
+    with probing(crabcan + python if step else python,
+                 lambda pid: pid if step < 2 else child_of(pid)) as (process, pid, inside, errors):
+        outside = look(pid)
+    errors.seek(0)
+    return inside, outside, errors.read()
+
+
+@contextmanager
+def probing(command, pid_of, seconds=30, **settings):
+    """Starts a command that ends in the probe: (process, the probe's pid, its report, stderr).
+
+    The probe waits until the block ends. Raises ObserveError if it does not come up."""
+    environment = {**os.environ, **settings.pop("env", {}), "CRABCAN_CANARY": "sings"}
     with tempfile.TemporaryFile("w+") as errors, \
-            subprocess.Popen(crabcan + python if step else python, env=environment, text=True,
-                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as process:
-        line = process.stdout.readline()
+            subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, stderr=errors, **settings) as process:
+        came = select.select([process.stdout], [], [], seconds)[0]
+        line = process.stdout.readline() if came else ""
         try:
-            inside = json.loads(line)
-            pid = process.pid if step < 2 else child_of(process.pid)
-            outside = look(pid)
+            inside, pid = json.loads(line), pid_of(process.pid)
         except (ValueError, ObserveError):
             process.kill()
             process.wait()
             errors.seek(0)
             raise ObserveError(errors.read().strip() or f"it printed {line!r}") from None
+        try:
+            yield process, pid, inside, errors
         finally:
             process.stdin.close()
-        process.wait(30)
-        errors.seek(0)
-        return inside, outside, errors.read()
+            process.wait(30)
+            errors.flush()
 
 
 def child_of(pid):
@@ -134,3 +150,26 @@ def throttled(paths):
             if "nr_throttled" in words:
                 return int(words["nr_throttled"])
     return 0
+
+
+def limits(pid):
+    """The tightest limit of its cgroups and of those above, and its own on open files."""
+    found = {"nofile": next(number(line.split()[4]) for line in
+                            Path(f"/proc/{pid}/limits").read_text().splitlines()
+                            if line.startswith("Max open files"))}
+    for kind, files in LIMIT_FILES.items():
+        found[kind] = NO_LIMIT
+        for controllers, path in cgroups(pid).items():
+            if kind in controllers.split(",") or not controllers:
+                top = Path("/sys/fs/cgroup", kind if controllers else "")
+                places = [top / path.lstrip("/"), *(top / path.lstrip("/")).parents]
+                for place in places[:places.index(top) + 1]:
+                    file = place / files[1 if controllers else 0]
+                    if file.exists():
+                        found[kind] = min(found[kind], number(file.read_text().split()[0]))
+    return found
+
+
+def number(word):
+    """A limit as a number: "max", "unlimited" and -1 are none."""
+    return int(word) if word.isdigit() else NO_LIMIT
