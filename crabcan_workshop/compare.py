@@ -13,8 +13,8 @@ from .peers import RUNTIMES, clean_up, environment, make_root, podman_groups
 
 ATTEMPTS = Path(__file__).with_name("attempts.py")
 DEFERRED = ("pid", "calls", "memory", "pids", "cpu", "nofile")  # those rows stand below, by default
-ROOT_NOTE = ("not asked: whether / can be written. runc's default bundle has it read-only; ours is a "
-             "tmpfs that goes with the container, and --read-only makes it so too")
+ROOT_NOTE = ("Not asked: whether / can be written. In runc's default bundle it cannot; ours is a tmpfs that\n"
+             "  goes with the container, and --read-only makes it so too.")
 
 
 def refused(what):
@@ -78,7 +78,7 @@ def find(token):
     raise ObserveError("the probe is not to be found in /proc")
 
 
-def gone(pid, seconds=2):
+def gone(pid, seconds=1):
     """Tells whether a process ends within some time."""
     for _ in range(seconds * 50):
         try:
@@ -136,9 +136,9 @@ def first(runtime, ways, folder, canaries, host):
             failures.append(str(error).splitlines()[-1])
             continue
         if failures:
-            note += f" (without: {failures[0]})"
+            note += f"; without that: {failures[0]}"
         cells = {name: cell(test(inside, outside, host)) for name, (_, test) in ROWS.items()}
-        return cells, "; ".join(filter(None, [note, errors if runtime == "crabcan" else ""]))
+        return cells, errors.removeprefix("crabcan: ") if runtime == "crabcan" else note
     return None, f"does not run here: {failures[0]}"
 
 
@@ -171,6 +171,7 @@ def draw(table, console):
     meanings = {"closed": "closed", "open": "open", "absent": "not to be had, or not to be tried, here"}
     legend = [f"{SIGNS[v][1 if plain else 0]} {text}" for v, text in meanings.items() if v in used]
     console.print("  " + "    ".join(legend))
+    console.print("  What is closed under no container, this machine itself closes or lacks.")
     for name, (_, note) in table.items():
         if note:
             console.print(f"  {name}: {note}", markup=False)
@@ -182,6 +183,7 @@ def draw(table, console):
 def main(options):
     """The command; 0 if ours is at least as tight as any of the others in every row."""
     from rich.console import Console
+    os.environ["PATH"] += ":/usr/sbin:/sbin"  # runc's place on Debian
     console, notes = Console(highlight=False, soft_wrap=True), Console(stderr=True)
     table = {}
     with notes.status("starting") as status:
