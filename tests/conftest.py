@@ -2,11 +2,14 @@
 import importlib.util
 import json
 import os
+import pty
 import pwd
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -94,6 +97,40 @@ class Running:
         if self.process.poll() is None:
             self.process.kill()
         self.process.communicate()
+
+
+class Typist:
+    """Somebody at a terminal, in which crabcan runs."""
+
+    def __init__(self, who, *args):
+        self.outer, self.inner = pty.openpty()
+        self.before = termios.tcgetattr(self.inner)
+        self.process = subprocess.Popen(who.command(*args), env={**who.environment, "TERM": "dumb"},
+                                        stdin=self.inner, stdout=self.inner, stderr=self.inner,
+                                        start_new_session=True)
+        self.seen = ""
+
+    def type(self, text):
+        os.write(self.outer, text.encode())
+
+    def sees(self, text, seconds=20):
+        """Waits until something is printed; asserts that it is."""
+        end = time.monotonic() + seconds
+        while text not in self.seen and time.monotonic() < end:
+            if select.select([self.outer], [], [], 0.1)[0]:
+                self.seen += os.read(self.outer, 4096).decode(errors="replace")
+        assert text in self.seen, self.seen
+        self.seen = self.seen.split(text, 1)[1]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.outer)
+        os.close(self.inner)
 
 
 @pytest.fixture(scope="session")

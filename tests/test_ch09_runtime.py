@@ -1,47 +1,9 @@
 """Chapter 9: the whole, its terminal, and what it tells of itself."""
 import json
-import os
-import pty
-import select
-import subprocess
 import termios
 import time
 
-from conftest import closes
-
-
-class Typist:
-    """Somebody at a terminal, in which crabcan runs."""
-
-    def __init__(self, who, *args):
-        self.outer, self.inner = pty.openpty()
-        self.before = termios.tcgetattr(self.inner)
-        self.process = subprocess.Popen(who.command(*args), env={**who.environment, "TERM": "dumb"},
-                                        stdin=self.inner, stdout=self.inner, stderr=self.inner,
-                                        start_new_session=True)
-        self.seen = ""
-
-    def type(self, text):
-        os.write(self.outer, text.encode())
-
-    def sees(self, text, seconds=20):
-        """Waits until something is printed; asserts that it is."""
-        end = time.monotonic() + seconds
-        while text not in self.seen and time.monotonic() < end:
-            if select.select([self.outer], [], [], 0.1)[0]:
-                self.seen += os.read(self.outer, 4096).decode(errors="replace")
-        assert text in self.seen, self.seen
-        self.seen = self.seen.split(text, 1)[1]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        os.close(self.outer)
-        os.close(self.inner)
+from conftest import Typist, closes
 
 
 def test_a_session_of_its_own(matrix):

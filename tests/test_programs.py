@@ -1,0 +1,153 @@
+"""Ordinary programs run inside as they do outside: the walls are for what nobody needs."""
+import shutil
+import time
+
+import pytest
+
+from conftest import Typist
+
+# name: (programs that the host must have, a script, the last line that it prints)
+SCRIPTS = {
+    "threads": ("python3", """python3 -c '
+import threading
+total, lock = [], threading.Lock()
+def work(n):
+    with lock:
+        total.append(n)
+threads = [threading.Thread(target=work, args=(n,)) for n in range(40)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(sum(total))'""", "780"),
+    "subprocess": ("python3", """python3 -c '
+import subprocess
+out = subprocess.run(["sh", "-c", "cat; exit 3"], input="through a pipe", text=True, capture_output=True)
+print(out.returncode, out.stdout)'""", "3 through a pipe"),
+    "multiprocessing": ("python3", """cat >/tmp/m.py <<'END'
+import multiprocessing
+def work(semaphore, queue, n):
+    with semaphore:
+        queue.put(n)
+if __name__ == "__main__":
+    semaphore, queue = multiprocessing.Semaphore(2), multiprocessing.Queue()
+    workers = [multiprocessing.Process(target=work, args=(semaphore, queue, n)) for n in range(6)]
+    for w in workers: w.start()
+    got = sorted(queue.get(timeout=20) for _ in workers)
+    for w in workers: w.join()
+    print(got, [w.exitcode for w in workers])
+END
+python3 /tmp/m.py""", "[0, 1, 2, 3, 4, 5] [0, 0, 0, 0, 0, 0]"),
+    "shared memory": ("python3", """python3 -c '
+from multiprocessing import shared_memory
+a = shared_memory.SharedMemory(create=True, size=100)
+b = shared_memory.SharedMemory(name=a.name)
+a.buf[0] = 42; print(b.buf[0]); b.close(); a.close(); a.unlink()'""", "42"),
+    "asyncio": ("python3", """python3 -c '
+import asyncio
+async def main():
+    async def answer(reader, writer):
+        writer.write((await reader.readline()).upper()); await writer.drain(); writer.close()
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(b"hello\\n")
+    child = await asyncio.create_subprocess_exec("echo", "child", stdout=asyncio.subprocess.PIPE)
+    print((await reader.readline()).decode().strip(), (await child.communicate())[0].decode().strip())
+asyncio.run(main())'""", "HELLO child"),
+    "ssl": ("python3", "python3 -c 'import ssl; print(ssl.create_default_context().verify_mode.name)'",
+            "CERT_REQUIRED"),
+    "names": ("python3", "python3 -c 'import socket, os; print(socket.gethostbyname(os.uname().nodename), "
+              "socket.getaddrinfo(\"localhost\", 80)[0][4][1])'", "127.0.0.1 80"),
+    "apt": ("apt-get", "apt-get --version | head -n 1 | cut -d ' ' -f 1", "apt"),
+    "dpkg": ("dpkg", "dpkg --print-architecture >/dev/null && dpkg --compare-versions 1.10 gt 1.9 && echo newer", "newer"),
+    "git": ("git", """mkdir /tmp/r && cd /tmp/r && git init -q . && echo text >file && git add file &&
+git -c user.name=N -c user.email=n@example.org commit -q -m 'A first commit' &&
+git clone -q /tmp/r /tmp/s && git -C /tmp/s gc -q && git -C /tmp/s log --format=%s""", "A first commit"),
+    "gcc": ("gcc", """cd /tmp && printf '#include <stdio.h>\\nint main(void) { puts("hello, world"); return 0; }\\n' \
+>h.c && gcc -O2 -pipe -o h h.c && ./h""", "hello, world"),
+    "pthreads": ("gcc", """cd /tmp && cat >t.c <<'END'
+#include <pthread.h>
+#include <stdio.h>
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static long total;
+static void *work(void *unused) {
+    for (int i = 0; i < 10000; i++) { pthread_mutex_lock(&lock); total++; pthread_mutex_unlock(&lock); }
+    return NULL;
+}
+int main(void) {
+    pthread_t t[16];
+    for (int i = 0; i < 16; i++) if (pthread_create(&t[i], NULL, work, NULL)) return 1;
+    for (int i = 0; i < 16; i++) pthread_join(t[i], NULL);
+    printf("%ld\\n", total);
+    return 0;
+}
+END
+gcc -O2 -pthread -o t t.c && ./t""", "160000"),
+    "make": ("make", """cd /tmp && printf 'all: a b c d\\n\\t@echo made $^\\n%%:\\n\\t@touch $@\\n' >Makefile &&
+make -s -j 4""", "made a b c d"),
+    "web server": ("curl", """cd /tmp && echo served >page && (exec python3 -m http.server --bind 127.0.0.1 8000) \
+>/dev/null 2>&1 & curl -s --retry 40 --retry-delay 0 --retry-max-time 15 --retry-connrefused \
+http://localhost:8000/page; kill %1 2>/dev/null; true""", "served"),
+    "ps": ("ps", "sleep 100 & ps -e -o pid=,comm= | grep sleep | wc -l; kill $!", "1"),
+    "top": ("top", "top -bn1 | grep -c ' top$'", "1"),
+    "free and uptime": ("free", "free >/tmp/f && uptime >/tmp/u && vmstat >/tmp/v && df / >/tmp/d && echo all", "all"),
+    "tar": ("tar", """mkdir -p /tmp/a/b && echo inside >/tmp/a/b/f && chmod 640 /tmp/a/b/f && ln -s f /tmp/a/b/l &&
+tar -C /tmp -czf /tmp/a.tgz a && mkdir /tmp/x && tar -C /tmp/x -xzpf /tmp/a.tgz && cat /tmp/x/a/b/l &&
+stat -c %a /tmp/x/a/b/f""", "640"),
+    "perl": ("perl", "perl -MPOSIX -e 'my $p = open(my $f, \"-|\", \"echo from a child\"); print <$f>; "
+             "print floor(2.5), \"\\n\"'", "2"),
+    "awk": ("awk", "seq 1000 | awk '{ s += $1 } END { print s }'", "500500"),
+    "sort": ("sort", "seq 400000 | sort -R --random-source=/dev/zero >/tmp/big && "
+             "sort -n -S 2M --parallel=2 /tmp/big | tail -n 1", "400000"),
+    "timeout": ("timeout", "timeout 0.2 sleep 100; echo $?", "124"),
+    "locale": ("locale", "LC_ALL=C.UTF-8 locale charmap", "UTF-8"),
+    "openssl": ("openssl", "openssl rand -hex 8 | tr -d '\\n' | wc -c", "16"),
+    "sqlite": ("sqlite3", "sqlite3 /tmp/d.db 'PRAGMA journal_mode=WAL; CREATE TABLE t(a); "
+               "INSERT INTO t VALUES (41); UPDATE t SET a = a + 1; SELECT a FROM t;'", "42"),
+    "sqlite in Python": ("python3", "python3 -c 'import sqlite3; d = sqlite3.connect(\"/tmp/d\"); "
+                         "print(d.execute(\"select 40 + 2\").fetchone()[0])'", "42"),
+    "find and xargs": ("find", "mkdir /tmp/many && cd /tmp/many && seq 500 | xargs touch && "
+                       "find . -type f -print0 | xargs -0 -n 50 -P 8 ls | wc -l", "500"),
+    "flock": ("flock", "flock /tmp/lock sh -c 'flock -n /tmp/lock true || echo locked'", "locked"),
+    "mktemp and dd": ("dd", "f=$(mktemp) && dd if=/dev/zero of=$f bs=1M count=50 status=none && stat -c %s $f",
+                      "52428800"),
+    "nice and ionice": ("nice", "nice -n 5 nice", "5"),
+    "script": ("script", "script -qec 'tty' /dev/null </dev/null | tr -d '\\r'", "/dev/pts/0"),
+    "strace": ("strace", "strace -f -o /tmp/trace sh -c true && grep -c exit_group /tmp/trace", "1"),
+    "gdb": ("gdb", "gdb -q -batch -nx -ex 'break main' -ex run -ex 'print 40 + 2' /usr/bin/true 2>/dev/null | tail -n 1; "
+            "gdb -q -batch -nx -ex 'print 40 + 2'", "$1 = 42"),
+    "node": ("node", "node -e 'new Promise(r => setTimeout(r, 10)).then(() => console.log(process.platform))'", "linux"),
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_program(who, name):
+    program, script, last = SCRIPTS[name]
+    if not shutil.which(program, path="/usr/bin:/bin:/usr/sbin:/sbin"):
+        pytest.skip(f"the host, and so the container, has no {program}")
+    result = who.crabcan("run", "--", "bash", "-c", script)
+    assert result.stdout.splitlines()[-1:] == [last], result
+
+
+@pytest.mark.parametrize("command", ["su nobody -c true", "sudo true"])
+def test_su_and_sudo_are_refused_with_a_word(who, command):
+    program = command.split()[0]
+    if not shutil.which(program, path="/usr/bin:/bin"):
+        pytest.skip(f"the host, and so the container, has no {program}")
+    result = who.crabcan("run", "-u", "5" if who.root else "0", "--", "bash", "-c", command)
+    assert result.returncode != 0 and result.stderr.strip(), result
+
+
+def test_bash_has_job_control(who):
+    with Typist(who, "run", "--", "bash", "--norc", "-i") as typist:
+        typist.type("set -m; sleep 100 & jobs\r")
+        typist.sees("Running")
+        typist.type("fg\r")
+        typist.sees("sleep 100")
+        time.sleep(0.3)
+        typist.type("\x1a")
+        typist.sees("Stopped")
+        typist.type("bg; jobs\r")
+        typist.sees("Running")
+        typist.type("kill %1; wait; echo $((6*7)) done\r")
+        typist.sees("42 done")
+        typist.type("exit 3\r")
+        assert typist.process.wait(20) == 3
