@@ -65,8 +65,8 @@ def observe(step, canaries, options=()):
     with probing(crabcan + python if step else python,
                  lambda pid: pid if step < 2 else child_of(pid)) as (process, pid, inside, errors):
         outside = look(pid)
-    errors.seek(0)
-    return inside, outside, errors.read()
+        errors.seek(0)
+        return inside, outside, errors.read()
 
 
 @contextmanager
@@ -92,7 +92,6 @@ def probing(command, pid_of, seconds=30, **settings):
         finally:
             process.stdin.close()
             process.wait(30)
-            errors.flush()
 
 
 def child_of(pid):

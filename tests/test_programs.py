@@ -83,10 +83,10 @@ END
 gcc -O2 -pthread -o t t.c && ./t""", "160000"),
     "make": ("make", """cd /tmp && printf 'all: a b c d\\n\\t@echo made $^\\n%%:\\n\\t@touch $@\\n' >Makefile &&
 make -s -j 4""", "made a b c d"),
-    "web server": ("curl", """cd /tmp && echo served >page && (exec python3 -m http.server --bind 127.0.0.1 8000) \
->/dev/null 2>&1 & curl -s --retry 40 --retry-delay 0 --retry-max-time 15 --retry-connrefused \
-http://localhost:8000/page; kill %1 2>/dev/null; true""", "served"),
-    "ps": ("ps", "sleep 100 & ps -e -o pid=,comm= | grep sleep | wc -l; kill $!", "1"),
+    "web server": ("curl", """cd /tmp; echo served >page; python3 -m http.server --bind 127.0.0.1 8000 >log 2>&1 &
+until [ $((n += 1)) -gt 100 ] || curl -s -o /dev/null http://127.0.0.1:8000/; do sleep 0.1; done
+curl -s http://localhost:8000/page; kill %1""", "served"),
+    "ps": ("ps", "sleep 100 & ps -o ppid= -p $! | tr -d ' '; kill $!", "1"),
     "top": ("top", "top -bn1 | grep -c ' top$'", "1"),
     "free and uptime": ("free", "free >/tmp/f && uptime >/tmp/u && vmstat >/tmp/v && df / >/tmp/d && echo all", "all"),
     "tar": ("tar", """mkdir -p /tmp/a/b && echo inside >/tmp/a/b/f && chmod 640 /tmp/a/b/f && ln -s f /tmp/a/b/l &&
@@ -95,8 +95,7 @@ stat -c %a /tmp/x/a/b/f""", "640"),
     "perl": ("perl", "perl -MPOSIX -e 'my $p = open(my $f, \"-|\", \"echo from a child\"); print <$f>; "
              "print floor(2.5), \"\\n\"'", "2"),
     "awk": ("awk", "seq 1000 | awk '{ s += $1 } END { print s }'", "500500"),
-    "sort": ("sort", "seq 400000 | sort -R --random-source=/dev/zero >/tmp/big && "
-             "sort -n -S 2M --parallel=2 /tmp/big | tail -n 1", "400000"),
+    "sort": ("sort", "seq 300000 | tac >/tmp/big && sort -n -S 1M /tmp/big | tail -n 1", "300000"),
     "timeout": ("timeout", "timeout 0.2 sleep 100; echo $?", "124"),
     "locale": ("locale", "LC_ALL=C.UTF-8 locale charmap", "UTF-8"),
     "openssl": ("openssl", "openssl rand -hex 8 | tr -d '\\n' | wc -c", "16"),
@@ -112,8 +111,7 @@ stat -c %a /tmp/x/a/b/f""", "640"),
     "nice and ionice": ("nice", "nice -n 5 nice", "5"),
     "script": ("script", "script -qec 'tty' /dev/null </dev/null | tr -d '\\r'", "/dev/pts/0"),
     "strace": ("strace", "strace -f -o /tmp/trace sh -c true && grep -c exit_group /tmp/trace", "1"),
-    "gdb": ("gdb", "gdb -q -batch -nx -ex 'break main' -ex run -ex 'print 40 + 2' /usr/bin/true 2>/dev/null | tail -n 1; "
-            "gdb -q -batch -nx -ex 'print 40 + 2'", "$1 = 42"),
+    "gdb": ("gdb", "gdb -q -batch -nx -ex run -ex 'print 40 + 2' /usr/bin/true 2>&1 | grep -c 'exited normally'", "1"),
     "node": ("node", "node -e 'new Promise(r => setTimeout(r, 10)).then(() => console.log(process.platform))'", "linux"),
 }
 
@@ -127,13 +125,17 @@ def test_a_program(who, name):
     assert result.stdout.splitlines()[-1:] == [last], result
 
 
-@pytest.mark.parametrize("command", ["su nobody -c true", "sudo true"])
-def test_su_and_sudo_are_refused_with_a_word(who, command):
-    program = command.split()[0]
-    if not shutil.which(program, path="/usr/bin:/bin"):
-        pytest.skip(f"the host, and so the container, has no {program}")
-    result = who.crabcan("run", "-u", "5" if who.root else "0", "--", "bash", "-c", command)
-    assert result.returncode != 0 and result.stderr.strip(), result
+def test_su_gives_no_rights(who):
+    """It is set-user-ID root, and that counts for nothing."""
+    result = who.crabcan("run", "--", "su", "nobody", "-s", "/bin/sh", "-c", "echo got through")
+    assert result.returncode != 0 and "got through" not in result.stdout and "su:" in result.stderr
+
+
+def test_sudo_says_why_it_cannot(root):
+    if not shutil.which("sudo", path="/usr/bin:/bin"):
+        pytest.skip("the host, and so the container, has no sudo")
+    result = root.crabcan("run", "-u", "5", "--", "sudo", "true")
+    assert result.returncode != 0 and '"no new privileges" flag is set' in result.stderr
 
 
 def test_bash_has_job_control(who):
