@@ -17,9 +17,10 @@ EPERM, ENOSYS, SIGCHLD = 1, 38, 17
 NAMESPACES = (0x10000000, 0x20000, 0x40000000, 0x4000000)  # CLONE_NEWUSER, NEWNS, NEWNET, NEWUTS
 NEW_CALLS = {"clone3": 435, "io_uring_setup": 425}  # the same number everywhere
 CALLS = NEW_CALLS | (
-    {"clone": 56, "bpf": 321, "userfaultfd": 323, "perf_event_open": 298, "personality": 135, "ptrace": 101}
-    if X86 else
-    {"clone": 220, "bpf": 280, "userfaultfd": 282, "perf_event_open": 241, "personality": 92, "ptrace": 117})
+    {"clone": 56, "bpf": 321, "userfaultfd": 323, "perf_event_open": 298, "personality": 135,
+     "ptrace": 101} if X86 else
+    {"clone": 220, "bpf": 280, "userfaultfd": 282, "perf_event_open": 241, "personality": 92,
+     "ptrace": 117})
 TIOCLINUX, TIOCSTI = 0x541C, 0x5412
 PTRACE_SEIZE, ADDR_NO_RANDOMIZE = 0x4206, 0x40000
 SECRETS = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug",
@@ -63,7 +64,7 @@ def terminal():
     try:
         outer, inner = os.openpty()
     except OSError:
-        return {"types into its terminal": None, "TIOCLINUX": None}
+        return {"types into terminal": None, "TIOCLINUX": None}
 
     def types():
         os.setsid()
@@ -77,7 +78,7 @@ def terminal():
         except OSError as error:
             return error.errno not in (EPERM, ENOSYS)  # ENOTTY: asked the terminal, no console
         return True
-    answers = {"types into its terminal": in_child(types), "TIOCLINUX": in_child(pastes)}
+    answers = {"types into terminal": in_child(types), "TIOCLINUX": in_child(pastes)}
     os.close(outer)
     os.close(inner)
     return answers
@@ -107,10 +108,7 @@ def device(path):
 
 
 def socket_of(family, kind, protocol=0):
-    def test():
-        fd = libc.socket(family, kind, protocol)
-        return fd != -1
-    return in_child(test)
+    return in_child(lambda: libc.socket(family, kind, protocol) != -1)
 
 
 def new_namespace(flag):
@@ -125,12 +123,13 @@ def new_namespace(flag):
         block = ctypes.create_string_buffer(arguments, 64)
         return forks(call("clone3", ctypes.addressof(block), 64))
     return (in_child(lambda: libc.unshare(flag) == 0)
-            or in_child(lambda: forks(call("clone", flag | SIGCHLD, 0, 0, 0, 0))) or in_child(clone3))
+            or in_child(lambda: forks(call("clone", flag | SIGCHLD, 0, 0, 0, 0)))
+            or in_child(clone3))
 
 
 def getpid_of_i386():
     """getpid by int 0x80, the other door to the same calls."""
-    code = bytes.fromhex("53 b814000000 cd80 5b c3")  # push rbx; mov eax, 20; int 0x80; pop rbx; ret
+    code = bytes.fromhex("53 b814000000 cd80 5b c3")  # push rbx; mov eax,20; int 0x80; pop rbx; ret
     page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
     page.write(code)
     address = ctypes.addressof(ctypes.c_char.from_buffer(page))
@@ -152,7 +151,7 @@ def inherited(device_and_inode):
 def attempts(canary):
     umask = os.umask(0o077)
     os.umask(umask)
-    attributes = ctypes.create_string_buffer(128)  # for bpf: an array of no elements is refused
+    attributes = ctypes.create_string_buffer(128)  # for bpf: a map of type 0 is refused
     return terminal() | {
         "keyctl": libc.syscall(KEYCTL, KEYCTL_GET_KEYRING_ID, SESSION_KEYRING, 0) != -1,
         "new namespaces": any(new_namespace(flag) for flag in NAMESPACES),

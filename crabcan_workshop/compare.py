@@ -1,4 +1,4 @@
-"""Our default container beside those of other runtimes, on this machine: what is closed in which."""
+"""Our default container beside those of other runtimes, on this machine: what each closes."""
 import json
 import os
 import shutil
@@ -12,9 +12,9 @@ from .observe import PROBE, Canaries, ObserveError, limits, look, probing, stat_
 from .peers import RUNTIMES, clean_up, environment, make_root, podman_groups
 
 ATTEMPTS = Path(__file__).with_name("attempts.py")
-DEFERRED = ("pid", "calls", "memory", "pids", "cpu", "nofile")  # those rows stand below, by default
-ROOT_NOTE = ("Not asked: whether / can be written. In runc's default bundle it cannot; ours is a tmpfs that\n"
-             "  goes with the container, and --read-only makes it so too.")
+DEFERRED = ("pid", "calls", "memory", "pids", "cpu", "nofile")  # asked otherwise here: see ROWS
+ROOT_NOTE = """Not asked: whether / can be written. In runc's default bundle it cannot; ours is a tmpfs
+  that goes with the container, and --read-only makes it so too."""
 
 
 def refused(what):
@@ -28,14 +28,16 @@ def less(kind):
 
 # property: (what it means, how to tell from inside, outside and the host)
 ROWS = {
-    "pid": ("no process of the host in sight", lambda i, o, h: not i["host process seen"] and own("pid")(i, o, h)),
+    "pid": ("no process of the host in sight",
+            lambda i, o, h: not i["host process seen"] and own("pid")(i, o, h)),
 } | {name: words[1:] for name, words in PROPERTIES.items() if name not in DEFERRED} | {
     "memory": ("a limit on memory", less("memory")),
     "pids": ("a limit on processes", less("pids")),
     "cpu": ("a limit on processor time", less("cpu")),
     "nofile": ("fewer open files than the caller may have", less("nofile")),
     "core": ("no core dumps", refused("dumps core")),
-    "parent": ("kill -9 of the runtime ends the container", lambda i, o, h: o["ends with the runtime"]),
+    "parent": ("kill -9 of the runtime ends the container",
+               lambda i, o, h: o["ends with the runtime"]),
     "fds": ("no open file of the caller's comes along", refused("descriptor")),
     "umask": ("files are not writable for all, whatever the caller's umask",
               lambda i, o, h: i["umask"] & 0o022 == 0o022),
@@ -44,10 +46,11 @@ ROWS = {
     "/sys": ("nor in /sys", refused("/sys writable")),
     "devices": ("no device files can be made and used", refused("device")),
     "set-uid": ("no set-user-ID files can be made", refused("set-user-ID file")),
-    "tiocsti": ("TIOCSTI (typing into the terminal) is refused", refused("types into its terminal")),
+    "tiocsti": ("TIOCSTI (typing into the terminal) is refused", refused("types into terminal")),
     "tioclinux": ("TIOCLINUX (pasting into a console) is refused", refused("TIOCLINUX")),
     "keyctl": ("keyctl is refused", refused("keyctl")),
-    "userns": ("a new user namespace is refused to unshare, clone, clone3", refused("user namespace")),
+    "userns": ("new user namespaces are refused to unshare, clone and clone3",
+               refused("user namespace")),
     "nesting": ("so are new mount, network and UTS namespaces", refused("new namespaces")),
     "i386": ("calls by int 0x80 are refused", refused("i386")),
     "io_uring": ("io_uring is refused", refused("io_uring")),
@@ -65,7 +68,7 @@ ROWS = {
 
 
 def find(token):
-    """The probe, by the words that only it was started with: runtimes differ in whose child it is."""
+    """The probe, by words that only it was started with: runtimes differ in whose child it is."""
     start = b"/usr/bin/python3\0-I\0-c\0"
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
@@ -94,8 +97,10 @@ def visit(runtime, way, folder, canaries):
     """Runs the probe there, then kills the runtime: (inside, outside, what it printed)."""
     with open(canaries["file"]) as file:
         status = os.fstat(file.fileno())
-        canaries = {**canaries, "burn": 0, "linger": 10, "descriptor": [status.st_dev, status.st_ino]}
-        words = ["/usr/bin/python3", "-I", "-c", PROBE.read_text(), json.dumps(canaries), ATTEMPTS.read_text()]
+        canaries = {**canaries, "burn": 0, "linger": 10,
+                    "descriptor": [status.st_dev, status.st_ino]}
+        words = ["/usr/bin/python3", "-I", "-c", PROBE.read_text(), json.dumps(canaries),
+                 ATTEMPTS.read_text()]
         env = environment(folder) if runtime == "podman" else {}
         with probing(way(folder, words), lambda _: find(canaries["file"]), env=env,
                      umask=0, pass_fds=(file.fileno(),)) as (process, pid, inside, errors):
@@ -149,9 +154,9 @@ def cell(closed):
 def looser(table):
     """Rows in which another runtime is closed and ours is not: {property: [runtimes]}."""
     ours = table["crabcan"][0]
-    return {row: better for row in ROWS if ours and ours[row] != "closed"
-            and (better := [name for name, (cells, _) in table.items() if cells and cells[row] == "closed"
-                            and name != "no container"])}
+    others = {name: cells for name, (cells, _) in table.items() if cells and name != "no container"}
+    better = {row: [name for name in others if others[name][row] == "closed"] for row in ROWS}
+    return {row: better[row] for row in ROWS if ours and ours[row] != "closed" and better[row]}
 
 
 def draw(table, console):
@@ -168,7 +173,7 @@ def draw(table, console):
         console.print(line.append(f"  {meaning}"))
     console.print()
     used = {value for cells in shown.values() for value in cells.values()}
-    meanings = {"closed": "closed", "open": "open", "absent": "not to be had, or not to be tried, here"}
+    meanings = {"closed": "closed", "open": "open", "absent": "not to be had, or tried, here"}
     legend = [f"{SIGNS[v][1 if plain else 0]} {text}" for v, text in meanings.items() if v in used]
     console.print("  " + "    ".join(legend))
     console.print("  What is closed under no container, this machine itself closes or lacks.")
@@ -183,7 +188,7 @@ def draw(table, console):
 def main(options):
     """The command; 0 if ours is at least as tight as any of the others in every row."""
     from rich.console import Console
-    os.environ["PATH"] += ":/usr/sbin:/sbin"  # runc's place on Debian
+    os.environ["PATH"] = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"  # runc is there
     console, notes = Console(highlight=False, soft_wrap=True), Console(stderr=True)
     table = {}
     with notes.status("starting") as status:

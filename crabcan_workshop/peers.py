@@ -15,7 +15,8 @@ from pathlib import Path
 LINKS = ("bin", "sbin", "lib", "lib32", "lib64")
 CGROUPS = Path("/sys/fs/cgroup")
 # crun refuses a host that has both versions of cgroups: so it does not see version 2.
-HIDE_UNIFIED = ["unshare", "--mount", "sh", "-c", 'umount --lazy /sys/fs/cgroup/unified; exec "$@"', "sh"]
+HIDE_UNIFIED = ["unshare", "--mount", "sh", "-c",
+                'umount --lazy /sys/fs/cgroup/unified; exec "$@"', "sh"]
 
 
 def usr_links():
@@ -99,7 +100,8 @@ def podman_ulimit_hidden(folder, words):
 
 
 def bwrap(folder, words):
-    links = [word for name, target in usr_links().items() for word in ("--symlink", target, f"/{name}")]
+    links = [word for name, target in usr_links().items()
+             for word in ("--symlink", target, f"/{name}")]
     return ["bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", *links, "--proc", "/proc",
             "--dev", "/dev", "--tmpfs", "/tmp", *words]
 
@@ -129,7 +131,8 @@ def clean_up(folder, groups):
     if shutil.which("runc"):
         quietly("runc", "--root", f"{folder}/state", "delete", "--force", name(folder))
     if (folder / "podman").exists():
-        quietly(*podman_itself(folder), "rm", "--all", "--force", env=os.environ | environment(folder))
+        settings = os.environ | environment(folder)
+        quietly(*podman_itself(folder), "rm", "--all", "--force", env=settings)
     for file in folder.glob("podman-tmp/pause.pid"):  # holds an ordinary user's namespaces
         try:
             os.kill(int(file.read_text()), signal.SIGKILL)

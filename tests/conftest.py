@@ -227,9 +227,10 @@ def host_state():
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
-                words = Path(entry.path, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                words = Path(entry.path, "cmdline").read_bytes()
             except OSError:
                 continue
+            words = words.replace(b"\0", b" ").decode(errors="replace")
             if "crabcan_steps" in words or "container-marker" in words:
                 processes.add((entry.name, words))
     return {"mounts": set(Path("/proc/self/mountinfo").read_text().splitlines()),
