@@ -504,6 +504,12 @@ def test_cgroup_v2_is_not_asked_of_other_hosts(book, need_root):
     assert ("$ echo new\nnew\n" in made) == unified
 
 
+def test_a_program_that_is_not_there_is_not_asked_of_this_host(book, need_root):
+    made = book.written(run("echo new", "kept\n", " (needs no-such-program)")
+                        + run("echo too", "kept\n", " (needs sh)"))
+    assert made.count("kept") == 1 and "$ echo too\ntoo\n" in made
+
+
 def test_only_and_no_run(book, need_root):
     page = book.page(quote("Empty") + run("echo a"))
     text = (book.folder / page).read_text()

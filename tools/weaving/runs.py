@@ -34,6 +34,11 @@ PYTHONPATH='{path}' exec '{python}' -sPB -m "$@"
 """
 
 
+def has(need):
+    """Tells whether this host has what a command needs: cgroup v2, a program, or nothing."""
+    return need is None or (UNIFIED if need == "cgroup v2" else shutil.which(need) is not None)
+
+
 class Fault(Exception):
     """A command that did not do what the page says of it."""
 
@@ -43,7 +48,7 @@ class Bench:
 
     def __init__(self, checkout, blocks, limit=LIMIT):
         self.checkout, self.limit = checkout, limit
-        self.blocks = [b for b in blocks if UNIFIED or "needs" not in b.options]
+        self.blocks = [b for b in blocks if has(b.options.get("needs"))]
         self.live, self.stopping = [], False
         self.count, self.lock = 0, threading.Lock()
         self.ids = (0, 0)
