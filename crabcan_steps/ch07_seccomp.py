@@ -8,6 +8,7 @@ import ctypes
 import errno
 import os
 import sys
+from contextlib import suppress
 
 from . import linux
 from .layer import Layer, LayerError, Stage, named, warn
@@ -17,6 +18,7 @@ KNOWN = {"defaultAction", "defaultErrnoRet", "architectures", "syscalls", "comme
 KNOWN_IN_RULE = {"names", "action", "errnoRet", "args", "comment"}
 NAMED = {"default": ("allow-list", "deny-list"), "allow-list": ("allow-list",),
          "deny-list": ("deny-list",)}
+WHOLE = b"the end of a filter\n"  # stands at the end of a cached one
 REFUSED_ANYWAY = {"BPF", "PERFMON", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_PTRACE",
                   "SYS_RAWIO", "SYS_TIME", "SYS_TTY_CONFIG", "SYSLOG"}  # what these allow
 
@@ -67,17 +69,19 @@ def cached(path):
             status = os.fstat(file.fileno())
             found = file.read()
         ours = status.st_uid == os.geteuid() and not status.st_mode & 0o022
-        if ours and found.startswith(key) and len(found) > len(key):
-            return found[len(key):]
+        if ours and found.startswith(key) and found.endswith(WHOLE):
+            return found[len(key):-len(WHOLE)]
     except OSError:
         pass
     code = compiled(source)
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
-        new = f"{name}.{os.getpid()}"
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(key + code)
-        os.replace(new, name)  # whole or not at all
+        with suppress(FileNotFoundError):
+            os.unlink(name)
+        # A new file, which nobody else writes to; if we are killed it lacks its end, and is the
+        # next one's to replace. A temporary file would stay for ever.
+        with open(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(key + code + WHOLE)
     except OSError:
         pass  # a cache is no promise
     return code
