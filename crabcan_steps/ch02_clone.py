@@ -80,8 +80,8 @@ def create(spec, layers):
         layers = [*layers, start]
         each(layers, lambda layer: layer.prepare(spec, undo))
         program = Program(spec.command, spec.environment())
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
-        undo.callback(signal.pthread_sigmask, signal.SIG_SETMASK, blocked)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+        undo.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, set(PASSED_ON) - before)
         signals = linux.signalfd(PASSED_ON)
         undo.callback(os.close, signals)
         pid, pidfd = clone(layers)
