@@ -94,7 +94,12 @@ def named(option, call, *args):
 
 def warn(text):
     """One line for the user, about something that is not an error."""
-    print(f"crabcan: {text}", file=sys.stderr, flush=True)
+    print(f"crabcan: {printable(str(text))}", file=sys.stderr, flush=True)
+
+
+def printable(text):
+    """Text as one line that cannot steer a terminal, whatever names of files are in it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def each(layers, deed):

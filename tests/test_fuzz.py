@@ -249,7 +249,7 @@ RULE = '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "a
     ('{"defaultAction": "SCMP_ACT_ALLOW"}', "syscalls"), ("[" * 100_000, "deep"), ("\xff", "decode"),
     (RULE % (', "args": [{"index": 0, "op": "SCMP_CMP_EQ", "value": NaN}]', ""), "value"),
     (RULE % ("", "".join(', {"names": ["kill"], "action": "SCMP_ACT_TRAP", "args": [{"index": 0, '
-                         f'"op": "SCMP_CMP_EQ", "value": {n * 3}}}]}}' for n in range(3000))), "4096"),
+                         f'"op": "SCMP_CMP_EQ", "value": {n * 3}}}]}}' for n in range(5000))), "4096"),
 ], ids=lambda text: text[-60:] if len(text) < 500 else "long")
 def test_a_rule_that_would_be_passed_over_is_refused(source, words):
     with pytest.raises((ValueError, KeyError, TypeError)) as caught:
