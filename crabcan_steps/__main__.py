@@ -1,5 +1,8 @@
 import sys
 
-from .ch09_runtime import main
+try:
+    from .ch09_runtime import main
+except KeyboardInterrupt:  # a Ctrl-C that came early
+    sys.exit(130)
 
 sys.exit(main())

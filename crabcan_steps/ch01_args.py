@@ -201,7 +201,7 @@ def run(spec):
     """The checkpoint: becomes the command, in this very process. Raises OSError if it cannot."""
     program = Program(spec.command, spec.environment())
     linux.chdir(spec.workdir)
-    sys.stdout.flush()
+    print(end="", flush=True)
     program.execute()
 
 

@@ -64,7 +64,7 @@ def cached(path):
     system = os.uname()
     where = f"{system.machine} {system.release} {len(maker)} {len(source)} {linux.NUMBERS}\n"
     key = where.encode() + maker + source
-    folder = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "crabcan")
+    folder = cache_folder()
     name = os.path.join(folder, os.path.basename(path) + ".bpf")
     try:
         with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
@@ -89,10 +89,18 @@ def cached(path):
     return code
 
 
+def cache_folder():
+    """The user's, as the XDG base directory specification has it: a relative path is none."""
+    home = os.environ.get("HOME", os.path.expanduser("~"))
+    for base in os.environ.get("XDG_CACHE_HOME", ""), home and f"{home}/.cache":
+        if base.startswith("/"):
+            return f"{base}/crabcan"
+    return "/dev/null/crabcan"  # where nothing can be read or written
+
+
 def compiled(source):
     """Compiles a profile to BPF, with libseccomp. Raises ValueError, naming what is wrong in it."""
-    import json  # these three only now: 40 ms, and most of the time the cache has the answer
-    import tempfile
+    import json  # these two only now: 40 ms, and most of the time the cache has the answer
 
     import pyseccomp
     try:
@@ -117,7 +125,7 @@ def compiled(source):
                 refuse(name, "has rules with different actions, and which of them counts?")
             if number is not None and does != default:
                 rules.add_rule(does, number, *tests)
-    with tempfile.TemporaryFile() as file:
+    with open(os.memfd_create("filter"), "w+b") as file:
         rules.export_bpf(file)
         file.seek(0)
         code = file.read()

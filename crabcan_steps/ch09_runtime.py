@@ -3,6 +3,7 @@
 The chapters stand in the order in which one learns; the child acts in the order of the stages.
 """
 import os
+import signal
 import sys
 
 from . import __version__, ch01_args, ch02_clone, program
@@ -34,6 +35,21 @@ class UsageError(Exception):
 
 def main(argv=None):
     """The command. Returns its exit status."""
+    try:
+        try:
+            return command(argv)
+        finally:
+            print(end="", flush=True)  # here, where we can still say that it fails
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except OSError as error:
+        warn(f"what we print cannot be written: {error.strerror}")
+        os.dup2(os.open("/dev/null", os.O_WRONLY), 1)  # or Python tries again at its end
+        return 125
+
+
+def command(argv):
+    """Does what the first word says. Returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     word, rest = (argv[0], argv[1:]) if argv else (None, [])
     if word in ("-h", "--help", "help"):

@@ -273,7 +273,7 @@ print(json.dumps(found))
 """
 part = st.sampled_from(["a", "b", "mnt", "tmp", "x y", "é", "\udcff", "\n", "%s", "-", "\\", "'"])
 path = st.lists(part | st.sampled_from(["", "."]), min_size=1, max_size=3).map(lambda x: "/" + "/".join(x))
-path |= st.sampled_from(["/", "/..", "/usr/bin", "/etc", "/dev/x", "/proc", "/nowhere/new", "a", ""])
+path |= st.sampled_from(["/", "/..", "/usr/share", "/etc", "/dev/x", "/proc", "/nowhere/new", "a", ""])
 value = text | st.sampled_from(ODD) | st.builds(lambda x: x.decode("utf-8", "surrogateescape"),
                                                 st.binary(max_size=20).map(lambda x: x.replace(b"\0", b"")))
 name = st.sampled_from(["A", "B", "a b", "é", "HOME", "HOSTNAME", "\udcff", "x\ny", "", "%"])
