@@ -15,7 +15,7 @@ import pytest
 from crabcan_workshop import observe
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-USER = "crabcan-test"
+USER = f"crabcan-test-{os.getpid()}"  # tests of another checkout may run at the same time
 UNIFIED = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 COPIED = ("crabcan_steps", "crabcan_workshop", "pyseccomp", "rich", "pygments", "markdown_it", "mdurl")
 
@@ -129,7 +129,9 @@ def user(request):
     if os.geteuid() != 0:
         yield Who(pwd.getpwuid(os.getuid()).pw_name, [sys.executable], CHECKOUT)
         return
-    subprocess.run(["userdel", "--remove", USER], capture_output=True)  # of a run that was killed
+    for name in [user.pw_name for user in pwd.getpwall() if user.pw_name.startswith("crabcan-test")]:
+        if not os.path.exists(f"/proc/{name.rpartition('-')[2]}"):  # of a run that was killed
+            subprocess.run(["userdel", "--remove", name], capture_output=True)
     subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", USER], check=True,
                    capture_output=True)
     try:
