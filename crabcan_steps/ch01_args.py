@@ -8,7 +8,7 @@ import os
 import sys
 
 from . import linux
-from .layer import printable
+from .layer import say
 from .program import PATH, Program
 
 EXAMPLES = """examples:
@@ -135,7 +135,11 @@ class Parser(argparse.ArgumentParser):
             import difflib  # only now: it costs 5 ms
             near = difflib.get_close_matches(unknown[0].partition("=")[0], known, 1)
             message = f"unknown option {unknown[0]}" + (f": did you mean {near[0]}?" if near else "")
-        self.exit(2, f"{self.prog}: {printable(message)} (see {self.prog} --help)\n")
+        say(f"{self.prog}: {message} (see {self.prog} --help)")
+        self.exit(2)
+
+    def print_help(self, file=None):
+        print(self.format_help(), end="", file=file)  # unlike argparse's it can do without stdout
 
 
 def parser(prog):

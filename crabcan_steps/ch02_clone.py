@@ -28,7 +28,8 @@ class Clone(Layer):
     """A process that sees no process but its own descendants."""
     chapter, name, flags = 2, "clone", linux.CLONE_NEWPID
     cures = {
-        ("clone3", 1): "namespaces need root, or a user namespace (`workshop doctor` looks closer)",
+        ("clone3", 1): "namespaces need root, or a user namespace, which there is none of in a chroot "
+                       "or behind a filter (`workshop doctor` looks closer)",
         ("clone3", 11): "no more processes for this user: see `ulimit -u`, pids.max",
         ("clone3", 28): "too many namespaces: see /proc/sys/user/max_*_namespaces",
         ("clone3", 38): "the kernel is older than 5.3, or a seccomp filter around us hides clone3",

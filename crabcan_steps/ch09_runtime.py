@@ -36,16 +36,25 @@ class UsageError(Exception):
 def main(argv=None):
     """The command. Returns its exit status."""
     try:
-        try:
-            return command(argv)
-        finally:
-            print(end="", flush=True)  # here, where we can still say that it fails
+        status = command(argv)
+    except SystemExit as end:  # argparse's way
+        status = end.code
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+        status = 128 + signal.SIGINT
+    if error := unwritten(1, sys.stdout):
+        warn(f"our output cannot be written: {error.strerror}")
+        status = status or 125
+    unwritten(2, sys.stderr)  # of which we cannot tell anybody
+    return status
+
+
+def unwritten(fd, stream):
+    """Writes out what a stream holds; returns the error. Python, at its end, would make 120 of it."""
+    try:
+        return stream and stream.flush()
     except OSError as error:
-        warn(f"what we print cannot be written: {error.strerror}")
-        os.dup2(os.open("/dev/null", os.O_WRONLY), 1)  # or Python tries again at its end
-        return 125
+        os.dup2(os.open("/dev/null", os.O_WRONLY), fd)
+        return error
 
 
 def command(argv):

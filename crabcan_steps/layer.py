@@ -102,8 +102,13 @@ def named(option, call, *args):
 
 def warn(text):
     """One line for the user, about something that is not an error."""
-    with suppress(AttributeError, OSError):  # closed, or full: we cannot even say so
-        sys.stderr.write(f"crabcan: {printable(str(text))}\n")
+    say(f"crabcan: {text}")
+
+
+def say(text):
+    """Prints one line to stderr, if it is open and takes it: if not, whom could we tell?"""
+    with suppress(AttributeError, OSError):
+        sys.stderr.write(printable(text) + "\n")
 
 
 def printable(text):
