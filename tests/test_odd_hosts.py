@@ -87,7 +87,7 @@ def test_a_full_disk_under_the_cache(who):
 
 
 def test_no_proc(who):
-    check(elsewhere(who, "umount -l /proc", "run", "true"), "/proc")
+    check(elsewhere(who, "umount -l /proc", "run", "true"), "mount -t proc")
 
 
 def test_proc_that_hides_others(who):
@@ -300,7 +300,8 @@ def test_a_container_in_a_container(root, folder):
     checkout = root.environment["PYTHONPATH"]
     site = os.path.dirname(__import__("pyseccomp").__file__)
     inner = [PYTHON, "-m", "crabcan_steps", "run", "--", "echo", "x"]
-    options = ["-a", f"{checkout}:/mnt/code:ro", "-a", f"{site}:/mnt/site:ro", "-e", "PYTHONPATH=/mnt/code:/mnt/site"]
+    options = ["-a", f"{checkout}:/mnt/code:ro", "-a", f"{site}:/mnt/site:ro",
+               "-e", "PYTHONPATH=/mnt/code:/mnt/site"]
     check(root.crabcan("run", *options, "--", *inner), "open_tree", "Operation not permitted")
     result = root.crabcan("run", *options, "--layers", "all,-seccomp", "--", *inner)
     check(result, "open_tree", "CAP_SYS_ADMIN")
