@@ -192,7 +192,7 @@ def host_state():
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
-                words = Path(entry.path, "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                words = Path(entry.path, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             except OSError:
                 continue
             if "crabcan_steps" in words or "container-marker" in words:

@@ -1,12 +1,9 @@
 """Hosts and callers that are not as usual: it works, or says in one line why it cannot."""
 import os
 import signal
-import socket
 import subprocess
 
 import pytest
-
-from conftest import wait_for
 
 PYTHON = "/usr/bin/python3"
 
@@ -202,7 +199,10 @@ def test_ctrl_c_at_any_moment_is_no_traceback(who):
             except subprocess.TimeoutExpired:
                 pass
             run.send_signal(signal.SIGINT)
-            errors = run.communicate(timeout=20)[1]
+            try:
+                errors = run.communicate(timeout=20)[1]
+            finally:
+                run.kill()
         if "crabcan" in errors or not errors:  # in Python's own start nothing can be done
             assert run.returncode in (130, -signal.SIGINT), (milliseconds, errors)
             assert "Traceback" not in errors, (milliseconds, errors)
