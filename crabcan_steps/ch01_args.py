@@ -115,7 +115,7 @@ def addition(text):
     check(len(words) == 2 or len(words) == 3 and words[2] in ("ro", "rw"), text,
           "must be HOST:CONTAINER or HOST:CONTAINER:ro")
     check(words[0], text, "names no path on the host")
-    check(inside(words[1]).strip("/"), text, "the root itself is set by --mount")
+    check(os.path.normpath(inside(words[1])).strip("/"), text, "the root itself is set by --mount")
     return words[0], words[1], words[2:] == ["ro"]
 
 

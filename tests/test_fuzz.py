@@ -11,7 +11,7 @@ import struct
 import subprocess
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from crabcan_steps import ch01_args, ch07_seccomp
@@ -88,6 +88,11 @@ def test_what_is_accepted_is_what_was_meant(cases):
         for name, value in limits.items():
             assert getattr(spec, name[2:].replace("-", "_")) == value
     check()
+
+
+@pytest.mark.parametrize("path", ["/", "//", "/.", "/./", "/.//."])
+def test_the_root_by_whatever_name_is_no_place_to_add_to(path):
+    assert "set by --mount" in parse(["--add", f"/etc:{path}", "true"])[2]
 
 
 @pytest.mark.parametrize("option", ["--mount", "--trace", "--seccomp", "--layers", "--workdir",
@@ -277,7 +282,8 @@ path |= st.sampled_from(["/", "/..", "/usr/share", "/etc", "/dev/x", "/proc", "/
 value = text | st.sampled_from(ODD) | st.builds(lambda x: x.decode("utf-8", "surrogateescape"),
                                                 st.binary(max_size=20).map(lambda x: x.replace(b"\0", b"")))
 name = st.sampled_from(["A", "B", "a b", "é", "HOME", "HOSTNAME", "\udcff", "x\ny", "", "%"])
-hostnames = st.from_regex("[a-z0-9.-]{1,20}", fullmatch=True) | st.text(st.characters(exclude_characters="\0"), max_size=70)
+hostnames = st.from_regex("[a-z0-9.-]{1,20}", fullmatch=True)
+hostnames |= st.text(st.characters(exclude_characters="\0"), max_size=70)
 run = st.fixed_dictionaries({"env": st.lists(st.tuples(name, value), max_size=3),
                              "add": st.lists(st.tuples(st.sampled_from(["dir", "file", "none"]), path,
                                                        st.booleans()), max_size=2)},
@@ -304,6 +310,9 @@ def test_a_run_does_all_that_it_was_told_or_says_why_not(who, folder, cases):
 
     @cases(40)
     @given(run)
+    @example({"env": [("A", " x\n"), ("B", "\udcff=")], "add": [("dir", "/a", True)], "hostname": "a-b.c",
+              "workdir": "/a", "uid": "7", "nofile": "20", "read-only": None})
+    @example({"env": [], "add": [("file", "/tmp/x y", False)], "hostname": "x" * 64})
     def check(run):
         argv = [f"--{name}={run[name]}" for name in run if name not in ("env", "add", "read-only")]
         argv += ["--read-only"] if "read-only" in run else []
@@ -335,6 +344,6 @@ def test_a_run_does_all_that_it_was_told_or_says_why_not(who, folder, cases):
         workdir = os.fsencode(os.path.normpath(run.get("workdir", "/")).replace("//", "/"))
         assert bytes.fromhex(found["cwd"]) == workdir
         for (host, _, ro), target in zip(last, asked):
-            assert found["files"][target] == [f"in {host}", ro or found["files"][target][1]]
+            assert found["files"][target] == [f"in {host}", ro]
     check()
     assert statuses.count(0) * 5 > len(statuses), statuses
