@@ -8,6 +8,7 @@ import os
 import sys
 
 from . import linux
+from .layer import say
 from .program import PATH, Program
 
 EXAMPLES = """examples:
@@ -55,6 +56,10 @@ def check(good, text, rule):
     if not good:
         raise argparse.ArgumentTypeError(f"'{text}': {rule}")
     return text
+
+
+def something(text):
+    return check(text, text, "must not be empty: is a variable not set?")
 
 
 def number(least, most):
@@ -110,7 +115,7 @@ def addition(text):
     check(len(words) == 2 or len(words) == 3 and words[2] in ("ro", "rw"), text,
           "must be HOST:CONTAINER or HOST:CONTAINER:ro")
     check(words[0], text, "names no path on the host")
-    check(inside(words[1]).strip("/"), text, "the root itself is set by --mount")
+    check(os.path.normpath(inside(words[1])).strip("/"), text, "the root itself is set by --mount")
     return words[0], words[1], words[2:] == ["ro"]
 
 
@@ -130,7 +135,11 @@ class Parser(argparse.ArgumentParser):
             import difflib  # only now: it costs 5 ms
             near = difflib.get_close_matches(unknown[0].partition("=")[0], known, 1)
             message = f"unknown option {unknown[0]}" + (f": did you mean {near[0]}?" if near else "")
-        self.exit(2, f"{self.prog}: {message.replace(chr(10), ' ')} (see {self.prog} --help)\n")
+        say(f"{self.prog}: {message} (see {self.prog} --help)")
+        self.exit(2)
+
+    def print_help(self, file=None):
+        print(self.format_help(), end="", file=file)  # unlike argparse's it can do without stdout
 
 
 def parser(prog):
@@ -141,7 +150,8 @@ def parser(prog):
     add("-c", "--command", dest="string", metavar="STRING",
         help="the command as one string, quoted as in a shell")
     add("-u", "--uid", type=number(0, 2**32 - 2), metavar="N", help="user id inside (0)")
-    add("-m", "--mount", metavar="DIR", help="the root directory (a bare one with the host's /usr)")
+    add("-m", "--mount", type=something, metavar="DIR",
+        help="the root directory (a bare one with the host's /usr)")
     add("-a", "--add", type=addition, action="append", metavar="HOST:CONTAINER[:ro]",
         help="one more path of the host; can be repeated")
     add("--read-only", action="store_true", help="nobody can write to the root file system")
@@ -156,10 +166,12 @@ def parser(prog):
     add("-e", "--env", type=variable, action="append", metavar="NAME=VALUE",
         help="one more environment variable; can be repeated")
     add("-w", "--workdir", type=inside, metavar="DIR", help="where the command starts (/)")
-    add("--seccomp", metavar="PROFILE",
+    add("--seccomp", type=something, metavar="PROFILE",
         help="default, allow-list, deny-list, or a file in the OCI form")
-    add("--layers", metavar="LIST", help="only these layers, or all,-NAME to leave one out")
-    add("--trace", metavar="FILE", help="write each call to the kernel to FILE, a JSON line each")
+    add("--layers", type=something, metavar="LIST",
+        help="only these layers, or all,-NAME to leave one out")
+    add("--trace", type=something, metavar="FILE",
+        help="write each call to the kernel to FILE, a JSON line each")
     add("words", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return p
 
@@ -193,7 +205,7 @@ def run(spec):
     """The checkpoint: becomes the command, in this very process. Raises OSError if it cannot."""
     program = Program(spec.command, spec.environment())
     linux.chdir(spec.workdir)
-    sys.stdout.flush()
+    print(end="", flush=True)
     program.execute()
 
 

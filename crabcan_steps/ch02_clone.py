@@ -28,7 +28,10 @@ class Clone(Layer):
     """A process that sees no process but its own descendants."""
     chapter, name, flags = 2, "clone", linux.CLONE_NEWPID
     cures = {
-        ("clone3", 1): "namespaces need root, or a user namespace (`workshop doctor` looks closer)",
+        ("call", 2): "is /proc mounted here? Try `mount -t proc proc /proc`",
+        ("clone3", 1): "namespaces need root, or a user namespace, which there is none of in a chroot "
+                       "or behind a filter (`workshop doctor` looks closer)",
+        ("clone3", 11): "no more processes for this user: see `ulimit -u`, pids.max",
         ("clone3", 28): "too many namespaces: see /proc/sys/user/max_*_namespaces",
         ("clone3", 38): "the kernel is older than 5.3, or a seccomp filter around us hides clone3",
         ("threads", None): "a child of a threaded process may deadlock: use a fresh interpreter",
@@ -76,12 +79,13 @@ def create(spec, layers):
     """Makes a container with these layers, ready to start. Raises LayerError, having undone all."""
     occupy()
     with ExitStack() as undo:
+        keep_statuses(undo)
         start = Start()
         layers = [*layers, start]
         each(layers, lambda layer: layer.prepare(spec, undo))
         program = Program(spec.command, spec.environment())
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
-        undo.callback(signal.pthread_sigmask, signal.SIG_SETMASK, blocked)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
+        undo.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, set(PASSED_ON) - before)
         signals = linux.signalfd(PASSED_ON)
         undo.callback(os.close, signals)
         pid, pidfd = clone(layers)
@@ -104,6 +108,13 @@ def occupy():
     while (fd := os.open("/dev/null", os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)
     os.close(fd)
+
+
+def keep_statuses(undo):
+    """If our caller ignores SIGCHLD, the kernel throws exit statuses away (waitpid(2), NOTES)."""
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        undo.callback(signal.signal, signal.SIGCHLD, signal.SIG_IGN)
 
 
 def clone(layers):

@@ -41,6 +41,7 @@ class Mounts(Layer):
         ("fsconfig", errno.EPERM): "the kernel wants a full /proc here before it gives another: are "
                                    "we in a container with parts of it masked?",
         ("pivot_root", errno.EINVAL): "the present root is no mount of its own (an initial ramdisk?)",
+        ("open_tree", errno.EPERM): "root without power (CAP_SYS_ADMIN): are we in a container?",
         ("open_tree", errno.ENOSYS): "the kernel is older than 5.2",
         ("mount_setattr", errno.ENOSYS): "the kernel is older than 5.12",
     }

@@ -3,6 +3,7 @@
 The chapters stand in the order in which one learns; the child acts in the order of the stages.
 """
 import os
+import signal
 import sys
 
 from . import __version__, ch01_args, ch02_clone, program
@@ -34,6 +35,30 @@ class UsageError(Exception):
 
 def main(argv=None):
     """The command. Returns its exit status."""
+    try:
+        status = command(argv)
+    except SystemExit as end:  # argparse's way
+        status = end.code
+    except KeyboardInterrupt:
+        status = 128 + signal.SIGINT
+    if error := unwritten(1, sys.stdout):
+        warn(f"our output cannot be written: {error.strerror}")
+        status = status or 125
+    unwritten(2, sys.stderr)  # of which we cannot tell anybody
+    return status
+
+
+def unwritten(fd, stream):
+    """Writes out what a stream holds; returns the error. Python, at its end, would make 120 of it."""
+    try:
+        return stream and stream.flush()
+    except OSError as error:
+        os.dup2(os.open("/dev/null", os.O_WRONLY), fd)
+        return error
+
+
+def command(argv):
+    """Does what the first word says. Returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     word, rest = (argv[0], argv[1:]) if argv else (None, [])
     if word in ("-h", "--help", "help"):

@@ -1,6 +1,8 @@
 """What a layer of isolation is, in which order the kernel wants the layers, and how one fails."""
+import errno as errors
 import os
 import sys
+from contextlib import suppress
 from enum import IntEnum
 
 from . import linux
@@ -41,6 +43,11 @@ class Layer:
         """In the container, before exec. Imports nothing, looks up nothing, opens no Python file."""
 
 
+ANYWHERE = {  # cures for what can happen to any call
+    errors.EMFILE: "our caller's limit on open files is too low: try `ulimit -n 256`",
+}
+
+
 class LayerError(Exception):
     """A layer could not be had: which one, the call that failed, its errno, what it was about."""
 
@@ -79,7 +86,8 @@ class LayerError(Exception):
         what = f"{self.call}: {os.strerror(self.errno)}" if self.errno else self.call
         about = f": {self.about}" if self.about else ""
         cures = {k: v for x in layers if x.name == self.layer for k, v in x.cures.items()}
-        cure = cures.get((self.call, self.errno)) or cures.get((self.call, None))
+        cure = (cures.get((self.call, self.errno)) or cures.get((self.call, None))
+                or ANYWHERE.get(self.errno))
         return f"{place}: {what}{about}" + (f": {cure}" if cure else "")
 
 
@@ -94,7 +102,18 @@ def named(option, call, *args):
 
 def warn(text):
     """One line for the user, about something that is not an error."""
-    print(f"crabcan: {text}", file=sys.stderr, flush=True)
+    say(f"crabcan: {text}")
+
+
+def say(text):
+    """Prints one line to stderr, if it is open and takes it: if not, whom could we tell?"""
+    with suppress(AttributeError, OSError):
+        sys.stderr.write(printable(text) + "\n")
+
+
+def printable(text):
+    """Text as one line that cannot steer a terminal, whatever names of files are in it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def each(layers, deed):

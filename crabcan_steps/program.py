@@ -8,6 +8,10 @@ from . import linux
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SHELLS = ("/bin/bash", "/bin/sh")
 HEAD = 2048  # bytes of a program that would not start: enough to see why
+HINTS = {
+    errno.EACCES: ": is it a directory, or without execute permission?",
+    errno.E2BIG: ": one argument or variable of the environment may have 128 KiB, all of them 2 MiB",
+}
 LOOK_FURTHER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES)  # in the other directories of PATH
 MACHINES = {3: "i386", 40: "arm", 62: "x86_64", 183: "aarch64", 243: "riscv64"}  # <elf.h>, EM_*
 
@@ -74,7 +78,7 @@ def explain(number, about, start):
                      f"add the directory, for example --add /lib64:/lib64")
     if number == errno.ENOEXEC:
         return 126, f"{about}: {alien(start)}"
-    hint = ": is it a directory, or without execute permission?" if number == errno.EACCES else ""
+    hint = HINTS.get(number, "")
     return 126, f"{about}: cannot be executed: {os.strerror(number)}{hint}"
 
 

@@ -23,6 +23,10 @@ UNIFIED = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 COPIED = ("crabcan_steps", "crabcan_workshop", "pyseccomp", "rich", "pygments", "markdown_it", "mdurl")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="the same tests with many more rounds")
+
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by --fast")
 

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from conftest import closes
+from crabcan_steps.ch07_seccomp import WHOLE
 
 CALL = """
 import ctypes, sys
@@ -88,7 +89,7 @@ def test_a_cache_that_is_not_ours_or_not_of_this_profile_is_not_believed(root, t
         return result.stdout == "1\n"
 
     assert refused() and len(list(cache.iterdir())) == 2
-    allow_all = b"\x06\0\0\0\0\0\xff\x7f"  # BPF: return SECCOMP_RET_ALLOW
+    allow_all = b"\x06\0\0\0\0\0\xff\x7f" + WHOLE  # BPF: return SECCOMP_RET_ALLOW
     for file in cache.iterdir():
         good = file.read_bytes()
         code = good.rindex(b"]\n}\n") + 4  # behind the profile's own text

@@ -1,0 +1,349 @@
+"""What nobody thought of: arguments, profiles and whole runs made up by hypothesis.
+
+The cases are the same each time (derandomized), so whatever fails here fails again with the same
+command; the failing case is printed as small as it can be made. --long tries many more.
+"""
+import contextlib
+import io
+import json
+import os
+import struct
+import subprocess
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from crabcan_steps import ch01_args, ch07_seccomp
+
+pytestmark = pytest.mark.timeout(3600)  # the long form
+
+
+@pytest.fixture
+def cases(request):
+    """How many cases: so many, or in the long form 33 times as many."""
+    def number(short):
+        times = 33 if request.config.getoption("--long") else 1
+        return settings(max_examples=short * times, derandomize=True, deadline=None, database=None,
+                        suppress_health_check=list(HealthCheck))
+    return number
+
+
+# ---------------------------------------------------------------- arguments
+
+ODD = ["", "-", "--", "-1", "0", "=", ":", "/", "..", "/..", "'", '"', "\\", "a\nb", "\x1b[31m",
+       "\r", "\u2028", "é", "\udcff", "٣", "99999999999999999999", "9" * 5000, "1e400", "nan",
+       "inf", "64M", "1T", "0.5", "A=b", "=b", "/etc:/x", "/etc:/x:ro", "/etc:/x:xx", "a:b:c:d",
+       "all", "all,-caps", "clone", "true", "%s", "%(prog)s", "{}", "~"]
+OPTIONS = ["-d", "-c", "-u", "-m", "-a", "-e", "-w", "-h", "--debug", "--command", "--uid",
+           "--mount", "--add", "--read-only", "--cap-add", "--hostname", "--memory", "--pids",
+           "--cpus", "--io-weight", "--nofile", "--env", "--workdir", "--seccomp", "--layers",
+           "--trace", "--memroy", "--he"]
+text = st.text(st.characters(exclude_characters="\0"), max_size=20)
+values = st.sampled_from(ODD) | text
+words = st.sampled_from(OPTIONS) | values | st.builds("{}={}".format, st.sampled_from(OPTIONS), values)
+
+
+def parse(argv):
+    """(Spec or None, status, stderr) of the parser."""
+    errors = io.StringIO()
+    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            return ch01_args.parse(argv), 0, errors.getvalue()
+        except SystemExit as end:
+            return None, end.code, errors.getvalue()
+
+
+def test_arguments_are_a_spec_or_one_line(cases):
+    @cases(60)
+    @given(st.lists(words, max_size=8))
+    def check(argv):
+        spec, status, errors = parse(argv)
+        if spec is not None or status == 0:
+            assert errors == "" and (spec or {"-h", "--help"} & set(argv))
+        else:
+            assert status == 2 and errors.startswith("crabcan run: ") and errors.endswith("\n")
+            assert len(errors.splitlines()) == 1 and errors[:-1].isprintable(), errors
+    check()
+
+
+def test_what_is_accepted_is_what_was_meant(cases):
+    """Each value reaches the Spec as it stands there, and the command word for word."""
+    limits = {"--memory": st.integers(1 << 20, (1 << 60) - 1), "--pids": st.integers(1, 4194304),
+              "--nofile": st.integers(3, 1 << 20), "--io-weight": st.integers(1, 10000),
+              "--uid": st.integers(0, 2**32 - 2)}
+
+    @cases(40)
+    @given(st.fixed_dictionaries({}, optional=limits), st.lists(values, min_size=1),
+           st.lists(st.tuples(text.filter(lambda x: x and "=" not in x), values)))
+    def check(limits, command, env):
+        argv = [word for name, value in limits.items() for word in (name, str(value))]
+        argv += [f"--env={name}={value}" for name, value in env]
+        spec, status, errors = parse([*argv, "--", *command])
+        if not command[0]:
+            assert status == 2 and "empty" in errors
+            return
+        assert spec, errors
+        assert spec.command == tuple(command) and spec.env == env
+        for name, value in limits.items():
+            assert getattr(spec, name[2:].replace("-", "_")) == value
+    check()
+
+
+@pytest.mark.parametrize("path", ["/", "//", "/.", "/./", "/.//."])
+def test_the_root_by_whatever_name_is_no_place_to_add_to(path):
+    assert "set by --mount" in parse(["--add", f"/etc:{path}", "true"])[2]
+
+
+@pytest.mark.parametrize("option", ["--mount", "--trace", "--seccomp", "--layers", "--workdir",
+                                    "--hostname", "--env", "--add", "--cap-add"])
+def test_an_empty_value_is_no_value(option):
+    """-m "$ROOT", and ROOT is not set: the root would be whatever directory we are in."""
+    spec, status, errors = parse([option, "", "true"])
+    assert status == 2 and option in errors, spec and vars(spec)
+
+
+# ---------------------------------------------------------------- seccomp profiles
+
+CALLS = {"mkdir": 83, "socket": 41, "kill": 62, "personality": 135}  # x86_64
+ALLOW, ARCH, X32 = 0x7FFF0000, 0xC000003E, 0x40000000
+ACTIONS = {"SCMP_ACT_ALLOW": ALLOW, "SCMP_ACT_KILL": 0, "SCMP_ACT_KILL_PROCESS": 0x80000000,
+           "SCMP_ACT_TRAP": 0x30000, "SCMP_ACT_LOG": 0x7FFC0000}
+COMPARE = {"EQ": lambda a, v, w: a == v, "NE": lambda a, v, w: a != v, "LT": lambda a, v, w: a < v,
+           "LE": lambda a, v, w: a <= v, "GT": lambda a, v, w: a > v, "GE": lambda a, v, w: a >= v,
+           "MASKED_EQ": lambda a, v, w: a & v == w}
+
+junk = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+                    lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=3), x, max_size=3),
+                    max_leaves=5)
+number = st.sampled_from([0, 1, 2, 16, 0xFFFFFFFF, 1 << 32, (1 << 63) + 5, (1 << 64) - 1])
+number |= st.integers(0, (1 << 64) - 1)
+action = st.sampled_from([*ACTIONS, "SCMP_ACT_ERRNO"])
+arg = st.fixed_dictionaries({"index": st.integers(0, 5), "value": number,
+                             "op": st.sampled_from([f"SCMP_CMP_{op}" for op in COMPARE])},
+                            optional={"valueTwo": number})
+rule = st.fixed_dictionaries({"names": st.lists(st.sampled_from([*CALLS]), min_size=1, max_size=2),
+                              "action": action},
+                             optional={"errnoRet": st.integers(0, 4095), "args": st.lists(arg, max_size=2)})
+profile = st.fixed_dictionaries({"defaultAction": action, "syscalls": st.lists(rule, max_size=3)},
+                                optional={"defaultErrnoRet": st.integers(0, 4095)})
+
+
+def compiled(profile):
+    """BPF, or None if the profile was refused with one of the errors that prepare() expects."""
+    try:
+        return ch07_seccomp.compiled(json.dumps(profile).encode())
+    except (ValueError, KeyError, TypeError) as error:
+        assert str(error)
+        return None
+
+
+def bpf(code, number, args, arch=ARCH):
+    """What a filter answers: the kernel's machine (struct sock_filter, <linux/bpf_common.h>)."""
+    data = struct.pack("<iIQ6Q", number, arch, 0, *args)
+    at = accumulator = 0
+    while True:
+        kind, yes, no, k = struct.unpack_from("<HBBI", code, at * 8)
+        at += 1
+        if kind == 0x20:
+            accumulator, = struct.unpack_from("<I", data, k)
+        elif kind == 0x54:
+            accumulator &= k
+        elif kind == 0x05:
+            at += k
+        elif kind == 0x06:
+            return k
+        else:
+            good = {0x15: accumulator == k, 0x25: accumulator > k, 0x35: accumulator >= k,
+                    0x45: accumulator & k}[kind]
+            at += yes if good else no
+
+
+def meant(profile, name, args):
+    """What the profile says of a call, read by its words alone."""
+    def number(action, errno):
+        return ACTIONS.get(action, 0x50000 | errno)
+    for rule in profile["syscalls"]:
+        if name in rule["names"] and all(
+                COMPARE[x["op"][9:]](args[x["index"]], x["value"], x.get("valueTwo", 0))
+                for x in rule.get("args", ())):
+            return number(rule["action"], rule.get("errnoRet", 1))
+    return number(profile["defaultAction"], profile.get("defaultErrnoRet", 1))
+
+
+def test_a_filter_does_what_its_profile_says(cases):
+    accepted = []
+
+    @cases(60)
+    @given(profile, st.lists(number, min_size=6, max_size=6))
+    def check(profile, args):
+        code = compiled(profile)
+        if code is None:
+            return
+        accepted.append(profile)
+        told = [a for rule in profile["syscalls"] for a in rule.get("args", ())]
+        for name, call in CALLS.items():
+            tries = [args]
+            for a in told:  # the numbers that the profile names, and their neighbours
+                for value in (a["value"], a["value"] - 1, a["value"] + 1, a.get("valueTwo", 0)):
+                    tries.append([*args[:a["index"]], value % (1 << 64), *args[a["index"] + 1:]])
+            for args_ in tries:
+                assert bpf(code, call, args_) == meant(profile, name, args_), (name, args_)
+        assert bpf(code, 39, args) == meant(profile, "getpid", args)
+        assert bpf(code, X32 | 83, args) == 0x80000000
+        assert bpf(code, 83, args, arch=0x40000003) == 0x80000000  # i386
+    check()
+    assert len(accepted) > 10
+
+
+def test_a_profile_with_something_wrong_in_it_is_refused_or_the_same(cases):
+    """One thing in a good profile is replaced by anything."""
+    good = {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 1, "syscalls": [
+        {"names": ["mkdir", "kill"], "action": "SCMP_ACT_ALLOW"},
+        {"names": ["socket"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5,
+         "args": [{"index": 0, "op": "SCMP_CMP_MASKED_EQ", "value": 6, "valueTwo": 2}]}]}
+    places = [("defaultAction",), ("defaultErrnoRet",), ("syscalls",), ("syscalls", 0),
+              ("syscalls", 0, "names"), ("syscalls", 0, "names", 1), ("syscalls", 0, "action"),
+              ("syscalls", 1, "errnoRet"), ("syscalls", 1, "args"), ("syscalls", 1, "args", 0),
+              *(("syscalls", 1, "args", 0, key) for key in ("index", "op", "value", "valueTwo"))]
+    # What stands for "not there", or may rightly be there; the first test looks what it does.
+    fine = {"defaultErrnoRet": lambda x: x is None or type(x) is int and 0 <= x < 4096,
+            "errnoRet": lambda x: x is None or type(x) is int and 0 <= x < 4096,
+            "args": lambda x: x is None or x == [] and type(x) is list,
+            "syscalls": lambda x: x == [] and type(x) is list, "index": lambda x: x in range(6),
+            "value": lambda x: 0 <= x < 1 << 64, "valueTwo": lambda x: x is None or 0 <= x < 1 << 64}
+
+    @cases(60)
+    @given(st.sampled_from(places), junk)
+    def check(place, value):
+        profile = json.loads(json.dumps(good))
+        inner = profile
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = value
+        if compiled(profile) is not None:
+            assert place[-1] in fine and fine[place[-1]](value) and type(value) not in (bool, float) \
+                or place[-1] == 1 and type(value) is str, f"accepted: {place} {value!r}"
+    check()
+
+
+RULE = '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"%s}%s]}'
+
+
+@pytest.mark.parametrize("source, words", [
+    (RULE % (', "errnoRet": 4096', ""), "errnoRet"), (RULE % (', "errnoRet": -1', ""), "errnoRet"),
+    (RULE % (', "errnoRet": true', ""), "errnoRet"), (RULE % (', "errnoRet": "1"', ""), "errnoRet"),
+    (RULE % (', "args": [{"index": 6, "op": "SCMP_CMP_EQ", "value": 1}]', ""), "index"),
+    (RULE % (', "args": [{"index": -1, "op": "SCMP_CMP_EQ", "value": 1}]', ""), "index"),
+    (RULE % (', "args": [{"index": 0, "op": "SCMP_CMP_EQ", "value": -1}]', ""), "value"),
+    (RULE % (', "args": [{"index": 0, "op": "SCMP_CMP_EQ", "value": 18446744073709551616}]', ""), "value"),
+    (RULE % (', "args": [{"index": 0, "op": "SCMP_CMP_EQ", "value": 1, "valueTwo": 2}]', ""), "valueTwo"),
+    (RULE % (', "args": [{"index": 0, "op": "SCMP_CMP_EQ", "value": 1, "extra": 2}]', ""), "extra"),
+    (RULE % (', "args": [{"index": 0, "op": "SCMP_CMP_MASKED_EQ", "value": 1, "valueTwo": 3}]', ""), "valueTwo"),
+    (RULE % (', "args": [{"index": 0, "op": "SCMP_CMP_GT", "value": 1}, '
+             '{"index": 0, "op": "SCMP_CMP_LT", "value": 9}]', ""), "argument 0"),
+    (RULE % ("", ', {"names": ["mkdir"], "action": "SCMP_ACT_ALLOW"}'), "mkdir"),  # ALLOW is the default
+    (RULE % ("", ', {"names": ["mkdir"], "action": "SCMP_ACT_TRAP"}'), "mkdir"),
+    (RULE % ("", ', {"names": ["kill"], "action": "SCMP_ACT_TRAP", "errnoRet": 5}'), "errnoRet"),
+    (RULE % ("", ', {"names": "kill", "action": "SCMP_ACT_ALLOW"}'), "names"),
+    (RULE % ("", ', {"names": [], "action": "SCMP_ACT_TRAP"}'), "names"),
+    (RULE % ("", ', {"names": ["kill\\u0000x"], "action": "SCMP_ACT_TRAP"}'), "kill"),
+    (RULE % ("", ', {"names": ["kill"], "names": ["mkdir"], "action": "SCMP_ACT_TRAP"}'), "names"),
+    (RULE % (', "args": ""', ""), "args"), (RULE % (', "action": 5', ""), "action"),
+    ('{"defaultAction": "SCMP_ACT_ALLOW", "defaultErrnoRet": 5, "syscalls": []}', "defaultErrnoRet"),
+    ('{"defaultAction": "SCMP_ACT_ALLOW"}', "syscalls"), ("[" * 100_000, "deep"), ("\xff", "decode"),
+    (RULE % (', "args": [{"index": 0, "op": "SCMP_CMP_EQ", "value": NaN}]', ""), "value"),
+    (RULE % ("", "".join(', {"names": ["kill"], "action": "SCMP_ACT_TRAP", "args": [{"index": 0, '
+                         f'"op": "SCMP_CMP_EQ", "value": {n * 3}}}]}}' for n in range(5000))), "4096"),
+], ids=lambda text: text[-60:] if len(text) < 500 else "long")
+def test_a_rule_that_would_be_passed_over_is_refused(source, words):
+    with pytest.raises((ValueError, KeyError, TypeError)) as caught:
+        ch07_seccomp.compiled(source.encode("latin-1"))
+    assert words in str(caught.value), caught.value
+
+
+# ---------------------------------------------------------------- whole runs
+
+INSIDE = """
+import json, os
+found = {"cwd": os.fsencode(os.getcwd()).hex(), "hostname": os.uname().nodename, "uid": os.getuid(),
+         "environ": open("/proc/self/environ", "rb").read().hex(), "files": {}}
+for line in open("/proc/self/limits"):
+    if line.startswith("Max open files"):
+        found["nofile"] = int(line.split()[3])
+for path in [bytes.fromhex(x) for x in __import__("sys").argv[1:]]:
+    content = open(path + b"/file" if os.path.isdir(path) else path).read()
+    found["files"][path.hex()] = [content, bool(os.statvfs(path).f_flag & os.ST_RDONLY)]
+print(json.dumps(found))
+"""
+part = st.sampled_from(["a", "b", "mnt", "tmp", "x y", "é", "\udcff", "\n", "%s", "-", "\\", "'"])
+path = st.lists(part | st.sampled_from(["", "."]), min_size=1, max_size=3).map(lambda x: "/" + "/".join(x))
+path |= st.sampled_from(["/", "/..", "/usr/share", "/etc", "/dev/x", "/proc", "/nowhere/new", "a", ""])
+value = text | st.sampled_from(ODD) | st.builds(lambda x: x.decode("utf-8", "surrogateescape"),
+                                                st.binary(max_size=20).map(lambda x: x.replace(b"\0", b"")))
+name = st.sampled_from(["A", "B", "a b", "é", "HOME", "HOSTNAME", "\udcff", "x\ny", "", "%"])
+hostnames = st.from_regex("[a-z0-9.-]{1,20}", fullmatch=True)
+hostnames |= st.text(st.characters(exclude_characters="\0"), max_size=70)
+run = st.fixed_dictionaries({"env": st.lists(st.tuples(name, value), max_size=3),
+                             "add": st.lists(st.tuples(st.sampled_from(["dir", "file", "none"]), path,
+                                                       st.booleans()), max_size=2)},
+                            optional={"hostname": hostnames,
+                                      "workdir": path, "uid": st.sampled_from(["0", "7", "65536", "-1", "x"]),
+                                      "nofile": st.sampled_from(["12", "20", "64", "1048577"]),
+                                      "memory": st.sampled_from(["64M", "1G", "1", "2E"]),
+                                      "pids": st.sampled_from(["1", "64", "0"]),
+                                      "read-only": st.none(), "cap-add": st.sampled_from(["NET_RAW", "é", ""])})
+
+
+def tree(folder):
+    """All that is in a directory, with what can change about it."""
+    return {p: (p.lstat().st_mode, p.lstat().st_uid, p.is_file() and p.read_bytes())
+            for p in sorted(folder.rglob("*"))}
+
+
+def test_a_run_does_all_that_it_was_told_or_says_why_not(who, folder, cases):
+    for place in (folder / "dir", folder / "cwd"):
+        place.mkdir()
+    (folder / "dir" / "file").write_text("in dir")
+    (folder / "file").write_text("in file")
+    before, hostname, statuses = tree(folder), os.uname().nodename, []
+
+    @cases(40)
+    @given(run)
+    @example({"env": [("A", " x\n"), ("B", "\udcff=")], "add": [("dir", "/a", True)], "hostname": "a-b.c",
+              "workdir": "/a", "uid": "7", "nofile": "20", "read-only": None})
+    @example({"env": [], "add": [("file", "/tmp/x y", False)], "hostname": "x" * 64})
+    def check(run):
+        argv = [f"--{name}={run[name]}" for name in run if name not in ("env", "add", "read-only")]
+        argv += ["--read-only"] if "read-only" in run else []
+        argv += [f"--env={key}={value}" for key, value in run["env"]]
+        argv += [f"--add={folder}/{host}:{target}{':ro' if ro else ''}" for host, target, ro in run["add"]]
+        last = run["add"][-1:]  # what was added before may be covered by it
+        asked = [os.fsencode(target).hex() for _, target, _ in last]
+        command = who.command("run", *argv, "--", "/usr/bin/python3", "-I", "-S", "-c", INSIDE, *asked)
+        result = subprocess.run(command, env=who.environment, capture_output=True, timeout=60,
+                                cwd=folder / "cwd", stdin=subprocess.DEVNULL)
+        errors = result.stderr.decode()
+        statuses.append(result.returncode)
+        assert tree(folder) == before and os.uname().nodename == hostname
+        assert result.returncode in (0, 2, 125), errors
+        lines = errors.splitlines()
+        assert "Traceback" not in errors and len(lines) <= 3, errors
+        assert all(line.startswith("crabcan") for line in lines), errors
+        if result.returncode:
+            assert lines and not result.stdout
+            return
+        found = json.loads(result.stdout)
+        environ = dict(x.split(b"=", 1) for x in bytes.fromhex(found["environ"]).split(b"\0") if x)
+        for key, value in dict(run["env"]).items():
+            assert environ[os.fsencode(key)] == os.fsencode(value)
+        assert set(environ) - {os.fsencode(key) for key, _ in run["env"]} <= {b"PATH", b"HOME", b"HOSTNAME"}
+        assert found["hostname"] == run.get("hostname", found["hostname"]) != hostname
+        assert found["uid"] == int(run.get("uid", 0))
+        assert found["nofile"] == int(run.get("nofile", 64))
+        workdir = os.fsencode(os.path.normpath(run.get("workdir", "/")).replace("//", "/"))
+        assert bytes.fromhex(found["cwd"]) == workdir
+        for (host, _, ro), target in zip(last, asked):
+            assert found["files"][target] == [f"in {host}", ro]
+    check()
+    assert statuses.count(0) * 5 > len(statuses), statuses
