@@ -15,7 +15,6 @@ import gc
 import os
 import select
 import signal
-import socket
 import sys
 from contextlib import ExitStack
 
@@ -52,7 +51,7 @@ class Start(Layer):
 
     def prepare(self, spec, undo):
         self.workdir = os.fsencode(spec.workdir)
-        self.parent_end, self.child_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.parent_end, self.child_end = linux.socketpair(linux.AF_UNIX, linux.SOCK_SEQPACKET)
         undo.callback(self.parent_end.close)
         undo.callback(self.child_end.close)
 
@@ -60,8 +59,8 @@ class Start(Layer):
         linux.chdir(self.workdir)
         os.getcwd()  # fails if we stand outside of the root
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user has cleared it
-        self.child_end.send(b"ready")
-        if self.child_end.recv(9) != b"start":
+        self.child_end.write(b"ready")
+        if self.child_end.read(9) != b"start":
             os._exit(125)
 
 
@@ -95,7 +94,7 @@ def create(spec, layers):
         undo.callback(end, pidfd)
         start.child_end.close()
         each(layers, lambda layer: layer.parent(pid, undo))
-        start.parent_end.send(b"go")
+        start.parent_end.write(b"go")
         if receive(start.parent_end) != b"ready":
             raise LayerError(start.name, "died", 0)
         return Container(pid, pidfd, signals, start.parent_end, undo.pop_all())
@@ -140,12 +139,12 @@ def child(layers, start, program):
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         if linux.observer:
             linux.observer.side = "child"
-            linux.observer.sink = lambda event: start.child_end.send(b"event" + dumps(event))
-        if start.child_end.recv(9) == b"go":
+            linux.observer.sink = lambda event: start.child_end.write(b"event" + dumps(event))
+        if start.child_end.read(9) == b"go":
             each(sorted(layers, key=lambda layer: layer.stage), lambda layer: layer.child())
             each([start], lambda layer: program.execute())
     except BaseException as error:
-        start.child_end.send(b"error" + LayerError.of(Clone.name, error).pack())
+        start.child_end.write(b"error" + LayerError.of(Clone.name, error).pack())
     finally:
         os._exit(125)
 
@@ -158,7 +157,7 @@ def receive(control):
     """The child's next word; b"" if it closed the socket. Raises the error that it reports."""
     while True:
         try:
-            message = control.recv(65536)
+            message = control.read(65536)
         except ConnectionResetError:  # it died with a word of ours unread
             return b""
         if message.startswith(b"error"):
@@ -171,7 +170,7 @@ def receive(control):
 
 def start(container):
     """Lets the container's program run. Raises LayerError if it cannot be executed."""
-    container.control.send(b"start")
+    container.control.write(b"start")
     receive(container.control)  # execve closes the child's end
 
 

@@ -5,7 +5,6 @@ machine, an ordinary user whom nobody knows (user_namespaces(7)).
 """
 import errno
 import os
-import socket
 import struct
 import sys
 
@@ -147,9 +146,9 @@ class Namespaces(Layer):
 
     def child(self):
         linux.unshare(linux.CLONE_NEWCGROUP)  # not earlier: its root is the cgroup that we are in
-        lo = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        linux.ioctl(lo.fileno(), SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", IFF_UP))
-        lo.close()
+        lo = linux.socket(linux.AF_INET, linux.SOCK_DGRAM)
+        linux.ioctl(lo, SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", IFF_UP))
+        os.close(lo)
 
 
 if __name__ == "__main__":

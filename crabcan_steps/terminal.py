@@ -8,7 +8,6 @@ import errno
 import os
 import select
 import signal
-import socket
 import struct
 import termios
 import tty
@@ -28,9 +27,11 @@ class Terminal(Layer):
     def prepare(self, spec, undo):
         self.wanted = os.isatty(0) and os.isatty(1)
         self.uid = spec.uid
-        self.ours, self.theirs = socket.socketpair()
-        undo.callback(self.ours.close)
-        undo.callback(self.theirs.close)
+        if self.wanted:
+            import socket  # only now: it costs 3 ms
+            self.ours, self.theirs = socket.socketpair()
+            undo.callback(self.ours.close)
+            undo.callback(self.theirs.close)
 
     def child(self):
         linux.setsid()
@@ -44,13 +45,15 @@ class Terminal(Layer):
         for fd in (0, 1, 2):
             if os.isatty(fd):
                 os.dup2(inner, fd)
-        socket.send_fds(self.theirs, [b"t"], [outer])
+        rights = (linux.SOL_SOCKET, linux.SCM_RIGHTS, struct.pack("i", outer))
+        self.theirs.sendmsg([b"t"], [rights])  # socket.send_fds would import something, in here
 
     def connect(self, container):
         """In the parent: takes the outer end; returns what wait() shall watch."""
-        self.theirs.close()
         if not self.wanted:
             return None
+        import socket
+        self.theirs.close()
         _, fds, _, _ = socket.recv_fds(self.ours, 1, 1)
         relay = container.terminal = Relay(fds[0], container)
         container.undo.callback(relay.close)
