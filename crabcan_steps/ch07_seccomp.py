@@ -13,13 +13,10 @@ from contextlib import suppress
 from . import linux
 from .layer import Layer, LayerError, Stage, named, warn
 
-PROFILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "profiles")
-KNOWN = {"defaultAction", "defaultErrnoRet", "architectures", "syscalls", "comment"}
-KNOWN_IN_RULE = {"names", "action", "errnoRet", "args", "comment"}
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROFILES = os.path.join(HERE, "profiles")
 NAMED = {"default": ("allow-list", "deny-list"), "allow-list": ("allow-list",),
          "deny-list": ("deny-list",)}
-KINDS = {list: "a list", str: "a string", int: "a whole number"}
-LONGEST = 4096  # instructions, the kernel's BPF_MAXINSNS
 WHOLE = b"the end of a filter\n"  # stands at the end of a cached one
 REFUSED_ANYWAY = {"BPF", "PERFMON", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_PTRACE",
                   "SYS_RAWIO", "SYS_TIME", "SYS_TTY_CONFIG", "SYSLOG"}  # what these allow
@@ -57,10 +54,12 @@ class Filter(Layer):
 def cached(path):
     """The compiled profile: from the user's cache, if it was made of these very bytes, here.
 
-    The key is all that goes into a filter, this file too: a mended compiler believes no old work.
+    The key is all that goes into a filter, bpf.py too: a mended compiler believes no old work.
     """
-    with named(f"--seccomp {path}", open, path, "rb") as file, open(__file__, "rb") as compiler:
-        source, maker = file.read(), compiler.read()
+    with named(f"--seccomp {path}", open, path, "rb") as file:
+        source = file.read()
+    with open(os.path.join(HERE, "bpf.py"), "rb") as file:
+        maker = file.read()
     system = os.uname()
     where = f"{system.machine} {system.release} {len(maker)} {len(source)} {linux.NUMBERS}\n"
     key = where.encode() + maker + source
@@ -75,6 +74,7 @@ def cached(path):
             return found[len(key):-len(WHOLE)]
     except OSError:
         pass
+    from .bpf import compiled  # only now: libseccomp takes 40 ms, and mostly the cache has the answer
     code = compiled(source)
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
@@ -96,124 +96,6 @@ def cache_folder():
         if base.startswith("/"):
             return f"{base}/crabcan"
     return "/dev/null/crabcan"  # where nothing can be read or written
-
-
-def compiled(source):
-    """Compiles a profile to BPF, with libseccomp. Raises ValueError, naming what is wrong in it."""
-    import json  # these two only now: 40 ms, and most of the time the cache has the answer
-
-    import pyseccomp
-    try:
-        profile = json.loads(source, object_pairs_hook=once)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-    understood(profile, KNOWN)
-    default = action(pyseccomp, profile, "defaultAction", "defaultErrnoRet")
-    rules = pyseccomp.SyscallFilter(default)
-    # i386 and x32 are other doors to the same calls: whoever knocks there is killed.
-    rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
-    actions = {}  # number of a call -> what its rules do
-    for rule in value(profile, "syscalls", list):
-        understood(rule, KNOWN_IN_RULE)
-        does = action(pyseccomp, rule, "action", "errnoRet")
-        tests = comparisons(pyseccomp, value(rule, "args", list, []))
-        for name in value(rule, "names", list) or refuse("names", "names no call"):
-            number = resolve(pyseccomp, name)
-            if number is None and does != pyseccomp.ALLOW:
-                refuse(name, "libseccomp does not know this call, so it cannot be refused")
-            if number is not None and actions.setdefault(number, does) != does:
-                refuse(name, "has rules with different actions, and which of them counts?")
-            if number is not None and does != default:
-                rules.add_rule(does, number, *tests)
-    with open(os.memfd_create("filter"), "w+b") as file:
-        rules.export_bpf(file)
-        file.seek(0)
-        code = file.read()
-    if len(code) > 8 * LONGEST:
-        refuse("syscalls", f"too many: {len(code) // 8} instructions, the kernel takes {LONGEST}")
-    return code
-
-
-def refuse(word, why):
-    raise ValueError(f"{word}: {why}")
-
-
-def once(pairs):
-    """A JSON object, if it says nothing twice: the last word would count, in silence."""
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
-            refuse(name, "said twice")
-    return dict(pairs)
-
-
-def understood(words, known):
-    """Refuses what we would pass over, such as Docker's "includes", which makes a rule conditional.
-
-    `architectures` may stand there: other ABIs stay shut whatever it says."""
-    if type(words) is not dict:
-        raise TypeError(f"an object is wanted, with keys such as {min(known)}, not {words!r:.60}")
-    for word in words:
-        if word not in known:
-            refuse(word, "not understood, and a rule half understood is none")
-
-
-def value(words, key, kind, otherwise=None, most=None):
-    """A value of just the kind that it must be; `otherwise` if it may be missing and is."""
-    found = words.get(key)
-    if found is None:
-        return refuse(key, "missing") if otherwise is None else otherwise
-    if type(found) is not kind:  # True is an int to isinstance
-        refuse(key, f"{KINDS[kind]} is wanted, not {found!r:.60}")
-    if most is not None and not 0 <= found <= most:  # ctypes would cut off the rest, in silence
-        refuse(key, f"must be from 0 to {most}, not {found!r:.60}")
-    return found
-
-
-def action(pyseccomp, words, key, errno_key):
-    """An action of the specification, such as SCMP_ACT_ERRNO, as libseccomp's number."""
-    name = value(words, key, str)
-    number = value(words, errno_key, int, -1, most=4095)  # the kernel's MAX_ERRNO
-    kind = name.removeprefix("SCMP_ACT_")
-    if kind == "ERRNO":
-        return pyseccomp.ERRNO(errno.EPERM if number == -1 else number)
-    if kind not in ("ALLOW", "KILL", "KILL_PROCESS", "TRAP", "LOG"):
-        raise ValueError(f"unknown action {name}")
-    if number != -1:
-        refuse(errno_key, f"{name} returns no errno")
-    return getattr(pyseccomp, kind)
-
-
-def comparisons(pyseccomp, args):
-    """All that a rule asks about a call's arguments; each must be so."""
-    tests = [test(pyseccomp, words) for words in args]
-    indexes = [words["index"] for words in args]
-    for index in indexes:
-        if indexes.count(index) > 1:
-            refuse(f"argument {index}", "libseccomp compares each only once in a rule")
-    return tests
-
-
-def test(pyseccomp, words):
-    """A comparison with an argument of the call: {"index", "op", "value", "valueTwo"}."""
-    understood(words, {"index", "op", "value", "valueTwo"})
-    name = value(words, "op", str)
-    op = name.removeprefix("SCMP_CMP_")
-    one, two = (value(words, key, int, otherwise, most=2**64 - 1)
-                for key, otherwise in (("value", None), ("valueTwo", 0)))
-    if op not in ("EQ", "NE", "LT", "LE", "GT", "GE", "MASKED_EQ"):
-        raise ValueError(f"unknown comparison {name}")
-    if two & ~(one if op == "MASKED_EQ" else 0):
-        refuse("valueTwo", f"{two} means nothing beside {name} {one}")
-    return pyseccomp.Arg(value(words, "index", int, most=5), getattr(pyseccomp, op), one, two)
-
-
-def resolve(pyseccomp, name):
-    """A call's number; from our own table if libseccomp is older than the call; None if unknown."""
-    if type(name) is not str or not name.isidentifier():  # C would read only as far as a NUL
-        refuse("names", f"{name!r:.60} is not the name of a call")
-    number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
-    return linux.NUMBERS.get(name) if number == -1 else number
 
 
 if __name__ == "__main__":

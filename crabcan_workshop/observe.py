@@ -35,7 +35,7 @@ class Canaries:
 
     def __enter__(self):
         with ExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="crabcan-canary-"))
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"crabcan-canary-{os.getpid()}-"))
             file = Path(folder, "secret")
             file.write_text("the host's\n")
             file.chmod(0o644)

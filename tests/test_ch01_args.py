@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from conftest import closes
-from crabcan_steps import ch01_args
+from crabcan_steps import ch01_args, options
 
 ORIGINAL = ["--debug", "-u", "0", "-m", "./mountdir/", "-c", "/bash", "-a", "/lib64:/lib64",
             "-a", "/lib:/lib"]
@@ -30,7 +30,7 @@ def test_a_string_is_split_as_a_shell_does():
 @pytest.mark.parametrize("text, value", [("1M", 1 << 20), ("64m", 64 << 20), ("2G", 2 << 30),
                                          ("1T", 1 << 40), ("3000K", 3000 << 10), ("2097152", 1 << 21)])
 def test_sizes(text, value):
-    assert ch01_args.size(text) == value
+    assert options.size(text) == value
 
 
 def test_options_end_at_the_command():

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from crabcan_steps import ch01_args, ch07_seccomp
+from crabcan_steps import ch01_args
+from crabcan_steps.bpf import compiled as bpf_of
 
 pytestmark = pytest.mark.timeout(3600)  # the long form
 
@@ -132,7 +133,7 @@ profile = st.fixed_dictionaries({"defaultAction": action, "syscalls": st.lists(r
 def compiled(profile):
     """BPF, or None if the profile was refused with one of the errors that prepare() expects."""
     try:
-        return ch07_seccomp.compiled(json.dumps(profile).encode())
+        return bpf_of(json.dumps(profile).encode())
     except (ValueError, KeyError, TypeError) as error:
         assert str(error)
         return None
@@ -258,7 +259,7 @@ RULE = '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "a
 ], ids=lambda text: text[-60:] if len(text) < 500 else "long")
 def test_a_rule_that_would_be_passed_over_is_refused(source, words):
     with pytest.raises((ValueError, KeyError, TypeError)) as caught:
-        ch07_seccomp.compiled(source.encode("latin-1"))
+        bpf_of(source.encode("latin-1"))
     assert words in str(caught.value), caught.value
 
 

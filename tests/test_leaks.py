@@ -197,7 +197,7 @@ def alive(marker):
 
 KILLED = """
 import os, sys
-from crabcan_steps import ch07_seccomp
+from crabcan_steps import bpf, ch07_seccomp
 path = os.path.join(ch07_seccomp.PROFILES, "deny-list.json")
 if sys.argv[1] == "killed":  # in between, with half of it written
     class Half:
@@ -210,8 +210,8 @@ if sys.argv[1] == "killed":  # in between, with half of it written
         return Half(open(file, mode)) if mode == "wb" else open(file, mode)
     ch07_seccomp.open = half
 if sys.argv[1] == "next":
-    compiled = ch07_seccomp.compiled
-    ch07_seccomp.compiled = lambda source: print("compiled") or compiled(source)
+    compiled = bpf.compiled
+    bpf.compiled = lambda source: print("compiled") or compiled(source)
 print(len(ch07_seccomp.cached(path)))
 """
 
