@@ -12,6 +12,8 @@ NAMES = ("chromium-headless-shell", "chromium", "google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
          "--hide-scrollbars", "--remote-debugging-pipe",
          "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+# After the next frame, and what it set off.
+SETTLED = "new Promise(go => requestAnimationFrame(() => setTimeout(go, 50)))"
 
 
 def find():
@@ -75,7 +77,7 @@ class Browser:
         self.call("Page.navigate", url=address)
         while not self.seen("Page.loadEventFired"):
             self.receive(60)
-        self.script("new Promise(go => requestAnimationFrame(() => setTimeout(go, 50)))")
+        self.script(SETTLED)
 
     def seen(self, method):
         return [event["params"] for event in self.events if event["method"] == method]
@@ -96,7 +98,8 @@ class Browser:
 
     def width(self, pixels, height=900):
         self.call("Emulation.setDeviceMetricsOverride", width=pixels, height=height,
-                  deviceScaleFactor=1, mobile=pixels < 600)
+                  deviceScaleFactor=1, mobile=False)
+        self.script(SETTLED)
 
     def prefers(self, scheme):
         """Sets what the reader's system says about colours: light or dark."""
