@@ -1,7 +1,10 @@
-// A table that scrolls sideways can be reached with the keyboard; the theme does this for code only.
-const mark = () => document.querySelectorAll(".md-typeset__scrollwrap").forEach(box => {
-  if (box.scrollWidth > box.clientWidth) box.tabIndex = 0
-  else box.removeAttribute("tabindex")
+// What scrolls sideways, code and tables, can be reached with the keyboard. (The theme does this
+// for code, but not where it sees no mouse.)
+const mark = () => document.querySelectorAll("pre > code, .md-typeset__scrollwrap").forEach(box => {
+  const wide = box.scrollWidth > box.clientWidth
+  if (wide && box.tabIndex < 0) box.tabIndex = 0
+  if (!wide && box.tabIndex >= 0) box.removeAttribute("tabindex")
 })
 new ResizeObserver(mark).observe(document.body)
-addEventListener("load", mark)
+new MutationObserver(mark).observe(document.querySelector("article"),
+  {subtree: true, childList: true, attributeFilter: ["tabindex"]})
