@@ -17,7 +17,7 @@ WAYS = {"─": "rl", "│": "ud", "├": "urd", "┤": "udl", "┬": "rdl", "┴
         "╵": "u", "╌": "rl", "╎": "ud",
         "━": "rl", "┃": "ud", "┏": "rd", "┓": "dl", "┗": "ur", "┛": "ul"}
 HEAVY, DASHED, ROUND = set("━┃┏┓┗┛"), set("╌╎┌┐└┘"), set("╭╮╰╯")
-HEADS = {"▶": "l", "◀": "r", "▼": "u"}  # where an arrow comes from
+HEADS = {"▶": (0, WIDE / 2), "◀": (180, WIDE / 2), "▼": (90, HIGH / 2)}  # turned how far; half a cell
 OPEN = {"╭": ("╮", "╰", "host"), "┏": ("┓", "┗", "new"), "┌": ("┐", "└", "cover")}
 STYLE = """
 svg { --dg-ink: #24292f; --dg-line: #57606a; --dg-host: #eef1f4; --dg-new: #fff4ec; --dg-accent: #b8430b }
@@ -89,14 +89,14 @@ def stroke(char, x, y):
 
 
 def heads(lines):
-    """The points of the arrows, each with the bit of line that leads to it."""
+    """The points of the arrows: each fills its cell from the side where the line comes in."""
     for y, line in enumerate(lines):
         for x, char in enumerate(line):
             if char in HEADS:
+                turn, reach = HEADS[char]
                 a, b = middle(x, y)
-                tip = {"▶": "M{0} {1}l-9 -4v8z", "◀": "M{2} {1}l9 -4v8z", "▼": "M{3} {4}l-4 -9h8z"}
-                yield (f'<path class="dg-head" d="' + tip[char].format(
-                    *(f"{n:g}" for n in (a + WIDE / 2, b, a - WIDE / 2, a, b + HIGH / 2))) + '"/>')
+                yield (f'<path class="dg-head" transform="translate({a:g} {b:g}) rotate({turn})" '
+                       f'd="M{reach:g} 0l-9 -4v3.3H{-reach:g}v1.4H{reach - 9:g}v3.3z"/>')
 
 
 def words(lines):
