@@ -112,7 +112,8 @@ class Browser:
         said += [entry["entry"]["text"] + " " + entry["entry"].get("url", "")
                  for entry in self.seen("Log.entryAdded")
                  if entry["entry"]["level"] in ("error", "warning")]
-        said += [str(entry["args"][0].get("value")) for entry in self.seen("Runtime.consoleAPICalled")
+        said += [str(entry["args"][0].get("value"))
+                 for entry in self.seen("Runtime.consoleAPICalled")
                  if entry["type"] in ("error", "warning", "assert")]
         return said
 

@@ -17,7 +17,7 @@ WAYS = {"─": "rl", "│": "ud", "├": "urd", "┤": "udl", "┬": "rdl", "┴
         "╵": "u", "╌": "rl", "╎": "ud",
         "━": "rl", "┃": "ud", "┏": "rd", "┓": "dl", "┗": "ur", "┛": "ul"}
 HEAVY, DASHED, ROUND = set("━┃┏┓┗┛"), set("╌╎┌┐└┘"), set("╭╮╰╯")
-HEADS = {"▶": (0, WIDE / 2), "◀": (180, WIDE / 2), "▼": (90, HIGH / 2)}  # turned how far; half a cell
+HEADS = {"▶": (0, WIDE / 2), "◀": (180, WIDE / 2), "▼": (90, HIGH / 2)}  # turn, reach
 OPEN = {"╭": ("╮", "╰", "host"), "┏": ("┓", "┗", "new"), "┌": ("┐", "└", "cover")}
 STYLE = """
 svg { --dg-ink: #24292f; --dg-line: #57606a; --dg-host: #eef1f4; --dg-new: #fff4ec; --dg-accent: #b8430b }

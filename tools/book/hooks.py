@@ -1,4 +1,4 @@
-"""What MkDocs does for this book beyond its own: the order of the pages, the labs, links, diagrams."""
+"""What MkDocs does for this book beyond its own: order, labs, links, diagrams."""
 import re
 import sys
 from pathlib import Path
@@ -57,7 +57,8 @@ def on_page_markdown(markdown, page, config, files):
 def name_source(found):
     indent, module, name, marks, language = found.groups()
     name = name.removesuffix(".__head__").replace("..", " to ").replace('"', "'")
-    place = f"crabcan_steps/{module}" + ("" if name.startswith("__") or name == "*" else f", {name}")
+    whole = name.startswith("__") or name == "*"
+    place = f"crabcan_steps/{module}" + ("" if whole else f", {name}")
     return f'{indent}{marks}{language} title="{place}"'
 
 

@@ -49,9 +49,10 @@ def serve_it(chosen):
     """Serves it, and builds it anew when a page changes; here a bad link is only a warning."""
     port = chosen.port or free_port()
     print(f"the book: http://127.0.0.1:{port}/   (Ctrl-C ends it)", flush=True)
-    watched = [CHECKOUT / "notebooks", CHECKOUT / "build" / "notebooks", CHECKOUT / "tools" / "book"]
+    watched = [CHECKOUT / name for name in ("notebooks", "build/notebooks", "tools/book")]
     serve.serve(str(CHECKOUT / "mkdocs.yml"), livereload=True, strict=False,
-                dev_addr=f"127.0.0.1:{port}", watch=[str(path) for path in watched if path.exists()])
+                dev_addr=f"127.0.0.1:{port}",
+                watch=[str(path) for path in watched if path.exists()])
 
 
 if __name__ == "__main__":
