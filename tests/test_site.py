@@ -1,0 +1,386 @@
+"""The book as a site: it builds strictly, and a real browser finds nothing to complain about."""
+import functools
+import http.server
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import browser as chromium
+import pytest
+from crabcan_steps import ch04_mounts, ch09_runtime  # noqa: F401: the latter loads all layers
+from crabcan_steps.layer import Layer, Stage
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT / "tools"))
+
+import diagrams  # noqa: E402
+
+SERVE = [sys.executable, "-I", CHECKOUT / "tools" / "book" / "serve.py"]
+CHAPTERS = sorted((CHECKOUT / "chapters").glob("*.md"))
+PAGES = [f"{path.stem}.html" for path in CHAPTERS] + ["404.html"]
+PAGES += sorted(f"{path.stem}-lab.html" for path in (CHECKOUT / "notebooks").glob("*.ipynb"))
+SOURCES = sorted((CHECKOUT / "chapters" / "diagrams").glob("*.txt"))
+BAD = """# A page with all the faults
+
+<script>console.error("a script complains"); nowhere()</script>
+<img src="https://example.org/pixel.png" alt="from another host">
+<img src="assets/crab.svg" id="silent">
+<p style="color: #999; background: #fff">Who can read this?</p>
+<div style="width: 60rem">wide</div>
+<div style="overflow: auto"><p style="width: 42rem; max-width: none">scrolls</p></div>
+
+#### A heading that skips two levels
+"""
+
+
+# ---------------------------------------------------------------- building
+
+def build(chapters, site):
+    return subprocess.run([*SERVE, "--build", "--chapters", chapters, "--site", site],
+                          text=True, capture_output=True, timeout=100)
+
+
+def sample(folder, **pages):
+    """A small book: an index and these pages, with our assets; returns its chapters' directory."""
+    chapters = folder / "chapters"
+    for name in ("assets", "diagrams"):
+        shutil.copytree(CHECKOUT / "chapters" / name, chapters / name)
+    for name, text in {"index": "# Welcome\n", **pages}.items():
+        (chapters / f"{name}.md").write_text(text)
+    return chapters
+
+
+def built(folder, **pages):
+    result = build(sample(folder, **pages), folder / "site")
+    assert result.returncode == 0, result.stderr
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("book") / "site"
+    result = build(CHECKOUT / "chapters", folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_the_book_builds_strictly(site):
+    assert {path.name for path in site.glob("*.html")} == set(PAGES)
+    for page in PAGES:
+        assert len(re.findall("<h1", (site / page).read_text())) == 1, page
+
+
+@pytest.mark.parametrize("fault, said", [
+    ("[gone](nowhere.md)", "nowhere.md"),
+    ("[gone](index.md#nowhere)", "#nowhere"),
+    ("![gone](assets/nowhere.svg)", "nowhere.svg"),
+    ("[gone](../nowhere.py)", "nowhere.py"),
+    ("![gone](diagrams/nowhere.svg)", "nowhere.svg"),
+])
+def test_what_leads_nowhere_fails_the_build(tmp_path, fault, said):
+    result = build(sample(tmp_path, page=f"# Page\n\n{fault}\n"), tmp_path / "site")
+    assert result.returncode != 0
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_quotation_says_where_it_is_from(tmp_path):
+    quote = '<!-- quote: ch04_mounts.py::Mounts.child -->\n```python\ndef child(self):\n```\n'
+    run = '<!-- run: a > b -->\n```console\n$ a > b\n```\n'
+    page = (built(tmp_path, page=f"# Page\n\n{quote}\n{run}") / "page.html").read_text()
+    assert '<span class="filename">crabcan_steps/ch04_mounts.py, Mounts.child</span>' in page
+    assert "<!-- run" not in page and "quote:" not in page
+
+
+# ---------------------------------------------------------------- labs
+
+def notebook(*outputs, code="print(1)"):
+    cells = [{"cell_type": "markdown", "metadata": {}, "source": ["# Lab 1: try\n", "\n",
+                                                                  "[1](../chapters/01-args.md)"]},
+             {"cell_type": "code", "metadata": {}, "source": code, "execution_count": None,
+              "outputs": list(outputs)}]
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
+
+def lab(folder, source, executed=None):
+    chapters = {"01-args": "# 1 Args: a plan\n\n[its lab](../notebooks/01-args.ipynb)\n"}
+    for place, text in ("notebooks", source), ("build/notebooks", executed):
+        (folder / place).mkdir(parents=True)
+        if text:
+            (folder / place / "01-args.ipynb").write_text(text)
+    site = built(folder, **chapters)
+    assert 'href="01-args-lab.html"' in (site / "01-args.html").read_text()
+    return (site / "01-args-lab.html").read_text()
+
+
+def stream(text):
+    return {"output_type": "stream", "name": "stdout", "text": text}
+
+
+def test_a_lab_shows_what_its_cells_printed(tmp_path):
+    page = lab(tmp_path, notebook(), notebook(stream("\x1b[31m<1>\x1b[0m ```\n")))
+    assert "&lt;1&gt; ```" in page and "Not run yet" not in page
+    assert 'href="01-args.html"' in page
+
+
+@pytest.mark.parametrize("executed", [None, notebook(stream("stale words"), code="print(2)")])
+def test_outputs_of_another_version_of_a_lab_are_not_shown(tmp_path, executed):
+    page = lab(tmp_path, notebook(), executed)
+    assert "Not run yet" in page and "stale words" not in page
+
+
+# ---------------------------------------------------------------- diagrams
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_a_diagram_is_what_its_source_says(source):
+    assert source.with_suffix(".svg").read_text() == diagrams.svg(source.read_text()), \
+        "run tools/diagrams.py"
+
+
+def test_the_stages_diagram_is_the_stages_of_the_code():
+    drawn = re.findall(r"│ +(\d+)  (\w+) +│ +(\d)", (SOURCES[0].parent / "stages.txt").read_text())
+    assert [(int(number), name) for number, name, _ in drawn] == [(s.value, s.name) for s in Stage]
+    layers = [layer for layer in Layer.__subclasses__() if layer.__module__.startswith("crabcan_")]
+    layers.sort(key=lambda layer: -layer.chapter)  # several in a stage: the chapter that made it
+    homes = {layer.stage: layer.chapter for layer in layers}
+    assert {int(number): int(chapter) for number, _, chapter in drawn} == homes
+
+
+def test_the_root_diagram_shows_every_cover_and_device():
+    text = (SOURCES[0].parent / "root.txt").read_text()
+    steering = {path.rsplit("/", 1)[1] for path in ch04_mounts.STEERING}
+    for name in {*steering, *ch04_mounts.DEVICES, *ch04_mounts.DEV_LINKS, *ch04_mounts.ETC}:
+        assert re.search(rf"\b{name}\b", text), name
+
+
+# ---------------------------------------------------------------- a real browser
+
+@contextmanager
+def served(folder):
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0),
+                                             functools.partial(Quiet, directory=folder))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    program = chromium.find()
+    if not program and platform.freedesktop_os_release().get("ID") != "debian":
+        pytest.skip("no Chromium or Chrome, and apt-get has none here")
+    assert program, "no browser: apt-get install chromium-headless-shell"
+    page = chromium.Browser(program, tmp_path_factory.mktemp("browser"))
+    yield page
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def base(site):
+    with served(site) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def axe():
+    files = importlib.metadata.files("axe-playwright-python")
+    return next(file for file in files if file.name == "axe.min.js").read_text()
+
+
+def strangers(page, base):
+    """Requests to another host."""
+    return [url for url in page.requests() if not url.startswith((base, "data:"))]
+
+
+def too_wide(page):
+    """By how many pixels the page can be scrolled sideways, and what sticks out."""
+    return page.script("""(() => {
+        const width = document.documentElement.clientWidth
+        if (document.documentElement.scrollWidth <= width) return []
+        return [...document.querySelectorAll("article *")].map(e => [e, e.getBoundingClientRect()])
+            .filter(([e, box]) => box.right > width).map(([e]) => e.outerHTML.slice(0, 80))
+    })()""")
+
+
+def barriers(page, axe, rules=None):
+    """What axe-core calls serious or critical, and headings out of order.
+
+    Most of a page is coloured words of code, and each costs axe a millisecond: so the second one
+    of a kind, and those that follow, become plain text before."""
+    options = {"resultTypes": ["violations"]}
+    if rules:
+        options["runOnly"] = {"type": "rule", "values": rules}
+    found = page.script("""(async () => {
+        if (!window.axe) (0, eval)(%s)
+        const still = document.createElement("style")
+        still.textContent = "*, *::before, *::after { transition: none !important }"
+        document.head.append(still)
+        const seen = new Set()
+        document.querySelectorAll("pre > code span[class]").forEach(word => {
+            if (seen.has(word.className)) word.replaceWith(word.textContent)
+            seen.add(word.className)
+        })
+        document.body.normalize()
+        const result = await axe.run(document, %s)
+        return result.violations.map(v => [v.impact, v.id, v.nodes.length,
+            v.nodes.map(n => n.target + ": " + n.failureSummary).slice(0, 3)])
+    })()""" % (json.dumps(axe), json.dumps(options)))
+    return [entry for entry in found
+            if entry[0] in ("serious", "critical") or entry[1] == "heading-order"]
+
+
+def unreachable(page):
+    """What scrolls, but not with the keyboard."""
+    return page.script("""[...document.querySelectorAll("article *")].filter(e =>
+        e.scrollWidth > e.clientWidth && e.tabIndex < 0 &&
+        ["auto", "scroll"].includes(getComputedStyle(e).overflowX))
+        .map(e => e.outerHTML.slice(0, 80))
+    """)
+
+
+def dark(page):
+    page.prefers("dark")
+    assert page.wait("document.body.dataset.mdColorScheme == 'slate'")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_in_a_browser(browser, base, axe, name):
+    browser.prefers("light")
+    browser.width(1280)
+    browser.go(base + name)
+    assert browser.script("document.body.dataset.mdColorScheme") == "default"
+    assert browser.complaints() == []
+    assert strangers(browser, base) == []
+    assert barriers(browser, axe) == []
+    dark(browser)
+    assert barriers(browser, axe, ["color-contrast"]) == []
+    browser.width(360)
+    assert too_wide(browser) == []
+    assert unreachable(browser) == []
+
+
+@pytest.mark.slow
+def test_each_check_fails_on_a_bad_page(browser, axe, tmp_path):
+    with served(built(tmp_path, bad=BAD)) as base:
+        browser.prefers("light")
+        browser.width(360)
+        browser.go(base + "bad.html")
+        said = " ".join(browser.complaints())
+        assert "a script complains" in said and "Uncaught" in said
+        assert strangers(browser, base) == ["https://example.org/pixel.png"]
+        assert any("60rem" in element for element in too_wide(browser))
+        assert any("42rem" in element for element in unreachable(browser))
+        found = {entry[1] for entry in barriers(browser, axe)}
+        assert {"color-contrast", "image-alt", "heading-order"} <= found
+
+
+@pytest.mark.slow
+def test_the_matrix_scrolls_in_a_box_of_its_own(browser, tmp_path):
+    with served(built(tmp_path, page="# Page\n\n```text\n" + "● " * 80 + "\n```\n")) as base:
+        browser.width(360)
+        browser.go(base + "page.html")
+        assert browser.wait("(e => e.scrollWidth > e.clientWidth && e.tabIndex == 0)"
+                            "(document.querySelector('pre > code'))")
+        assert too_wide(browser) == []
+
+
+@pytest.mark.slow
+def test_search_finds(browser, base):
+    goal = "04-mounts" if (CHECKOUT / "chapters" / "04-mounts.md").exists() else "diagrams"
+    browser.width(1280)
+    browser.go(base + "index.html")
+    browser.script("document.querySelector('.md-search__input').focus()")
+    browser.call("Input.insertText", text="pivot_root")
+    assert browser.wait(f"document.querySelector('.md-search-result__link[href*=\"{goal}\"]')"
+                        "?.href")
+    assert strangers(browser, base) == []
+
+
+@pytest.mark.slow
+def test_the_toggle_goes_round(browser, base):
+    browser.prefers("dark")
+    browser.width(1280)
+    browser.go(base + "index.html")
+    seen = []
+    for _ in range(4):
+        seen.append(browser.script("document.body.dataset.mdColorScheme"))
+        browser.script("document.querySelector('.md-header__option label:not([hidden])').click()")
+    browser.script("localStorage.clear()")
+    # As the system is, light, dark, as the system is.
+    assert seen == ["slate", "default", "slate", "slate"]
+
+
+@pytest.mark.slow
+def test_the_focus_can_be_seen(browser, base):
+    browser.width(1280)
+    browser.go(base + "index.html")
+    for _ in range(5):
+        for kind in ("rawKeyDown", "keyUp"):
+            browser.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab",
+                         windowsVirtualKeyCode=9)
+    outline = browser.script("(s => [s.outlineStyle, s.outlineWidth])"
+                             "(getComputedStyle(document.activeElement))")
+    assert outline == ["solid", "2px"]
+
+
+@pytest.mark.slow
+def test_on_paper(browser, tmp_path):
+    page = "# Page\n\n[there](https://example.org/)\n\n```text\n" + "word " * 80 + "\n```\n"
+    with served(built(tmp_path, page=page)) as base:
+        browser.width(700)
+        browser.go(base + "page.html")
+        browser.call("Emulation.setEmulatedMedia", media="print")
+        link = "document.querySelector('a[href^=http]')"
+        behind = browser.script(f"getComputedStyle({link}, '::after').content")
+        assert behind == '" (https://example.org/)"'
+        assert browser.script("(e => e.scrollWidth <= e.clientWidth)"
+                              "(document.querySelector('pre > code'))")
+        assert browser.script("['.md-header', '.md-sidebar', '.md-footer'].every("
+                              "s => document.querySelector(s).checkVisibility() == false)")
+        browser.call("Emulation.setEmulatedMedia", media="")
+
+
+def test_serving_says_where_and_ends_cleanly(tmp_path):
+    """On a machine whose port 8000 may be taken."""
+    process = subprocess.Popen(SERVE, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               env={**os.environ, "TMPDIR": str(tmp_path)})
+    try:
+        address = re.search(r"http://127.0.0.1:\d+/", process.stdout.readline())[0]
+        for _ in range(100):
+            try:
+                with urllib.request.urlopen(address, timeout=10) as answer:
+                    assert b"<title>" in answer.read()
+                break
+            except OSError:
+                assert process.poll() is None, process.stderr.read()
+                threading.Event().wait(0.1)
+        else:
+            pytest.fail("nobody answers")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+        assert "Traceback" not in said
+        assert process.returncode in (0, 130)
+    finally:
+        process.kill()
+        process.communicate()
+    assert list(tmp_path.iterdir()) == []

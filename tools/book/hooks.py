@@ -1,0 +1,98 @@
+"""What MkDocs does for this book beyond its own: order, labs, links, diagrams."""
+import re
+import sys
+from pathlib import Path
+
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+import labs  # noqa: E402
+
+QUOTED = re.compile(r"^([ >]*)<!-- *quote(?: again)?: *(\S+?)::(.+?) *-->\n\1(`{3,})(\w+)$", re.M)
+CAPTURED = re.compile(r"^[ >]*<!--\s*run\b[^>]*?:.*?-->\n(?=[ >]*`{3})", re.M | re.S)
+UPWARD = re.compile(r"(?<!!)\[([^\]]+)\]\(\.\./([^)#]+)(#[^)]*)?\)")
+DIAGRAM = re.compile(r'<img alt="([^"]*)" src="([^"]*diagrams/([\w-]+)\.svg)" ?/?>')
+
+
+def on_files(files, config):
+    """Adds a page for each lab, and puts the pages in order."""
+    checkout = Path(config.docs_dir).parent
+    for source in sorted(checkout.glob("notebooks/*.ipynb")):
+        text = labs.page(source, checkout / "build" / "notebooks" / source.name)
+        files.append(File.generated(config, f"{source.stem}-lab.md", content=text))
+    config.nav = order(files)
+    return files
+
+
+def order(files):
+    """Chapters by their number, each with its lab below it; then what stands beside them."""
+    pages = {file.src_uri: file for file in files.documentation_pages()}
+    chapters, beside = [], []
+    for name in sorted(pages, key=lambda name: name.replace("-lab.md", ".md~")):
+        if name.endswith("-lab.md"):
+            chapters.append({f"Lab {int(name[:2])}": name})
+        elif name != "index.md":
+            entry = {title(pages[name]): name}
+            (beside if name.startswith("9") else chapters).append(entry)
+    nav = [{"Welcome": "index.md"}] if "index.md" in pages else []
+    if chapters:
+        nav.append({"Chapters": chapters})
+    return nav + ([{"Beside them": beside}] if beside else [])
+
+
+def title(file):
+    """A page's short title: its first heading up to the colon."""
+    heading = re.search(r"^# +(.+)$", file.content_string, re.M)
+    return heading[1].split(":")[0].strip() if heading else file.name
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Says above each quotation where it is from; leads links to where this site has their goal."""
+    markdown = CAPTURED.sub("", QUOTED.sub(name_source, markdown))
+    return UPWARD.sub(lambda link: lead(link, page, config), markdown)
+
+
+def name_source(found):
+    indent, module, name, marks, language = found.groups()
+    name = name.removesuffix(".__head__").replace("..", " to ").replace('"', "'")
+    whole = name.startswith("__") or name == "*"
+    place = f"crabcan_steps/{module}" + ("" if whole else f", {name}")
+    return f'{indent}{marks}{language} title="{place}"'
+
+
+def lead(link, page, config):
+    """A link out of chapters/: a lab is a page here, other files are in the repository."""
+    text, path, anchor = link[1], link[2], link[3] or ""
+    if not (Path(config.docs_dir).parent / path).exists():
+        raise PluginError(f"{page.file.src_uri}: ../{path}: no such file")
+    if path.startswith("chapters/"):
+        return f"[{text}]({path.removeprefix('chapters/')}{anchor})"
+    if path.startswith("notebooks/"):
+        return f"[{text}]({Path(path).stem}-lab.md{anchor})"
+    if config.repo_url:
+        return f"[{text}]({config.repo_url.rstrip('/')}/blob/main/{path}{anchor})"
+    return text
+
+
+def on_page_content(html, page, config, files):
+    """Puts the diagrams into the page itself, where they take on its colours."""
+    return DIAGRAM.sub(lambda image: inline(image, config), html)
+
+
+def inline(image, config):
+    svg = (Path(config.docs_dir) / "diagrams" / f"{image[3]}.svg").read_text(encoding="utf-8")
+    svg = re.sub(r"<style>.*?</style>\n", "", svg, flags=re.S)
+    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{image[1]}" ', 1)
+    return f'<span class="diagram">{svg.strip()}</span>'
+
+
+def on_post_page(output, page, config):
+    """Gives the theme's search dialog the name that it lacks, for those who hear the page."""
+    return output.replace('data-md-component="search" role="dialog"',
+                          'data-md-component="search" role="dialog" aria-label="Search"')
+
+
+def on_post_template(output_content, template_name, config):
+    return on_post_page(output_content, None, config)  # 404.html
