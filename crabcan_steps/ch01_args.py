@@ -75,6 +75,7 @@ def run(spec):
     program = Program(spec.command, spec.environment())
     linux.chdir(spec.workdir)
     print(end="", flush=True)
+    program.clear()
     program.execute()
 
 

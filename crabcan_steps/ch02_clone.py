@@ -51,6 +51,7 @@ class Start(Layer):
 
     def prepare(self, spec, undo):
         self.workdir = os.fsencode(spec.workdir)
+        self.program = Program(spec.command, spec.environment())
         self.parent_end, self.child_end = linux.socketpair(linux.AF_UNIX, linux.SOCK_SEQPACKET)
         undo.callback(self.parent_end.close)
         undo.callback(self.child_end.close)
@@ -59,6 +60,7 @@ class Start(Layer):
         linux.chdir(self.workdir)
         os.getcwd()  # fails if we stand outside of the root
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user has cleared it
+        self.program.clear()  # now, so that only execve comes after the filter
         self.child_end.write(b"ready")
         if self.child_end.read(9) != b"start":
             os._exit(125)
@@ -82,14 +84,13 @@ def create(spec, layers):
         start = Start()
         layers = [*layers, start]
         each(layers, lambda layer: layer.prepare(spec, undo))
-        program = Program(spec.command, spec.environment())
         before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
         undo.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, set(PASSED_ON) - before)
         signals = linux.signalfd(PASSED_ON)
         undo.callback(os.close, signals)
         pid, pidfd = clone(layers)
         if pid == 0:
-            child(layers, start, program)
+            child(layers, start)
         undo.callback(os.close, pidfd)
         undo.callback(end, pidfd)
         start.child_end.close()
@@ -131,7 +132,7 @@ def clone(layers):
         gc.enable()
 
 
-def child(layers, start, program):
+def child(layers, start):
     """All that the child ever does. It leaves by execve or by _exit, never by returning."""
     try:
         gc.disable()
@@ -142,7 +143,7 @@ def child(layers, start, program):
             linux.observer.sink = lambda event: start.child_end.write(b"event" + dumps(event))
         if start.child_end.read(9) == b"go":
             each(sorted(layers, key=lambda layer: layer.stage), lambda layer: layer.child())
-            each([start], lambda layer: program.execute())
+            each([start], lambda layer: start.program.execute())
     except BaseException as error:
         start.child_end.write(b"error" + LayerError.of(Clone.name, error).pack())
     finally:

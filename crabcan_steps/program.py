@@ -31,13 +31,16 @@ class Program:
         self.argv = [os.fsencode(word) for word in command]
         self.env = {os.fsencode(k): os.fsencode(v) for k, v in environment.items()}
 
-    def execute(self):
-        """Becomes the program. Raises OSError; its `head` is the start of a file that is there."""
+    def clear(self):
+        """Lets nothing of ours reach the program: mask, descriptors, signals."""
         linux.umask(0o022)
         linux.close_range(3, 0xFFFFFFFF, linux.CLOSE_RANGE_CLOEXEC)
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
             signal.signal(number, signal.SIG_DFL)  # what Python ignores would stay ignored
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def execute(self):
+        """Becomes the program. Raises OSError; its `head` is the start of a file that is there."""
         failure = None
         for path in self.paths:
             try:
