@@ -12,7 +12,7 @@ from .layer import Layer, LayerError, Stage
 
 def number(name):
     """A capability's number, by its name without CAP_. Raises LayerError if there is none such."""
-    known = {word[4:]: value for word, value in vars(prctl).items() if word.startswith("CAP_")}
+    known = {word.upper(): getattr(prctl, f"CAP_{word.upper()}") for word in prctl.ALL_CAP_NAMES}
     if name not in known:
         import difflib  # only now: it costs 5 ms
         near = difflib.get_close_matches(name, known, 1)

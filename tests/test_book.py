@@ -20,7 +20,7 @@ def plain(text):
 @pytest.mark.parametrize("call, number, cure", CURES, ids=[f"{c}-{errno.errorcode.get(n, n)}" for c, n, _ in CURES])
 def test_each_message_with_a_cure_is_on_the_page_of_troubles(call, number, cure):
     """By its call and the first words of its cure, which is what a reader searches for."""
-    headings = [plain(line) for line in (CHAPTERS / "91-troubleshooting.md").read_text().splitlines()
-                if line.startswith("**")]
+    page = (CHAPTERS / "91-troubleshooting.md").read_text()
+    headings = [plain(text) for text in re.findall(r"^\*\*.*?(?=\n:)", page, re.M | re.S)]
     words = plain(re.split(r"[:(]", cure)[0]).strip()
     assert any(words in heading and call in heading for heading in headings), f"{call}: {words}"

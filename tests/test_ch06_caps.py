@@ -46,6 +46,8 @@ def test_a_kept_capability_works(who):
 def test_a_capability_that_does_not_exist(who):
     result = who.crabcan("run", "--cap-add", "NET_ROW", "--", "true")
     assert result.returncode == 125 and "NET_ROW: did you mean NET_RAW?" in result.stderr
+    result = who.crabcan("run", "--cap-add", "EFFECTIVE", "--", "true")  # python-prctl's name for a set
+    assert result.returncode == 125 and "no capability EFFECTIVE" in result.stderr
 
 
 def test_a_capability_that_the_filter_makes_useless_is_said(who):
