@@ -12,7 +12,8 @@ from .. import observe
 from .show import NAMES, Table, Text, badges, box, pre
 
 PYTHON = [sys.executable, "-P"]  # -P: nothing in the notebook's folder takes our modules' place
-OWN = (2, 125, 126, 127)         # exit statuses of the runtime's own errors
+OWN = (2, 125, 126, 127)  # exit statuses of the runtime's own errors
+NOT_MADE = (2, 125)       # those of them without a container
 SECONDS = 60
 
 
@@ -20,16 +21,18 @@ class Result:
     """How a container ended: what it printed (stdout, stderr), and its exit status."""
 
     def __init__(self, step, stdout, stderr, status, lit):
-        self.step, self.status, self.lit = step, status, lit
+        self.step, self.status = step, status
         lines = stderr.splitlines(keepends=True)
         ours = [line for line in lines if line.startswith("crabcan")]
         self.stdout, self.stderr = stdout, stderr
         self.error = ours.pop().strip() if ours and status in OWN else ""
+        self.lit = [] if self.error and status in NOT_MADE else lit
         self.notes = [line.strip() for line in ours]
         self.others = "".join(line for line in lines if not line.startswith("crabcan"))
 
     def __repr__(self):
-        end = f"[step {self.step}: {', '.join(self.lit)}; exit status {self.status}]"
+        layers = ", ".join(self.lit) or "no container"
+        end = f"[step {self.step}: {layers}; exit status {self.status}]"
         return "\n".join(filter(None, [self.stdout.rstrip(), self.stderr.rstrip(), end]))
 
     def _repr_html_(self):
@@ -92,11 +95,12 @@ def arguments(options):
 
 
 def standing(step, layers):
-    """The names of the layers that stand in a chapter's container."""
+    """The chapters whose layers stand in a container, by name."""
     try:
-        wanted = selected(layers) | {"args"}
+        wanted = selected(layers)
     except UsageError:
         return []
+    wanted |= {"args"} | ({"runtime"} if "terminal" in wanted else set())  # the layer of chapter 9
     return [name for name in NAMES[:step] if name in wanted]
 
 

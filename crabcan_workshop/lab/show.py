@@ -6,9 +6,9 @@ anything that a word or a sign does not say.
 import html
 import sys
 
-from crabcan_steps.ch09_runtime import NAMES as RUNTIME_NAMES
+from ..matrix import CHAPTERS
 
-NAMES = ["args", *(name for name in RUNTIME_NAMES if name != "runtime"), "runtime"]
+NAMES = CHAPTERS[1:]
 MONO = "font-family:monospace;white-space:pre-wrap;overflow-wrap:anywhere;margin:.2em 0"
 HIDDEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)"
 CELL = "border:1px solid #8886;padding:.15em .5em;text-align:left;vertical-align:top"

@@ -79,7 +79,8 @@ class Matrix:
 
     def __repr__(self):
         from rich.console import Console
-        console = Console(file=io.StringIO(), width=100, color_system=None, highlight=False)
+        console = Console(file=io.StringIO(), width=100, color_system=None, highlight=False,
+                          force_jupyter=False)
         draw(self.rows, console)
         return console.file.getvalue().rstrip()
 
