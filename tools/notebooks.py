@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+KERNEL = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
 ID = re.compile(r"[a-z][a-z-]*-\d+")  # break-it-1: the section, and a number in it
 SECTIONS = ["title", "set-up", "break-it", "look", "build", "prove", "exercises", "learned"]
 

@@ -33,7 +33,7 @@ def check(guess, result, because=""):
 
 def same(guess, actual):
     """Whether two answers mean the same: 1 and "1", yes and True, words in any order for a set."""
-    if isinstance(actual, (set, frozenset, list, tuple)):
+    if isinstance(actual, (set, frozenset, list, tuple)) and actual:
         words = re.split(r"[,\s]+", guess.strip()) if isinstance(guess, str) else guess
         try:
             return {plain(word) for word in words} == {plain(word) for word in actual}

@@ -4,12 +4,13 @@ Styles stand at each element, so that a page made of a notebook shows them too, 
 anything that a word or a sign does not say.
 """
 import html
+import re
 import sys
 
 from ..matrix import CHAPTERS
 
 NAMES = CHAPTERS[1:]
-MONO = "font-family:monospace;white-space:pre-wrap;overflow-wrap:anywhere;margin:.2em 0"
+MONO = "font-family:monospace;white-space:pre-wrap;overflow-wrap:break-word;margin:.2em 0"
 HIDDEN = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)"
 CELL = "border:1px solid #8886;padding:.15em .5em;text-align:left;vertical-align:top"
 
@@ -63,9 +64,10 @@ def pre(text):
 
 
 def box(text, colour, word):
-    """A framed line or two, with a word that says what kind of line it is."""
+    """A framed line or two, with a word that says what kind of line it is; `so` is code."""
+    text = re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
     return (f'<div role="note" style="border:2px solid {colour};border-radius:4px;padding:.3em .7em;'
-            f'margin:.3em 0;max-width:60em"><strong>{escape(word)}</strong> {escape(text)}</div>')
+            f'margin:.3em 0;max-width:60em"><strong>{escape(word)}</strong> {text}</div>')
 
 
 def badges(lit):

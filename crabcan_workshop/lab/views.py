@@ -87,7 +87,7 @@ class Matrix:
     def _repr_html_(self):
         head = "".join(f'<th scope="col" title="{escape(text)}" style="{CELL};writing-mode:'
                        f'vertical-rl">{name}</th>' for name, (_, text, _) in PROPERTIES.items())
-        body = ""
+        first, body = f'<th scope="col" style="{CELL}">chapter</th>', ""
         for step, cells, _ in self.rows:
             name = f"{step} {CHAPTERS[step]}" if step else CHAPTERS[0]
             body += f'<tr><th scope="row" style="{CELL}">{name}</th>'
@@ -98,9 +98,8 @@ class Matrix:
                         for name, (chapter, text, _) in PROPERTIES.items())
         notes = "".join(box(note, "#888", "Note:")
                         for note in dict.fromkeys(note for _, _, note in self.rows if note))
-        return scroll(f"{table('What each checkpoint isolates')}<thead><tr><th scope='col' "
-                      f"style='{CELL}'>chapter</th>{head}</tr></thead><tbody>{body}</tbody></table>"
-                      f"<p>{legend}</p>{notes}<details><summary>What the columns mean</summary>"
+        return scroll(f"{table('What each checkpoint isolates')}<thead><tr>{first}{head}</tr></thead>"
+                      f"<tbody>{body}</tbody></table><p>{legend}</p>{notes}<details><summary>What the columns mean</summary>"
                       f"<ul>{words}</ul></details>", "the isolation matrix")
 
     def cell(self, cell):
