@@ -1,4 +1,4 @@
-"""The notebooks: kept as sources, and every one runs from a clean kernel, for root and for a user."""
+"""The notebooks: kept as sources, and each runs from a clean kernel, for root and for a user."""
 import json
 import os
 import shutil
@@ -17,9 +17,9 @@ NOTEBOOKS = sorted((CHECKOUT / "notebooks").glob("*.ipynb"))
 EXECUTED = CHECKOUT / "build" / "notebooks"
 TOOL = CHECKOUT / "tools" / "notebooks.py"
 AT_ONCE = 2
-UNUSED = ("jupyterlab", "notebook", "babel", "widgetsnbextension", "material", "mkdocs")  # and large
+UNUSED = ("jupyterlab", "notebook", "babel", "widgetsnbextension", "material", "mkdocs")  # large
 
-# Runs a notebook as whoever starts it; prints the executed copy, and the cell that failed, if one did.
+# Runs a notebook as whoever starts it; prints the cell that failed, if any, and the executed copy.
 EXECUTE = """
 import json, sys
 import nbformat
@@ -30,7 +30,8 @@ from nbclient.exceptions import CellExecutionError
 notebook = nbformat.read(sys.argv[1], 4)
 # Sockets in the folder: two that look for free ports at once may find the same.
 kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=sys.argv[2] + "/kernel")
-client = NotebookClient(notebook, km=kernel, timeout=90, resources={"metadata": {"path": sys.argv[2]}})
+client = NotebookClient(notebook, km=kernel, timeout=90,
+                        resources={"metadata": {"path": sys.argv[2]}})
 failure = ""
 try:
     client.execute()
@@ -79,7 +80,7 @@ def test_the_check_sees_outputs_and_bad_ids_and_write_mends_what_it_can(tmp_path
 
 @pytest.fixture(scope="session")
 def packages(readable):
-    """The folder that the user's Python finds everything in: `readable`, with the notebooks' packages."""
+    """Where the user's Python finds everything: `readable`, with the notebooks' packages too."""
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
         copy = readable / entry.name
         if entry.name.startswith(UNUSED) or copy.exists():
@@ -120,8 +121,8 @@ def keep(text, path):
 
 
 @pytest.fixture(scope="session")
-def executions(request, tmp_path_factory):
-    """Starts all the notebooks that are asked for, two at a time; returns who and path -> Future."""
+def executions(request):
+    """Runs all the notebooks that are asked for, two at a time: (who, path) -> Future; and start()."""
     futures, folders = {}, []
 
     def start(who, kind):

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-KERNEL = {"kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}}
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 ID = re.compile(r"[a-z][a-z-]*-\d+")  # break-it-1: the section, and a number in it
 SECTIONS = ["title", "set-up", "break-it", "look", "build", "prove", "exercises", "learned"]
 
@@ -23,7 +23,7 @@ def clean(notebook):
         if cell["cell_type"] == "code":
             kept |= {"execution_count": None, "outputs": []}
         cells.append(kept)
-    return {"cells": cells, "metadata": KERNEL, "nbformat": 4, "nbformat_minor": 5}
+    return {"cells": cells, "metadata": {"kernelspec": KERNEL}, "nbformat": 4, "nbformat_minor": 5}
 
 
 def text(notebook):
@@ -36,7 +36,7 @@ def faults(path):
     source = path.read_text()
     notebook = json.loads(source)
     if source != text(clean(notebook)):
-        yield f"{path.name}: has outputs or other traces of a run: python tools/notebooks.py --write"
+        yield f"{path.name}: has outputs or traces of a run: python tools/notebooks.py --write"
     ids = [cell.get("id", "") for cell in notebook["cells"]]
     for place, name in enumerate(ids):
         if not ID.fullmatch(name):
@@ -45,7 +45,7 @@ def faults(path):
             yield f"{path.name}: cell {place}: id '{name}' is there already"
     sections = list(dict.fromkeys(name.rpartition("-")[0] for name in ids))
     if sections != SECTIONS:
-        yield f"{path.name}: its sections are {', '.join(sections)}; wanted are {', '.join(SECTIONS)}"
+        yield f"{path.name}: sections {', '.join(sections)}; wanted are {', '.join(SECTIONS)}"
 
 
 def main():

@@ -176,4 +176,5 @@ class Running:
 def start(command="cat", step=9, **options):
     """Starts a container in the background, to be looked at; the default only waits."""
     words = shlex.split(command) if isinstance(command, str) else list(command)
-    return Running(step, command_line(step, ["sh", "-c", 'echo up; exec "$@"', "sh", *words], arguments(options)))
+    words = ["sh", "-c", 'echo up; exec "$@"', "sh", *words]
+    return Running(step, command_line(step, words, arguments(options)))

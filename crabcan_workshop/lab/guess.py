@@ -25,7 +25,7 @@ def check(guess, result, because=""):
     """Compares a guess with what happened. Without a guess it asks for one, and goes on."""
     actual = result.stdout.strip() if hasattr(result, "stdout") else result
     if any(guess is word or guess == word for word in UNANSWERED):
-        return Answer(None, "Guess? Make a guess first: change the line with `guess = ...`, then run.")
+        return Answer(None, "Guess? Make a guess first, in the line `guess = ...`, then run again.")
     right = same(guess, actual)
     said = "Yes: it is" if right else f"Surprised? You said {plain(guess)}; it is"
     return Answer(right, f"{said} {plain(actual)}. {because}".rstrip())

@@ -35,7 +35,8 @@ class Table:
         return "\n".join([self.caption, *rows])
 
     def _repr_html_(self):
-        head = "".join(f'<th scope="col" style="{CELL}">{escape(word)}</th>' for word in self.columns)
+        head = "".join(f'<th scope="col" style="{CELL}">{escape(word)}</th>'
+                       for word in self.columns)
         body = ""
         for name, *words in self.rows:
             cells = "".join(f'<td style="{CELL};{MONO}">{escape(word)}</td>' for word in words)
@@ -66,8 +67,9 @@ def pre(text):
 def box(text, colour, word):
     """A framed line or two, with a word that says what kind of line it is; `so` is code."""
     text = re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
-    return (f'<div role="note" style="border:2px solid {colour};border-radius:4px;padding:.3em .7em;'
-            f'margin:.3em 0;max-width:60em"><strong>{escape(word)}</strong> {text}</div>')
+    return (f'<div role="note" style="border:2px solid {colour};border-radius:4px;'
+            f'padding:.3em .7em;margin:.3em 0;max-width:60em">'
+            f'<strong>{escape(word)}</strong> {text}</div>')
 
 
 def badges(lit):

@@ -37,8 +37,9 @@ PLACE = len(COLUMNS.format(place="", side="", text=""))
 
 def fresh(*words):
     """Runs fresh.py; yields what it prints, a value a line."""
-    with subprocess.Popen([*PYTHON, "-m", "crabcan_workshop.lab.fresh", *map(str, words)], text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = [*PYTHON, "-m", "crabcan_workshop.lab.fresh", *map(str, words)]
+    with subprocess.Popen(command, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
         for line in process.stdout:
             yield json.loads(line)
         error = process.stderr.read().strip()
@@ -49,7 +50,7 @@ def fresh(*words):
 # ---------------------------------------------------------------- the matrix
 
 def matrix(steps=None):
-    """Runs checkpoints and shows what each isolates: all, those up to a number, or those of a list."""
+    """Runs checkpoints and shows what each isolates: all, those up to a number, or a list."""
     steps = range(10) if steps is None else range(steps + 1) if isinstance(steps, int) else steps
     rows, steps, begin = [], list(steps), time.monotonic()
     progress = Progress("the first checkpoint is starting")
@@ -98,9 +99,10 @@ class Matrix:
                         for name, (chapter, text, _) in PROPERTIES.items())
         notes = "".join(box(note, "#888", "Note:")
                         for note in dict.fromkeys(note for _, _, note in self.rows if note))
-        return scroll(f"{table('What each checkpoint isolates')}<thead><tr>{first}{head}</tr></thead>"
-                      f"<tbody>{body}</tbody></table><p>{legend}</p>{notes}<details><summary>What the columns mean</summary>"
-                      f"<ul>{words}</ul></details>", "the isolation matrix")
+        return scroll(f"{table('What each checkpoint isolates')}<thead><tr>{first}{head}</tr>"
+                      f"</thead><tbody>{body}</tbody></table><p>{legend}</p>{notes}<details>"
+                      f"<summary>What the columns mean</summary><ul>{words}</ul></details>",
+                      "the isolation matrix")
 
     def cell(self, cell):
         look = "background:#1b5e20;color:#fff;" if cell == "closed" else ""
@@ -120,11 +122,12 @@ class Observation(Table):
     """One checkpoint: `inside` is what the probe reports, `outside` and `host` what /proc shows."""
 
     def __init__(self, step, inside, outside, host, note):
-        self.step, self.inside, self.outside, self.host, self.note = step, inside, outside, host, note
+        self.inside, self.outside, self.host = inside, outside, host
         rows = [(name, self.join(self.said, probe), self.join(self.seen, proc))
                 for name, (probe, proc) in EVIDENCE.items()]
         caption = f"step {step}, {CHAPTERS[step]}" + (f" ({note})" if note else "")
-        super().__init__(caption, ["property", "inside: the probe tried", "outside: /proc says"], rows)
+        columns = ["property", "inside: the probe tried", "outside: /proc says"]
+        super().__init__(caption, columns, rows)
 
     def join(self, tell, keys):
         return "; ".join(map(tell, keys)) or "-"
@@ -156,7 +159,8 @@ def trace(step=9, command="true", **options):
         events = [json.loads(line) for line in file.read_text().splitlines()]
     import prctl  # noqa: F401  the rendering takes the capabilities' names from it
     rendering = Rendering()
-    return Trace([(event, (rendering.line(event) or "")[PLACE:]) for event in events], f"step {step}")
+    pairs = [(event, (rendering.line(event) or "")[PLACE:]) for event in events]
+    return Trace(pairs, f"step {step}")
 
 
 class Trace(Table):
