@@ -57,7 +57,7 @@ def table(caption):
 def scroll(inner, label):
     """A box that scrolls if what is in it is large, by keyboard too."""
     return (f'<div tabindex="0" role="region" aria-label="{escape(label)}" '
-            f'style="max-height:26em;overflow:auto">{inner}</div>')
+            f'style="max-height:34em;overflow:auto">{inner}</div>')
 
 
 def pre(text):
