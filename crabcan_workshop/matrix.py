@@ -61,25 +61,27 @@ PROPERTIES = {
 BY_CGROUP = ("memory", "pids", "cpu")
 
 
-def rows(progress=lambda step: None):
-    """Runs every checkpoint; yields (step, {property: cell}, note). Cells: see cell()."""
+def rows(progress=lambda step: None, steps=range(10)):
+    """Runs checkpoints; yields (step, {property: cell}, note) of each. Cells: see cell()."""
     host = {**look("self"), "hostname": os.uname().nodename}
     with Canaries() as canaries:
-        for step in range(10):
+        for step in steps:
             progress(step)
-            note = ""
-            options = LIMITS if step >= 8 else []
-            try:
-                inside, outside, errors = observe(step, canaries, options)
-            except ObserveError as error:
-                if not options or "cgroups" not in str(error):
-                    raise
-                note = str(error).splitlines()[-1]
-                inside, outside, errors = observe(step, canaries)
+            inside, outside, errors, note = visit(step, canaries)
             borrowed = ("users",) if "borrows" in errors else ()
             absent = BY_CGROUP if note else ()
             yield step, {name: cell(step, name, test(inside, outside, host), borrowed, absent)
                          for name, (_, _, test) in PROPERTIES.items()}, note
+
+
+def visit(step, canaries):
+    """observe(), with limits from chapter 8 on; a note says why, if they cannot be had here."""
+    try:
+        return *observe(step, canaries, LIMITS if step >= 8 else []), ""
+    except ObserveError as error:
+        if step < 8 or "cgroups" not in str(error):
+            raise
+        return *observe(step, canaries), str(error).splitlines()[-1]
 
 
 def cell(step, name, closed, borrowed, absent):
@@ -93,6 +95,8 @@ def cell(step, name, closed, borrowed, absent):
 
 SIGNS = {"closed": ("●", "#", "green"), "open": ("·", ".", "red"), "borrowed": ("◐", "b", "yellow"),
          "absent": ("–", "-", "yellow"), "wrong": ("✗", "!", "bold white on red")}
+MEANINGS = {"closed": "closed", "open": "open", "borrowed": "closed early: borrowed from chapter 5",
+            "absent": "not to be had here", "wrong": "NOT AS IT SHOULD BE"}
 
 
 def draw(table, console):
@@ -115,9 +119,7 @@ def draw(table, console):
         console.print(f"  {name:8} from chapter {chapter}: {text}")
     console.print()
     used = {value for _, cells, _ in table for value in cells.values()}
-    meanings = {"closed": "closed", "open": "open", "borrowed": "closed early: borrowed from chapter 5",
-                "absent": "not to be had here", "wrong": "NOT AS IT SHOULD BE"}
-    legend = [f"{SIGNS[v][1 if plain else 0]} {text}" for v, text in meanings.items() if v in used]
+    legend = [f"{SIGNS[v][1 if plain else 0]} {text}" for v, text in MEANINGS.items() if v in used]
     console.print("  " + "    ".join(legend))
     for note in dict.fromkeys(note for _, _, note in table if note):
         console.print(f"  – because: {note}", soft_wrap=True)

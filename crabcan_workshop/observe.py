@@ -61,7 +61,7 @@ def observe(step, canaries, options=()):
     Raises ObserveError if it does not come up."""
     canaries = {**canaries, "burn": 0.2 if options else 0}
     python = ["/usr/bin/python3", "-I", "-c", PROBE.read_text(), json.dumps(canaries)]
-    crabcan = [sys.executable, "-m", "crabcan_steps", "step", str(step), *options, "--"]
+    crabcan = [sys.executable, "-P", "-m", "crabcan_steps", "step", str(step), *options, "--"]
     with probing(crabcan + python if step else python,
                  lambda pid: pid if step < 2 else child_of(pid)) as (process, pid, inside, errors):
         outside = look(pid)
