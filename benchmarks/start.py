@@ -71,7 +71,7 @@ def peers(folder):
     bundle(folder)
     unshare = ["unshare", "--fork", "--pid", "--uts", "--mount", "--ipc", "--net", "--cgroup"]
     commands = {
-        "crabcan, cold": [sys.executable, "-m", "crabcan_steps", "run", "/bin/true"],
+        "crabcan, cold": [sys.executable, "-I", "-S", "tools/start.py", "run", "/bin/true"],
         "runc": ["runc", "run", "--bundle", str(folder), "crabcan-bench"],
         "crun": ["crun", "run", "--bundle", str(folder), "crabcan-bench"],
         "bwrap": ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
