@@ -39,7 +39,7 @@ def name_of(uid):
 
 
 def entries(path):
-    """The lines of a file as words, none if there is no such file; what cannot be read is an error."""
+    """The lines of a file as words; none if there is no such file. Another error is one."""
     try:
         return [line.strip().split(":") for line in linux.read(path).splitlines()]
     except FileNotFoundError:

@@ -46,14 +46,19 @@ ASKED = ["--memory", "1G", "--pids", "64", "--cpus", "0.5"]  # asked for: then n
 NOT_FAULTS = ("exit_group", "exit", "rt_sigreturn", "restart_syscall", "readv", "writev", "access", "getpid",
               "getuid", "geteuid", "getgid", "getegid")
 # How our messages call what strace sees, where it is not the same.
-CALLED = {"openat": {"open", "write", "read", "scandir", "listdir"}, "newfstatat": {"stat", "lstat", "fstat", "open", "read", "scandir", "listdir"},
-          "recvfrom": {"recv"}, "sendto": {"send"}, "fchmodat": {"chmod"}, "mkdirat": {"mkdir"},
-          "symlinkat": {"symlink"}, "getrandom": {"urandom"}, "getdents64": {"scandir", "listdir"}, "readlink": {"readlink"}, "signalfd4": {"signalfd"},
-          "prlimit64": {"setrlimit", "getrlimit"}, "rt_sigprocmask": {"pthread_sigmask"},
-          "rt_sigaction": {"signal"}, "vfork": {"posix_spawn"}, "clone": {"posix_spawn"},
-          "wait4": {"waitpid"}, "prctl": {"prctl", "capbset_drop", "set_no_new_privs"},
-          "getsockname": {"socketpair", "socket"}, "close": {"read", "write", "scandir", "listdir"}, "lseek": {"read"},
-          "mmap": {"MemoryError", "posix_spawn"}, "clone3": {"clone3", "posix_spawn"}, "ioctl": {"read"}, "read": {"posix_spawn"}, "fcntl": {"dup"}}
+CALLED = {
+    "openat": {"listdir", "open", "read", "scandir", "write"},
+    "newfstatat": {"fstat", "listdir", "lstat", "open", "read", "scandir", "stat"},
+    "recvfrom": {"recv"}, "sendto": {"send"}, "fchmodat": {"chmod"}, "mkdirat": {"mkdir"},
+    "symlinkat": {"symlink"}, "getrandom": {"urandom"}, "getdents64": {"listdir", "scandir"},
+    "readlink": {"readlink"}, "signalfd4": {"signalfd"}, "prlimit64": {"getrlimit", "setrlimit"},
+    "rt_sigprocmask": {"pthread_sigmask"}, "rt_sigaction": {"signal"}, "vfork": {"posix_spawn"},
+    "clone": {"posix_spawn"}, "wait4": {"waitpid"},
+    "prctl": {"capbset_drop", "prctl", "set_no_new_privs"},
+    "getsockname": {"socket", "socketpair"}, "close": {"listdir", "read", "scandir", "write"},
+    "lseek": {"read"}, "mmap": {"MemoryError", "posix_spawn"},
+    "clone3": {"clone3", "posix_spawn"}, "ioctl": {"read"}, "read": {"posix_spawn"},
+    "fcntl": {"dup"}}
 
 LAUNCHER = """
 import os, sys
@@ -117,7 +122,8 @@ class Run:
         words = [str(gate), str(tell), "marks" if marks else "", side, "run", *options, "--", "/bin/cat"]
         self.process = subprocess.Popen(
             [*who.python, "-P", "-c", LAUNCHER, *words],
-            env=who.environment | {"XDG_CACHE_HOME": CACHE.format(who.uid), "PYTHONHASHSEED": "0"}, text=True, cwd="/",
+            text=True, cwd="/", env={**who.environment, "XDG_CACHE_HOME": CACHE.format(who.uid),
+                                     "PYTHONHASHSEED": "0"},  # or sets have another order each time
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(gate, tell))
         os.close(gate)
         os.close(tell)
@@ -253,7 +259,8 @@ def cgroup_files(pid):
     """The limits that chapter 8 sets, as they stand in the container's own cgroups."""
     found = {}
     for controllers, path in observe.cgroups(pid).items():
-        version, place = (1, f"/sys/fs/cgroup/{controllers}{path}") if controllers else (0, f"/sys/fs/cgroup{path}")
+        version = 1 if controllers else 0  # version 2's one tree has no controllers in its line
+        place = f"/sys/fs/cgroup/{controllers}{path}" if version else f"/sys/fs/cgroup{path}"
         for controller, files in (entry[version] for entry in LIMITS.values() if "crabcan" in path):
             if not controllers or controller in controllers.split(","):
                 found |= {file: Path(place, file).read_text() for file in files if Path(place, file).exists()}
@@ -406,7 +413,7 @@ def sample(calls):
     """The short form: what matters most with EPERM and one more, and of all the rest a part."""
     chosen, seen = [], set()
     for call in calls:
-        kind = (call.side, call.name, call.layer, call.text.split(",")[0] if call.name in ("prctl", "chdir") else "")
+        kind = (call.side, call.name, call.layer, call.name == "prctl" and call.text.split(",")[0])
         if call.name in MATTER and kind not in seen:
             seen.add(kind)
             wanted = [*injections(call, ("EPERM", "ENOMEM"))]
@@ -470,7 +477,8 @@ def main():
     wrong = [f"{call!r} {injection}: {why}" for call, injection, verdict, why in results
              if verdict == "violation"]
     if chosen.json:
-        print(json.dumps({"user": "root" if who.root else "user", "layers": table(results), "violations": wrong}))
+        user = "root" if who.root else "user"
+        print(json.dumps({"user": user, "layers": table(results), "violations": wrong}))
     else:
         print(render(table(results)))
         print(*wrong, sep="\n", end="\n" if wrong else "")
