@@ -229,6 +229,16 @@ class Run:
         before = re.split(r"^execve\(.*= 0$", self.injected(), flags=re.M)[0]
         return "(INJECTED)" in before or "--- SIG" in before or "+++ killed" in before
 
+    def same(self, call):
+        """Whether the call that was hit is the baseline's: other containers on the host shift it."""
+        hit = next(line for line in self.injected().splitlines() if "(INJECTED)" in line)
+        return shape(hit) == shape(call.text)
+
+
+def shape(text):
+    """A line of strace's less its result and its numbers."""
+    return re.sub(r"0x\w+|\d+|crabcan-\S+", "", re.split(r"\)? += ", text)[0].partition("{")[0])
+
 
 def look(pid):
     """The container's protections, seen from outside, less what differs from run to run."""
@@ -385,7 +395,7 @@ def judge(run, call, injection, expected, warned):
         words = [None, words[1], words[2], re.search(r"\((\w+)", said[0].partition("cgroup:")[2])[1]]
     if not words or words[3] not in names:
         return "violation", f"names no call: {said[0]}"
-    if call.layer not in ("protocol", words[1] or words[2]):
+    if run.same(call) and call.layer not in ("protocol", words[1] or words[2]):
         return "violation", f"names another layer: {said[0]}"
     return "refused", said[0]
 
