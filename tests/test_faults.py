@@ -40,7 +40,7 @@ def test_no_fault_opens_anything(who, baseline, request):
 def test_the_range_is_all_of_ours(baseline):
     """From main() to the end, and in the child to execve: every layer has calls in it."""
     calls = baseline[0]
-    assert {call.layer for call in calls} >= {"args", "clone", "hostname", "mounts", "namespaces", "caps",
+    assert {call.layer for call in calls} >= {"clone", "hostname", "mounts", "namespaces", "caps",
                                               "seccomp", "cgroups", "terminal", "protocol"}
     ours = {(call.side, call.name) for call in calls}
     assert ours >= {("parent", "clone3"), ("child", "pivot_root"), ("child", "capset"), ("child", "execve"),
@@ -59,8 +59,7 @@ FOUND = [
     ("parent openat.*/etc/subuid", "error=EACCES", "namespaces.*read"),      # the same
     ("parent newfstatat.*\"/usr\"", "error=EACCES", "mounts.*stat"),         # a root without /usr
     ("parent rmdir#1 ", "error=EBUSY", None), ("parent pidfd_send_signal#1 ", "error=EPERM", None),
-    ("parent write.*\"go\"", "error=EINVAL", "clone.*write: Invalid"),             # "args"
-    ("parent newfstatat.*/locale.py", "error=EPERM", "args: ModuleNotFoundError")]  # a traceback
+    ("parent write.*\"go\"", "error=EINVAL", "clone.*write: Invalid")]  # "args"
 
 
 @pytest.mark.parametrize("pattern, injection, words", FOUND, ids=[pattern for pattern, _, _ in FOUND])
