@@ -16,10 +16,9 @@ import os
 import select
 import signal
 import sys
-from contextlib import ExitStack
 
 from . import linux
-from .layer import Layer, LayerError, Stage, each
+from .layer import Layer, LayerError, Stage, Undo, each, named
 from .program import Program
 from .signals import PASSED_ON, deliver
 
@@ -37,7 +36,7 @@ class Clone(Layer):
     }
 
     def prepare(self, spec, undo):
-        if len(os.listdir("/proc/self/task")) > 1:
+        if len(linux.listdir("/proc/self/task")) > 1:
             raise LayerError(self.name, "threads", 0)
 
 
@@ -58,11 +57,11 @@ class Start(Layer):
 
     def child(self):
         linux.chdir(self.workdir)
-        os.getcwd()  # fails if we stand outside of the root
+        linux.getcwd()  # fails if we stand outside of the root
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user has cleared it
         self.program.clear()  # now, so that only execve comes after the filter
-        self.child_end.write(b"ready")
-        if self.child_end.read(9) != b"start":
+        named("socket", self.child_end.write, b"ready")
+        if named("socket", self.child_end.read, 9) != b"start":
             os._exit(125)
 
 
@@ -79,23 +78,23 @@ class Container:
 def create(spec, layers):
     """Makes a container with these layers, ready to start. Raises LayerError, having undone all."""
     occupy()
-    with ExitStack() as undo:
+    with Undo() as undo:
         keep_statuses(undo)
+        before = linux.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # or one could end us half-way
+        undo.callback(linux.pthread_sigmask, signal.SIG_UNBLOCK, set(PASSED_ON) - before)
         start = Start()
         layers = [*layers, start]
         each(layers, lambda layer: layer.prepare(spec, undo))
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)
-        undo.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, set(PASSED_ON) - before)
         signals = linux.signalfd(PASSED_ON)
-        undo.callback(os.close, signals)
+        undo.callback(linux.close, signals)
         pid, pidfd = clone(layers)
         if pid == 0:
             child(layers, start)
-        undo.callback(os.close, pidfd)
+        undo.callback(linux.close, pidfd)
         undo.callback(end, pidfd)
-        start.child_end.close()
+        named("socket", start.child_end.close)
         each(layers, lambda layer: layer.parent(pid, undo))
-        start.parent_end.write(b"go")
+        say(start.parent_end, b"go")
         if receive(start.parent_end) != b"ready":
             raise LayerError(start.name, "died", 0)
         return Container(pid, pidfd, signals, start.parent_end, undo.pop_all())
@@ -105,9 +104,9 @@ def occupy():
     """Opens /dev/null where our caller has closed one of descriptors 0 to 2.
 
     Or the next file that we open would get its number, and go to the container."""
-    while (fd := os.open("/dev/null", os.O_RDWR)) <= 2:
+    while (fd := named("/dev/null", os.open, "/dev/null", os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)
-    os.close(fd)
+    linux.close(fd)
 
 
 def keep_statuses(undo):
@@ -136,12 +135,12 @@ def child(layers, start):
     """All that the child ever does. It leaves by execve or by _exit, never by returning."""
     try:
         gc.disable()
-        start.parent_end.close()
+        named("socket", start.parent_end.close)
         linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         if linux.observer:
             linux.observer.side = "child"
             linux.observer.sink = lambda event: start.child_end.write(b"event" + dumps(event))
-        if start.child_end.read(9) == b"go":
+        if named("socket", start.child_end.read, 9) == b"go":
             each(sorted(layers, key=lambda layer: layer.stage), lambda layer: layer.child())
             each([start], lambda layer: start.program.execute())
     except BaseException as error:
@@ -154,13 +153,21 @@ def dumps(event):
     return sys.modules["json"].dumps(event, default=str).encode()  # loaded by whoever records
 
 
+def say(control, word):
+    """Says a word to the child. If it is dead, receive() will tell."""
+    try:
+        named("socket", control.write, word)
+    except BrokenPipeError:
+        pass
+
+
 def receive(control):
     """The child's next word; b"" if it closed the socket. Raises the error that it reports."""
     while True:
         try:
-            message = control.read(65536)
-        except ConnectionResetError:  # it died with a word of ours unread
-            return b""
+            message = named("socket", control.read, 65536)
+        except ConnectionResetError:  # it died with a word of ours unread; what did it say before?
+            continue
         if message.startswith(b"error"):
             raise LayerError.unpack(message[5:])
         if not message.startswith(b"event"):
@@ -171,7 +178,7 @@ def receive(control):
 
 def start(container):
     """Lets the container's program run. Raises LayerError if it cannot be executed."""
-    container.control.write(b"start")
+    say(container.control, b"start")
     receive(container.control)  # execve closes the child's end
 
 
@@ -185,7 +192,7 @@ def wait(container, ready=None):
     for fd in (container.pidfd, container.signals, *ready):
         poll.register(fd, select.POLLIN)
     while True:
-        for fd, _ in poll.poll():
+        for fd, _ in linux.poll(poll):
             if fd == container.pidfd:
                 return reap(container)
             if fd == container.signals:
@@ -196,7 +203,7 @@ def wait(container, ready=None):
 
 def reap(container):
     """Collects the exit status of a container that has ended."""
-    result = os.waitid(os.P_PIDFD, container.pidfd, os.WEXITED)
+    result = linux.waitid(os.P_PIDFD, container.pidfd, os.WEXITED)
     if result.si_code == os.CLD_EXITED:
         return result.si_status
     if container.killed_by and result.si_status == signal.SIGKILL:
@@ -208,7 +215,7 @@ def end(pidfd):
     """Ends the container's init, and with it every process in there, if that has not happened."""
     try:
         linux.pidfd_send_signal(pidfd, signal.SIGKILL)
-        os.waitid(os.P_PIDFD, pidfd, os.WEXITED)
+        linux.waitid(os.P_PIDFD, pidfd, os.WEXITED)
     except (ProcessLookupError, ChildProcessError):
         pass  # collected already
 

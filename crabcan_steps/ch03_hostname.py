@@ -1,5 +1,4 @@
 """Chapter 3: a name of its own, the smallest of the namespaces."""
-import os
 import sys
 
 from . import linux
@@ -12,7 +11,7 @@ ANIMALS = ("crab", "ferret", "heron", "lynx", "otter", "puffin", "squid", "womba
 
 def invent():
     """A name such as plucky-otter-17, by the ancestors' recipe: adjective, noun, number."""
-    mood, animal, number = os.urandom(3)
+    mood, animal, number = linux.urandom(3)
     return f"{MOODS[mood % 16]}-{ANIMALS[animal % 8]}-{number % 100}"
 
 

@@ -5,6 +5,7 @@ It lives in the container's own mount namespace and is gone with it: nothing is 
 """
 import errno
 import os
+import stat
 import sys
 
 from . import linux
@@ -56,7 +57,7 @@ class Mounts(Layer):
         spec.binds = [part for part in (self.root, *self.plan) if isinstance(part, Bind)]
         if os.geteuid() == 0:  # an ordinary user may not; then the child does it, as its own root
             for bind in spec.binds:
-                undo.callback(os.close, bind.open())
+                undo.callback(linux.close, bind.open())
 
     def child(self):
         linux.mount_setattr("/", linux.AT_RECURSIVE, propagation=linux.MS_PRIVATE)
@@ -77,17 +78,26 @@ def own_root(spec):
     plan = [Entry("/" + name) for name in ("etc", "home", "run", "var", "mnt")]
     plan += [Entry("/root", 0o700), Entry("/tmp", 0o1777), Entry("/var/tmp", 0o1777)]
     for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64"):
-        if os.path.islink("/" + name):
-            plan.append(Entry("/" + name, link=os.readlink("/" + name)))
-        elif os.path.isdir("/" + name):
+        kind = kind_of("/" + name)
+        if kind == stat.S_IFLNK:
+            plan.append(Entry("/" + name, link=linux.readlink("/" + name)))
+        elif kind == stat.S_IFDIR:
             plan.append(Bind("/" + name, "/" + name, READ_ONLY))
     for path in ("/etc/alternatives", "/etc/ld.so.cache"):
-        if os.path.exists(path):
+        if kind_of(path):
             plan.append(Bind(path, path, READ_ONLY))
     name = spec.hostname or "localhost"
     files = ETC | {"hostname": name + "\n", "hosts": f"127.0.0.1 localhost {name}\n::1 localhost\n"}
     plan += [Entry("/etc/" + file, text=text) for file, text in files.items()]
     return FileSystem("tmpfs", "/", LOCKED, mode="0755", **ROOT_SIZE), plan
+
+
+def kind_of(path):
+    """What stands at a path, not following it; None if nothing does. Another error is one."""
+    try:
+        return stat.S_IFMT(linux.lstat(path).st_mode)
+    except FileNotFoundError:
+        return None
 
 
 def given_root(spec):
@@ -101,7 +111,7 @@ def given_root(spec):
     attributes = READ_ONLY if spec.read_only else LOCKED
     targets = ["/proc", "/sys", "/dev", *(target for _, target, _ in spec.add)]
     complete = all(named(option, present, fd, target) for target in targets)
-    os.close(fd)
+    linux.close(fd)
     if complete:
         return Bind(folder, "/", attributes, asked=True), []
     plan = []
@@ -109,7 +119,7 @@ def given_root(spec):
         if entry.name in ("proc", "sys", "dev"):
             continue  # ours
         if entry.is_symlink():
-            plan.append(Entry("/" + entry.name, link=os.readlink(entry.path)))
+            plan.append(Entry("/" + entry.name, link=linux.readlink(entry.path)))
         elif entry.is_dir() or entry.is_file():
             plan.append(Bind(entry.path, "/" + entry.name, attributes, asked=True))
     return FileSystem("tmpfs", "/", LOCKED, mode="0755", **ROOT_SIZE), plan
@@ -118,7 +128,7 @@ def given_root(spec):
 def present(fd, target):
     """Tells whether a path exists inside a directory, looked up as if that were /."""
     try:
-        os.close(linux.openat2(fd, target, os.O_PATH, IN_ROOT))
+        linux.close(linux.openat2(fd, target, os.O_PATH, IN_ROOT))
         return True
     except FileNotFoundError:
         return False

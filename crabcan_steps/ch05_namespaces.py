@@ -9,7 +9,7 @@ import struct
 import sys
 
 from . import linux
-from .layer import Layer, LayerError, Stage, warn
+from .layer import Layer, LayerError, Stage, exists, named, warn
 
 ROOT_RANGE = (1_500_000_000, 65_536)  # if /etc/subuid has none for root: high, so nobody's
 NEWIDMAP = {"uid": "/usr/bin/newuidmap", "gid": "/usr/bin/newgidmap"}
@@ -18,20 +18,32 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 
 def subordinate(kind):
     """Our (first, count) in /etc/subuid or /etc/subgid (subuid(5)), or None."""
-    import pwd  # only now: asks the host's user database
+    names = {name_of(os.getuid()), str(os.getuid())}
     try:
-        names = {pwd.getpwuid(os.getuid()).pw_name, str(os.getuid())}
-    except KeyError:
-        names = {str(os.getuid())}
-    try:
-        with open(f"/etc/sub{kind}") as file:
-            for line in file:
-                words = line.strip().split(":")
-                if len(words) == 3 and words[0] in names and int(words[2]) > 0:
-                    return int(words[1]), int(words[2])
-    except (OSError, ValueError):
+        for words in entries(f"/etc/sub{kind}"):
+            if len(words) == 3 and words[0] in names and int(words[2]) > 0:
+                return int(words[1]), int(words[2])
+    except ValueError:
         pass
     return None
+
+
+def name_of(uid):
+    """A user's name, or None. A database that fails also says "none such": so we look ourselves."""
+    import pwd  # only now: asks the host's user database
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        found = [words[0] for words in entries("/etc/passwd") if words[2:3] == [str(uid)]]
+        return found[0] if found else None
+
+
+def entries(path):
+    """The lines of a file as words; none if there is no such file. Another error is one."""
+    try:
+        return [line.strip().split(":") for line in linux.read(path).splitlines()]
+    except FileNotFoundError:
+        return []
 
 
 class Users(Layer):
@@ -53,7 +65,7 @@ class Users(Layer):
             self.maps = {k: [(0, *(r or ROOT_RANGE))] for k, r in ranges.items()}
         else:
             own = {"uid": os.getuid(), "gid": os.getgid()}
-            self.helped = all(ranges.values()) and all(map(os.path.exists, NEWIDMAP.values()))
+            self.helped = all(ranges.values()) and all(map(exists, NEWIDMAP.values()))
             self.maps = {k: [(0, own[k], 1)] for k in own}
             if self.helped:
                 for kind, (first, count) in ranges.items():
@@ -81,7 +93,8 @@ class Users(Layer):
         """Makes files that the host's root owns the container root's, by idmapped mounts.
 
         See mount_setattr(2), MOUNT_ATTR_IDMAP. Not every file system can."""
-        namespace = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY)
+        path = f"/proc/{pid}/ns/user"
+        namespace = named(path, os.open, path, os.O_RDONLY)
         for bind in self.binds:
             try:
                 linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE,
@@ -90,7 +103,7 @@ class Users(Layer):
                 if bind.asked:
                     warn(f"{bind.source}: its file system cannot shift ids ({error.strerror}): "
                          "files in there belong to nobody, and may be unreadable")
-        os.close(namespace)
+        linux.close(namespace)
 
     def child(self):
         if self.root or self.helped:
@@ -101,8 +114,8 @@ class Users(Layer):
 
 def helper(program, *words):
     """Runs newuidmap or newgidmap, which may write what we may not (they are set-user-ID)."""
-    child = os.posix_spawn(program, [program, *map(str, words)], {}, setsigmask=())
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    child = linux.posix_spawn(program, [program, *map(str, words)], {}, setsigmask=())
+    status = os.waitstatus_to_exitcode(linux.waitpid(child, 0)[1])
     if status:
         raise LayerError(Users.name, os.path.basename(program), 0, f"exit status {status}")
 
@@ -115,7 +128,7 @@ class Keyring(Layer):
     cures = {("keyctl", errno.EDQUOT): "your quota of keys is used up: see /proc/key-users"}
 
     def prepare(self, spec, undo):
-        self.kernel_has_keys = os.path.exists("/proc/keys")
+        self.kernel_has_keys = exists("/proc/keys")
 
     def child(self):
         if self.kernel_has_keys:
@@ -148,7 +161,7 @@ class Namespaces(Layer):
         linux.unshare(linux.CLONE_NEWCGROUP)  # not earlier: its root is the cgroup that we are in
         lo = linux.socket(linux.AF_INET, linux.SOCK_DGRAM)
         linux.ioctl(lo, SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", IFF_UP))
-        os.close(lo)
+        linux.close(lo)
 
 
 if __name__ == "__main__":

@@ -44,8 +44,7 @@ class BoundingSet(Layer):
 
     def prepare(self, spec, undo):
         self.kept = [number(name) for name in spec.cap_add]
-        with open("/proc/sys/kernel/cap_last_cap") as file:  # while there is a /proc to ask
-            self.last = int(file.read())
+        self.last = int(linux.read("/proc/sys/kernel/cap_last_cap"))  # while there is a /proc to ask
 
     def child(self):
         for capability in range(self.last + 1):

@@ -56,11 +56,9 @@ def cached(path):
 
     The key is all that goes into a filter, bpf.py too: a mended compiler believes no old work.
     """
-    with named(f"--seccomp {path}", open, path, "rb") as file:
-        source = file.read()
-    with open(os.path.join(HERE, "bpf.py"), "rb") as file:
-        maker = file.read()
-    system = os.uname()
+    source = named(f"--seccomp {path}", linux.read, path, False)
+    maker = linux.read(os.path.join(HERE, "bpf.py"), False)
+    system = linux.uname()
     where = f"{system.machine} {system.release} {len(maker)} {len(source)} {linux.NUMBERS}\n"
     key = where.encode() + maker + source
     folder = cache_folder()

@@ -10,7 +10,7 @@ import sys
 import time
 
 from . import linux
-from .layer import Layer, LayerError, Stage, warn
+from .layer import Layer, LayerError, Stage, exists, warn
 
 ROOT = "/sys/fs/cgroup"
 LIMITS = {  # option: (version 2's controller, {file: text}), (version 1's controller, {file: text})
@@ -49,7 +49,7 @@ class Cgroup(Layer):
         self.wanted = {option: getattr(spec, option) for option in LIMITS
                        if getattr(spec, option) is not None}
         self.asked = self.wanted.keys() & vars(spec).keys()
-        self.unified = os.path.exists(f"{ROOT}/cgroup.controllers")
+        self.unified = exists(f"{ROOT}/cgroup.controllers")
         self.groups = {}  # controller -> our directory
         if os.geteuid() == 0:
             for base in {self.base(controller) for _, (controller, _) in LIMITS.values()}:
@@ -72,10 +72,11 @@ class Cgroup(Layer):
             try:
                 self.groups[controller] = path = directory(controller)
                 for file, text in files.items():
-                    if file not in OPTIONAL or os.path.exists(f"{path}/{file}"):
+                    if file not in OPTIONAL or exists(f"{path}/{file}"):
                         linux.write(f"{path}/{file}", text.format(**words))
             except OSError as error:
-                about = f"{self.options[option]} ({error.filename})"
+                call = getattr(error, "call", "")
+                about = f"{self.options[option]} ({call} {error.filename})".replace("( ", "(")
                 if option in self.asked:
                     raise LayerError(self.name, "cgroup", error.errno, about) from error
                 missing.append(f"{about}: {error.strerror}")
@@ -86,9 +87,8 @@ class Cgroup(Layer):
         """Makes our directory in the tree of a controller, if it is not made yet."""
         base = self.base(controller)
         if self.unified:
-            with open(f"{base}/cgroup.subtree_control") as file:
-                if controller not in file.read().split():
-                    linux.write(f"{base}/cgroup.subtree_control", f"+{controller}")
+            if controller not in linux.read(f"{base}/cgroup.subtree_control").split():
+                linux.write(f"{base}/cgroup.subtree_control", f"+{controller}")
         path = f"{base}/crabcan-{os.getpid()}-{id(self):x}"
         if path not in self.groups.values():
             linux.mkdir(path)
@@ -114,8 +114,8 @@ class Cgroup(Layer):
                 "2", "PIDs", "au", "1", str(pid), "Delegate", "b", "true", "0"]
         try:
             quiet = [(os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)]
-            child = os.posix_spawn(call[0], call, os.environ, setsigmask=(), file_actions=quiet)
-            if os.waitpid(child, 0)[1] != 0:
+            child = linux.posix_spawn(call[0], call, os.environ, setsigmask=(), file_actions=quiet)
+            if linux.waitpid(child, 0)[1] != 0:
                 raise OSError(errno.EACCES, "no systemd of the user's to ask", ROOT)
         except FileNotFoundError:
             raise OSError(errno.EACCES, "no systemd to ask", ROOT) from None
@@ -129,18 +129,17 @@ class Cgroup(Layer):
 
 def own_path(controller, pid="self"):
     """The path of a process's cgroup in the tree of a controller, "" for version 2's tree."""
-    with open(f"/proc/{pid}/cgroup") as file:
-        for line in file:
-            _, controllers, path = line.rstrip("\n").split(":", 2)
-            if controller in controllers.split(","):
-                return path
+    for line in linux.read(f"/proc/{pid}/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            return path
     return ""  # no such controller: whoever writes there is told
 
 
 def sweep(base):
     """Removes what a killed crabcan has left here: its number is in the name."""
-    for name in os.listdir(base) if os.path.isdir(base) else ():
-        if name.startswith("crabcan-") and not os.path.exists(f"/proc/{name.split('-')[1]}"):
+    for name in linux.listdir(base) if os.path.isdir(base) else ():
+        if name.startswith("crabcan-") and not exists(f"/proc/{name.split('-')[1]}"):
             remove(f"{base}/{name}")
 
 
@@ -162,20 +161,19 @@ class Rlimits(Layer):
     options = {"nofile": "--nofile"}
 
     def prepare(self, spec, undo):
-        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        _, hard = linux.getrlimit(resource.RLIMIT_NOFILE)
         if lower(hard, spec.nofile) < spec.nofile:
             raise LayerError(self.name, "setrlimit", errno.EPERM,
                              f"--nofile {spec.nofile}: our own hard limit is {hard}")
         self.limits = [(resource.RLIMIT_NOFILE, spec.nofile)]
         for name, value in RLIMITS.items():
             kind = getattr(resource, f"RLIMIT_{name}")
-            self.limits.append((kind, lower(value, resource.getrlimit(kind)[1])))
+            self.limits.append((kind, lower(value, linux.getrlimit(kind)[1])))
 
     def parent(self, pid, undo):
         """When memory runs out, the container must not outlive what the host needs more."""
-        with open(f"/proc/{pid}/oom_score_adj") as file:
-            if int(file.read()) < 0:
-                linux.write(f"/proc/{pid}/oom_score_adj", "0")
+        if int(linux.read(f"/proc/{pid}/oom_score_adj")) < 0:
+            linux.write(f"/proc/{pid}/oom_score_adj", "0")
 
     def child(self):
         for kind, value in self.limits:

@@ -84,17 +84,20 @@ def command(argv):
 
 def execute(chapter, argv, prog):
     """Parses, assembles and runs; makes of every error one line and an exit status."""
-    spec = ch01_args.parse(argv, prog)
-    layers = []
+    layers, place = [], "args"
     try:
+        spec = ch01_args.parse(argv, prog)
         record(spec)
         layers = assemble(spec, chapter)
-        return run(spec, layers) if chapter > 1 else ch01_args.run(spec)
+        if chapter == 1:
+            return ch01_args.run(spec)
+        place = ch02_clone.Clone.name  # whoever knows a better one has said so
+        return run(spec, layers)
     except UsageError as error:
         warn(error)
         return 2
-    except (LayerError, OSError) as error:
-        return report(LayerError.of("args", error), layers)
+    except Exception as error:  # a bug, too, is one line and a status
+        return report(LayerError.of(place, error), layers)
 
 
 def report(error, layers):

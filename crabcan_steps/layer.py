@@ -2,7 +2,7 @@
 import errno as errors
 import os
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from enum import IntEnum
 
 from . import linux
@@ -66,7 +66,7 @@ class LayerError(Exception):
             about = about.decode(errors="replace") if isinstance(about, bytes) else str(about)
             return cls(layer, getattr(error, "call", "call"), error.errno, about,
                        getattr(error, "head", b""))
-        return cls(layer, type(error).__name__, 0, str(error))
+        return cls(layer, getattr(error, "call", type(error).__name__), 0, str(error))
 
     def pack(self):
         """The error as bytes, for the socket. Paths cannot contain NUL, so it separates."""
@@ -98,6 +98,30 @@ def named(option, call, *args):
     except OSError as error:
         error.filename, error.call = option, getattr(error, "call", call.__name__)
         raise
+
+
+class Undo(ExitStack):
+    """What to release, last things first. One that fails is told, and hides no error before it."""
+
+    def callback(self, function, *args):
+        super().callback(attempt, function, *args)
+
+
+def attempt(function, *args):
+    """Makes a call of which nothing depends any more; tells if it fails."""
+    try:
+        function(*args)
+    except OSError as error:
+        warn(f"cleaning up: {getattr(error, 'call', function.__name__)}: {error.strerror}")
+
+
+def exists(path):
+    """Tells whether a path exists. Not knowing is an error, where os.path.exists says no."""
+    try:
+        linux.lstat(path)
+        return True
+    except FileNotFoundError:
+        return False
 
 
 def warn(text):

@@ -48,8 +48,8 @@ libc = ctypes.PyDLL(None, use_errno=True)  # PyDLL: keeps Python's lock, which c
 observer = None  # who records sees each call: observer(call, args, options, result, errno, µs)
 
 
-def system_call(function):
-    """Makes a function name itself in its errors and show itself to the observer."""
+def system_call(function, shown=True):
+    """Makes a function name itself in its errors and, if it is shown, tell the observer."""
     @functools.wraps(function)
     def call(*args, **options):
         begin, result, error = time.perf_counter_ns(), None, 0
@@ -60,7 +60,7 @@ def system_call(function):
             e.call, error = function.__name__, e.errno
             raise
         finally:
-            if observer:
+            if observer and shown:
                 microseconds = (time.perf_counter_ns() - begin) // 1000
                 observer(function.__name__, args, options, result, error, microseconds)
     return call
@@ -86,9 +86,37 @@ chdir, fchdir, mkdir, open, rmdir, scandir, stat, symlink = map(system_call, (
     os.chdir, os.fchdir, os.mkdir, os.open, os.rmdir, os.scandir, os.stat, os.symlink))
 setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
     system_call, (os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve, os.kill))
-setrlimit = system_call(resource.setrlimit)
 ioctl = system_call(fcntl.ioctl)
+# These look, wait or tidy up: a story of the isolation is better told without them.
+quiet = functools.partial(system_call, shown=False)
+chmod, close, dup2, fchown, fstat, getcwd, listdir, lstat, readlink, uname, urandom, waitid = map(
+    quiet, (os.chmod, os.close, os.dup2, os.fchown, os.fstat, os.getcwd, os.listdir, os.lstat,
+            os.readlink, os.uname, os.urandom, os.waitid))
+getrlimit, posix_spawn, waitpid = map(quiet, (resource.getrlimit, os.posix_spawn, os.waitpid))
+sigaction, pthread_sigmask = quiet(signal.signal), quiet(signal.pthread_sigmask)
 pidfd_send_signal = system_call(signal.pidfd_send_signal)
+
+
+@quiet
+def read(path, text=True):
+    """Reads a whole file: text, or bytes."""
+    try:
+        with io.open(path, "r" if text else "rb") as file:
+            return file.read()
+    except OSError as e:
+        raise OSError(e.errno, e.strerror, path) from None
+
+
+@quiet
+def poll(poller):
+    """Waits until one of the descriptors of a select.poll() has something to say."""
+    return poller.poll()
+
+
+@system_call
+def setrlimit(kind, limits):
+    """Limits a resource; limits are (soft, hard)."""
+    libc_call("setrlimit", kind, struct.pack("2q", *limits))
 
 
 @system_call

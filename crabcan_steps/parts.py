@@ -26,7 +26,7 @@ class Bind:
         self.asked = asked                 # by the user, who wants to know if it falls short
         self.shift = attributes != DEVICE  # chapter 5 shifts the owners of its files
         self.tree = None
-        self.directory = os.path.isdir(source)
+        self.directory = stat.S_ISDIR(linux.stat(source).st_mode)
 
     def open(self):
         """Copies the mount. Private, or what is mounted in there would still come and go."""
@@ -79,15 +79,15 @@ class Cover:
             return  # not on this kernel
         mount = self.open(root, there)
         linux.move_mount(mount, there)
-        os.close(mount)
-        os.close(there)
+        linux.close(mount)
+        linux.close(there)
 
     def open(self, root, there):
         if not self.hidden:  # the same again, read-only
             mount = linux.open_tree("", linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH, dir_fd=there)
             linux.mount_setattr("", linux.AT_EMPTY_PATH, READ_ONLY | NO_EXEC, dir_fd=mount)
             return mount
-        if stat.S_ISDIR(os.fstat(there).st_mode):
+        if stat.S_ISDIR(linux.fstat(there).st_mode):
             return FileSystem("tmpfs", self.target, READ_ONLY, size="4k", mode="0555").open()
         return linux.open_tree("dev/null", linux.OPEN_TREE_CLONE, dir_fd=root)
 
@@ -107,16 +107,16 @@ class Entry:
             linux.write(name, self.text, NEW_FILE, dir_fd=folder)
         else:
             linux.mkdir(name, self.mode, dir_fd=folder)
-            os.chmod(name, self.mode, dir_fd=folder)  # whatever the umask made of it
-        os.close(folder)
+            linux.chmod(name, self.mode, dir_fd=folder)  # whatever the umask made of it
+        linux.close(folder)
 
 
 def attach(mount, root, target, directory, rules=0):
     """Attaches a detached mount to a place inside the root."""
     there = place(root, target, directory, rules)
     named(target, linux.move_mount, mount, there)
-    os.close(mount)
-    os.close(there)
+    linux.close(mount)
+    linux.close(there)
 
 
 def place(root, path, directory, rules=0):
@@ -126,7 +126,7 @@ def place(root, path, directory, rules=0):
     except FileNotFoundError:
         above, name = os.path.split(path.rstrip("/"))
         folder = place(root, above, True)
-        if os.fstat(folder).st_dev != os.fstat(root).st_dev or not name:
+        if linux.fstat(folder).st_dev != linux.fstat(root).st_dev or not name:
             raise
         if directory:
             linux.mkdir(name, dir_fd=folder)

@@ -36,8 +36,8 @@ class Program:
         linux.umask(0o022)
         linux.close_range(3, 0xFFFFFFFF, linux.CLOSE_RANGE_CLOEXEC)
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            signal.signal(number, signal.SIG_DFL)  # what Python ignores would stay ignored
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            linux.sigaction(number, signal.SIG_DFL)  # what Python ignores would stay ignored
+        linux.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def execute(self):
         """Becomes the program. Raises OSError; its `head` is the start of a file that is there."""

@@ -13,7 +13,7 @@ import termios
 import tty
 
 from . import linux
-from .layer import Layer, Stage
+from .layer import Layer, Stage, named
 from .signals import default_action, handles
 
 TIOCGPTPEER, TIOCSPTLCK = 0x5441, 0x40045431
@@ -22,7 +22,7 @@ TIOCGPTPEER, TIOCSPTLCK = 0x5441, 0x40045431
 class Terminal(Layer):
     """A session of the container's own, and a terminal if we have one ourselves."""
     chapter, name, stage = 9, "terminal", Stage.TERMINAL
-    cures = {("ptmx", errno.ENOENT): "the container has no /dev/pts"}
+    cures = {("open", errno.ENOENT): "the container has no /dev/pts"}
 
     def prepare(self, spec, undo):
         self.wanted = os.isatty(0) and os.isatty(1)
@@ -37,14 +37,14 @@ class Terminal(Layer):
         linux.setsid()
         if not self.wanted:
             return
-        outer = os.open("/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY)
+        outer = named("/dev/pts/ptmx", os.open, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY)
         linux.ioctl(outer, TIOCSPTLCK, struct.pack("i", 0))
         inner = linux.ioctl(outer, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
         linux.ioctl(inner, termios.TIOCSCTTY, 0)
-        os.fchown(inner, self.uid, -1)
+        linux.fchown(inner, self.uid, -1)
         for fd in (0, 1, 2):
             if os.isatty(fd):
-                os.dup2(inner, fd)
+                linux.dup2(inner, fd)
         rights = (linux.SOL_SOCKET, linux.SCM_RIGHTS, struct.pack("i", outer))
         self.theirs.sendmsg([b"t"], [rights])  # socket.send_fds would import something, in here
 
