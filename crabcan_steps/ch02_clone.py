@@ -135,11 +135,11 @@ def child(layers, start):
     """All that the child ever does. It leaves by execve or by _exit, never by returning."""
     try:
         gc.disable()
-        named("socket", start.parent_end.close)
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         if linux.observer:
             linux.observer.side = "child"
             linux.observer.sink = lambda event: start.child_end.write(b"event" + dumps(event))
+        named("socket", start.parent_end.close)
+        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
         if named("socket", start.child_end.read, 9) == b"go":
             each(sorted(layers, key=lambda layer: layer.stage), lambda layer: layer.child())
             each([start], lambda layer: start.program.execute())

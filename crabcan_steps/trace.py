@@ -3,6 +3,7 @@
 --trace writes the events as JSON Lines, all of them. --debug is one rendering: flags by name, and
 descriptors with what they were opened for.
 """
+import io
 import os
 import signal
 import sys
@@ -46,6 +47,8 @@ def plain(value):
         return text if text.isprintable() and len(text) < 200 else f"({len(value)} bytes)"
     if isinstance(value, signal.Signals):
         return value.name
+    if isinstance(value, io.FileIO):
+        return value.fileno()
     if isinstance(value, dict):
         return {plain(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
