@@ -1,6 +1,7 @@
 """Views of what the layers do: the matrix, one checkpoint from both sides, the calls of a run."""
 import io
 import json
+import os
 import subprocess
 import tempfile
 import time
@@ -151,7 +152,7 @@ class Observation(Table):
 
 def trace(step=9, command="true", **options):
     """Runs a command in a checkpoint and returns every call that crabcan made to the kernel."""
-    with tempfile.TemporaryDirectory(prefix="crabcan-lab-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"crabcan-lab-{os.getpid()}-") as folder:
         file = Path(folder, "trace")
         result = run(command, step, trace=file, **options)
         if result.error or not file.exists():
