@@ -26,7 +26,7 @@ class Clone(Layer):
     """A process that sees no process but its own descendants."""
     chapter, name, flags = 2, "clone", linux.CLONE_NEWPID
     cures = {
-        ("call", 2): "is /proc mounted here? Try `mount -t proc proc /proc`",
+        ("listdir", 2): "is /proc mounted here? Try `mount -t proc proc /proc`",
         ("clone3", 1): "namespaces need root, or a user namespace, which there is none of in a chroot "
                        "or behind a filter (`workshop doctor` looks closer)",
         ("clone3", 11): "no more processes for this user: see `ulimit -u`, pids.max",
