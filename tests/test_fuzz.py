@@ -295,6 +295,16 @@ run = st.fixed_dictionaries({"env": st.lists(st.tuples(name, value), max_size=3)
                                       "pids": st.sampled_from(["1", "64", "0"]),
                                       "read-only": st.none(), "cap-add": st.sampled_from(["NET_RAW", "é", ""])})
 
+# As odd, but nothing in it is wrong; or most runs would end at their first mistake.
+good = st.fixed_dictionaries({"env": st.lists(st.tuples(name.filter(bool), value), max_size=3),
+                              "add": st.lists(st.tuples(st.sampled_from(["dir", "file"]),
+                                                        part.map(lambda x: f"/mnt/x{x}"),
+                                                        st.booleans()), max_size=1)},
+                             optional={"hostname": st.from_regex("[a-z0-9][a-z0-9.-]{0,63}", fullmatch=True),
+                                       "workdir": st.sampled_from(["/", "/tmp/", "/usr/./bin", "//etc"]),
+                                       "uid": st.sampled_from(["0", "7"]), "nofile": st.sampled_from(["12", "64"]),
+                                       "read-only": st.none(), "cap-add": st.sampled_from(["NET_RAW"])})
+
 
 def tree(folder):
     """All that is in a directory, with what can change about it."""
@@ -310,7 +320,7 @@ def test_a_run_does_all_that_it_was_told_or_says_why_not(who, folder, cases):
     before, hostname, statuses = tree(folder), os.uname().nodename, []
 
     @cases(40)
-    @given(run)
+    @given(good | run)
     @example({"env": [("A", " x\n"), ("B", "\udcff=")], "add": [("dir", "/a", True)], "hostname": "a-b.c",
               "workdir": "/a", "uid": "7", "nofile": "20", "read-only": None})
     @example({"env": [], "add": [("file", "/tmp/x y", False)], "hostname": "x" * 64})
@@ -347,4 +357,4 @@ def test_a_run_does_all_that_it_was_told_or_says_why_not(who, folder, cases):
         for (host, _, ro), target in zip(last, asked):
             assert found["files"][target] == [f"in {host}", ro]
     check()
-    assert statuses.count(0) * 5 > len(statuses), statuses
+    assert statuses.count(0) * 3 > len(statuses), statuses
