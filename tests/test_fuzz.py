@@ -279,7 +279,7 @@ print(json.dumps(found))
 """
 part = st.sampled_from(["a", "b", "mnt", "tmp", "x y", "é", "\udcff", "\n", "%s", "-", "\\", "'"])
 path = st.lists(part | st.sampled_from(["", "."]), min_size=1, max_size=3).map(lambda x: "/" + "/".join(x))
-path |= st.sampled_from(["/", "/..", "/usr/share", "/etc", "/dev/x", "/proc", "/nowhere/new", "a", ""])
+path |= st.sampled_from(["/", "/..", "/usr/share", "/etc", "/dev/x", "/sys", "/nowhere/new", "a", ""])
 value = text | st.sampled_from(ODD) | st.builds(lambda x: x.decode("utf-8", "surrogateescape"),
                                                 st.binary(max_size=20).map(lambda x: x.replace(b"\0", b"")))
 name = st.sampled_from(["A", "B", "a b", "é", "HOME", "HOSTNAME", "\udcff", "x\ny", "", "%"])
@@ -294,6 +294,16 @@ run = st.fixed_dictionaries({"env": st.lists(st.tuples(name, value), max_size=3)
                                       "memory": st.sampled_from(["64M", "1G", "1", "2E"]),
                                       "pids": st.sampled_from(["1", "64", "0"]),
                                       "read-only": st.none(), "cap-add": st.sampled_from(["NET_RAW", "é", ""])})
+
+# As odd, but nothing in it is wrong; or most runs would end at their first mistake.
+good = st.fixed_dictionaries({"env": st.lists(st.tuples(name.filter(bool), value), max_size=3),
+                              "add": st.lists(st.tuples(st.sampled_from(["dir", "file"]),
+                                                        part.map(lambda x: f"/mnt/x{x}"),
+                                                        st.booleans()), max_size=1)},
+                             optional={"hostname": st.from_regex("[a-z0-9][a-z0-9.-]{0,63}", fullmatch=True),
+                                       "workdir": st.sampled_from(["/", "/tmp/", "/usr/./bin", "//etc"]),
+                                       "uid": st.sampled_from(["0", "7"]), "nofile": st.sampled_from(["12", "64"]),
+                                       "read-only": st.none(), "cap-add": st.sampled_from(["NET_RAW"])})
 
 
 def tree(folder):
@@ -310,7 +320,7 @@ def test_a_run_does_all_that_it_was_told_or_says_why_not(who, folder, cases):
     before, hostname, statuses = tree(folder), os.uname().nodename, []
 
     @cases(40)
-    @given(run)
+    @given(good | run)
     @example({"env": [("A", " x\n"), ("B", "\udcff=")], "add": [("dir", "/a", True)], "hostname": "a-b.c",
               "workdir": "/a", "uid": "7", "nofile": "20", "read-only": None})
     @example({"env": [], "add": [("file", "/tmp/x y", False)], "hostname": "x" * 64})
@@ -320,7 +330,7 @@ def test_a_run_does_all_that_it_was_told_or_says_why_not(who, folder, cases):
         argv += [f"--env={key}={value}" for key, value in run["env"]]
         argv += [f"--add={folder}/{host}:{target}{':ro' if ro else ''}" for host, target, ro in run["add"]]
         last = run["add"][-1:]  # what was added before may be covered by it
-        asked = [os.fsencode(target).hex() for _, target, _ in last]
+        asked = [os.fsencode(os.path.normpath(target)).hex() for _, target, _ in last]
         command = who.command("run", *argv, "--", "/usr/bin/python3", "-I", "-S", "-c", INSIDE, *asked)
         result = subprocess.run(command, env=who.environment, capture_output=True, timeout=60,
                                 cwd=folder / "cwd", stdin=subprocess.DEVNULL)
@@ -347,4 +357,4 @@ def test_a_run_does_all_that_it_was_told_or_says_why_not(who, folder, cases):
         for (host, _, ro), target in zip(last, asked):
             assert found["files"][target] == [f"in {host}", ro]
     check()
-    assert statuses.count(0) * 5 > len(statuses), statuses
+    assert statuses.count(0) * 3 > len(statuses), statuses
