@@ -19,8 +19,7 @@ from ..observe import PROBE, Canaries, ObserveError, child_of, look
 from .facts import Wrong
 
 PRECIOUS = "/home/you/thesis"
-SECONDS = 4
-TIMELESS = b"\nprint('\\n')\n"
+SECONDS = 5
 
 
 class Harm(Exception):
@@ -69,6 +68,8 @@ class Machine:
         with open(PRECIOUS, "w") as file:
             file.write("years of work\n")
         linux.mount_setattr("/", linux.AT_RECURSIVE, propagation=1 << 20)  # MS_SHARED, as systemd does
+        self.sleeper = subprocess.Popen(["/bin/sleep", "600"])
+        self.canaries["pid"] = self.sleeper.pid
         self.before = self.state()
 
     # ------------------------------------------------------------ running something
@@ -192,16 +193,16 @@ class Machine:
         raise Harm(f"{len(left)} processes would still run on your machine after the container has ended")
 
     def others(self):
-        """Every process in the room but us; collects those that have ended."""
+        """Every process in the room but us and the sleeper; collects those that have ended."""
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
             pass
         fd = os.open(".", os.O_RDONLY, dir_fd=self.proc)
-        pids = [int(name) for name in os.listdir(fd) if name.isdigit() and name != "1"]
+        pids = [int(name) for name in os.listdir(fd) if name.isdigit()]
         os.close(fd)
-        return pids
+        return [pid for pid in pids if pid not in (1, self.sleeper.pid)]
 
     def end_all(self):
         """Ends whatever runs in the room; returns a sentence about it."""
