@@ -1,0 +1,63 @@
+"""The one source of the exercises: crabcan_steps. Starters and wrong answers are made of it."""
+import ast
+from pathlib import Path
+
+import crabcan_steps
+
+STEPS = Path(crabcan_steps.__file__).parent
+
+
+def of(chapter):
+    """The file of a chapter: (its name, our text)."""
+    path = next(STEPS.glob(f"ch{chapter:02}_*.py"))
+    return path.name, path.read_text()
+
+
+def functions(text):
+    """name -> node, with Class.method for methods."""
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{n.name}": n for n in node.body if isinstance(n, ast.FunctionDef)}
+        elif isinstance(node, ast.FunctionDef):
+            found[node.name] = node
+    return found
+
+
+def starter(text, targets):
+    """The text, with each target's body taken out: docstring and comments stay."""
+    lines, known = text.splitlines(), functions(text)
+    for name in sorted(targets, key=lambda name: -known[name].lineno):
+        node = known[name]
+        documented = ast.get_docstring(node) is not None
+        first = node.body[0].end_lineno + 1 if documented else node.body[0].lineno
+        indent = " " * node.body[0].col_offset
+        comments = [indent + "#" + line.partition("  # ")[2].strip().rjust(1) if "  # " in line else line
+                    for line in lines[first - 1:node.end_lineno]
+                    if "  # " in line or line.lstrip().startswith("#")]
+        body = [indent + "# " + line.strip().lstrip("# ") for line in comments]
+        lines[first - 1:node.end_lineno] = [*body, f'{indent}raise NotImplementedError("{name}")']
+    return "\n".join(lines) + "\n"
+
+
+def replaced(text, old, new):
+    """A wrong answer: the text with a part of it replaced, which must be there once."""
+    if text.count(old) != 1:
+        raise ValueError(f"{text.count(old)} times in the source: {old!r}")
+    return text.replace(old, new)
+
+
+def mutants(text, targets):
+    """(function, the statement's first line, the text without it) for each statement of the targets."""
+    lines, known = text.splitlines(), functions(text)
+    for name in targets:
+        for node in ast.walk(known[name]):
+            if not isinstance(node, ast.stmt) or node is known[name] or documentation(node):
+                continue
+            left = lines[:node.lineno - 1] + [" " * node.col_offset + "pass"] + lines[node.end_lineno:]
+            yield name, lines[node.lineno - 1].strip().partition("  # ")[0].strip(), "\n".join(left) + "\n"
+
+
+def documentation(node):
+    """Docstrings do nothing, and neither does pass."""
+    return isinstance(node, ast.Pass) or isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
