@@ -61,3 +61,19 @@ def mutants(text, targets):
 def documentation(node):
     """Docstrings do nothing, and neither does pass."""
     return isinstance(node, ast.Pass) or isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def stubs(text, targets):
+    """Those of the targets that are still to be written, or are not there at all."""
+    known = functions(text)
+    return [name for name in targets
+            if name not in known or f'raise NotImplementedError("{name}")' in ast.unparse(known[name]).replace("'", '"')]
+
+
+def filled(text, ours, names):
+    """The text, with our own bodies for these functions."""
+    theirs, right, lines = functions(text), functions(ours), text.splitlines()
+    for name in sorted((n for n in names if n in theirs), key=lambda name: -theirs[name].lineno):
+        node, good = theirs[name], right[name]
+        lines[node.lineno - 1:node.end_lineno] = ours.splitlines()[good.lineno - 1:good.end_lineno]
+    return "\n".join(lines) + "\n"
