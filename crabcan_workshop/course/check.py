@@ -4,7 +4,8 @@ import sys
 
 from . import exercises, room, source
 
-SIGNS = {"right": ("✓", "32"), "wrong": ("✗", "31"), "harm": ("✗", "31"), "absent": ("–", "33")}
+SIGNS = {"right": ("✓", "32"), "wrong": ("✗", "31"), "harm": ("✗", "31"), "absent": ("–", "33"),
+         "untried": ("–", "33")}
 
 
 class Result:
@@ -96,7 +97,7 @@ def show(result, progress, out=None):
         line(f"      hint      workshop hint {chapter.number}")
     for number, exercise in enumerate(chapter.exercises, 1):
         facts = [fact for fact in result.facts if fact["exercise"] == number]
-        if facts or number in result.waiting:
+        if facts or number in result.waiting and not result.error:
             line(f" exercise {number}: {exercise['title']}")
         if number in result.waiting and not result.error:
             line(f"  · to be written: {', '.join(exercise['targets'])} (until then ours are used)", "33")
@@ -108,7 +109,7 @@ def show(result, progress, out=None):
                 line(f"      {'but' if fact['state'] == 'harm' else 'because':9} {fact['why']}")
                 line(f"      look      {fact['look']}")
                 line(f"      hint      workshop hint {chapter.number}")
-            elif fact["state"] == "absent":
+            elif fact["state"] in ("absent", "untried"):
                 line(f"      {fact['why']}")
     if any(fact["state"] == "harm" for fact in result.facts):
         line("  Nothing has happened to your machine: this ran in a room of its own. The rest was not tried.")

@@ -19,7 +19,8 @@ from ..observe import PROBE, Canaries, ObserveError, child_of, look
 from .facts import Wrong
 
 PRECIOUS = "/home/you/thesis"
-SECONDS = 5
+SECONDS = 5   # for one run
+BUDGET = 12   # for all of them: a few runs that hang are enough to know
 
 
 class Harm(Exception):
@@ -96,7 +97,11 @@ class Machine:
             if kill:
                 process.send_signal(kill)
         try:
-            out, err = process.communicate(timeout=start + SECONDS - time.monotonic())
+            if kill == signal.SIGKILL:  # the pipe's other end may live on; that is the question
+                process.wait(SECONDS)
+                out = err = b""
+            else:
+                out, err = process.communicate(timeout=start + SECONDS - time.monotonic())
         except subprocess.TimeoutExpired:
             raise Harm(self.end_all()) from None
         finally:
@@ -175,6 +180,9 @@ class Machine:
             raise Harm(f"your machine would have lost {len(lost)} mounts ({' '.join(lost[:4])}): what is "
                        "unmounted while it is still shared is unmounted everywhere. Private means the "
                        "whole tree: AT_RECURSIVE")
+        if new + changed == ["/"]:
+            raise Harm("a mount would have appeared over your machine's /: it was made before the tree was "
+                       "private (MS_PRIVATE comes first)")
         if new or changed:
             raise Harm("mounts would have appeared on your machine (" + " ".join((new + changed)[:4]) +
                        "): the tree was not private (MS_PRIVATE) when the first mount was made")
@@ -225,7 +233,7 @@ def main():
         job = json.load(file)
     chapter = job["chapter"]
     facts = importlib.import_module(f"crabcan_workshop.course.facts.ch{chapter:02}").FACTS
-    results = []
+    results, begin = [], time.monotonic()
     with Canaries() as canaries:
         machine = Machine(chapter, canaries, job["many ids"])
         if "shell" in job:
@@ -233,7 +241,9 @@ def main():
             results = {"out": answer.out, "err": answer.err, "status": answer.status}
             facts = ()
         for fact in facts:
-            if fact.exercise in job.get("exercises", (1, 2)):
+            if time.monotonic() - begin > BUDGET:
+                results.append(fact.untried())
+            elif fact.exercise in job.get("exercises", (1, 2)):
                 results.append(fact.result(machine, Harm))
                 if results[-1]["state"] == "harm" or results[-1]["state"] == "wrong" and job.get("quick"):
                     break

@@ -18,6 +18,8 @@ def run(*layers):
         print("status", ch02_clone.run(spec, [ch02_clone.Clone(), *layers]))
     except LayerError as error:
         print("error", error.layer, error.call, error.errno, error.about)
+    except OSError as error:
+        print("broken", error)
 """
 
 

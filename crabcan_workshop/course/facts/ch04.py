@@ -10,6 +10,11 @@ try:
     for _ in range(20): os.chdir("..")
     os.chroot(".")
 except OSError: pass
+if not os.path.exists("/home/you/thesis"):  # the other way: take the new root off, and enter what was below
+    import ctypes
+    libc = ctypes.CDLL(None)
+    namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY) if os.path.exists("/proc/self") else -1
+    libc.umount2(b"/", 2); libc.setns(namespace, 0x20000)
 print(os.path.exists("/home/you/thesis"))
 """
 
@@ -38,7 +43,7 @@ def old_root(machine):
     return f"{len(seen)} mounts, one at /"
 
 
-@fact(1, "no way back out", "the program of chapter 4, 'chroot': a descriptor, chroot, fchdir, chdir('..')")
+@fact(1, "no way back out", "chroot(2) on how to leave; or: umount -l / and setns(2) into one's own mount namespace")
 def escape(machine):
     out = came_up(machine.crabcan(python=ESCAPE)).out.strip()
     must(out == "False", "the machine's files", "chroot only changes what / means, and root walks out of it: "

@@ -27,6 +27,22 @@ for _name in ("CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"):
     empty(_name)
 
 
+BEFORE = """
+from crabcan_steps import ch02_clone, ch09_runtime
+from crabcan_steps.ch01_args import Spec
+spec = Spec(); spec.command = ("true",)
+container = ch02_clone.create(spec, ch09_runtime.assemble(spec, 6))
+print(*(line.split()[1] for line in open(f"/proc/{container.pid}/status") if line.startswith(("CapEff", "CapPrm"))))
+ch02_clone.delete(container)
+"""
+
+
+@fact(1, "nothing is left already before the program starts", "grep Cap /proc/PID/status while it waits for \"start\"")
+def before(machine):
+    out = came_up(machine.script(BEFORE)).out.split()
+    return must({*out} == {"0" * 16}, out[0], "the process itself still has them: change them in the kernel (capset), not on a copy")
+
+
 @fact(1, "no_new_privs", "crabcan step 6 -- grep NoNewPrivs /proc/self/status")
 def privileges(machine):
     return no_new(machine, "execve of a set-user-ID program may still gain: set_no_new_privs()")
@@ -39,6 +55,8 @@ def powerless(machine):
 
 @fact(2, "--cap-add keeps it, in all five sets, and no other", "crabcan step 6 --cap-add NET_RAW -- grep Cap /proc/self/status")
 def kept(machine):
+    if "prctl: Operation not permitted" in machine.crabcan("--cap-add", "NET_RAW", sh="true").err:
+        must(False, "EPERM from prctl", "only what is permitted and inheritable can be raised to ambient: capset comes first")
     _, outside = machine.probe("--cap-add", "NET_RAW")
     for name, value in outside["capabilities"].items():
         must(value & 1 << 13, f"{name} is {value:x}", f"NET_RAW is number 13: self.kept holds it, and {name} must keep it")

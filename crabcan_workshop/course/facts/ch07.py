@@ -59,7 +59,8 @@ def process(machine):
     if os.uname().machine != "x86_64":
         raise Absent("only x86_64 has such a door")
     answer = machine.crabcan(python="import threading\ndef f():\n" + I386.replace("\n", "\n    ") +
-                                    "\nt = threading.Thread(target=f); t.start()\nimport time; time.sleep(1); print('alive')")
+                                    "\nt = threading.Thread(target=f); t.start()\nimport time; time.sleep(0.3); print('alive', flush=True); "
+                                    "import os; os._exit(0)")
     return must("alive" not in answer.out, "one thread killed, the others live on",
                 "a process that is half dead is dangerous: KILL_PROCESS, not KILL") and "all"
 

@@ -36,6 +36,8 @@ def limited(machine, controller, *options, **kind):
         answer = machine.crabcan(*options, python=script, watch=True, **kind)
     finally:
         machine.more = plain
+    if not answer.outside and (answer.status == 137 or "died" in answer.err):
+        raise Wrong("it was killed at once", "so little memory is enough for no program: are the limits in bytes?")
     if not answer.outside:
         came_up(answer)
         raise Wrong("the container was not found", "the runtime has no child")
@@ -142,4 +144,5 @@ def above(machine):
 def lower(machine):
     answer = machine.run(["prlimit", "--stack=4194304:4194304", "--", __import__("sys").executable, "-P", "-m", "crabcan_steps",
                           "step", "8", "--", "sh", "-c", "ulimit -s"])
-    return equal(came_up(answer).out.strip(), "4096", "nobody can raise a hard limit without CAP_SYS_RESOURCE: the lower of the two")
+    must("raise maximum" not in answer.err, answer.error, "it was to be raised: take the lower of the two")
+    return equal(came_up(answer).out.strip(), "4096", "nobody can raise a hard limit without CAP_SYS_RESOURCE: not above our own")
