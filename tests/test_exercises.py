@@ -82,7 +82,9 @@ def test_an_exercise_not_begun_does_not_hold_up_the_other(root, number, request)
 
 
 @pytest.mark.parametrize("number", CHAPTERS)
-def test_our_solution_passes(who, number):
+def test_our_solution_passes(who, number, request):
+    if not who.root and number not in (3, 5, 8) and not request.config.getoption("--long"):
+        pytest.skip("with --long")
     data = check(who, number, CHAPTERS[number].text)
     assert data["good"] and not complaints(data), [f for f in data["facts"] if f["state"] != "right"]
     if who.root:

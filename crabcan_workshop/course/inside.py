@@ -103,7 +103,9 @@ class Machine:
             else:
                 out, err = process.communicate(timeout=start + SECONDS - time.monotonic())
         except subprocess.TimeoutExpired:
-            raise Harm(self.end_all()) from None
+            sentence = self.end_all()
+            self.compare()  # worse than that it took long
+            raise Harm(sentence) from None
         finally:
             if tty:
                 os.close(outer)
