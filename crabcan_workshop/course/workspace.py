@@ -113,7 +113,8 @@ class Workspace:
             found = json.loads((self.folder / PROGRESS).read_text())
         except (OSError, ValueError):
             return {}  # checking again tells all but the attempts
-        return found if isinstance(found, dict) else {}
+        return {key: entry for key, entry in found.items() if isinstance(entry, dict)} \
+            if isinstance(found, dict) else {}
 
     @contextmanager
     def changing(self, number):

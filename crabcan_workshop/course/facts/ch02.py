@@ -54,6 +54,19 @@ def errors(machine):
                 "the child sends b\"error\" and the packed LayerError, and never prints or returns")
 
 
+@fact(1, "a child that fails leaves; it never returns", "(inside)")
+def leaves(machine):
+    seen = spy(machine, """
+class Bad(Spy):
+    def parent(self, pid, undo):
+        undo.callback(time.sleep, 0.1)
+        if pid == 0: os.write(1, b"twice ")
+    def child(self): linux.chdir('/nowhere')
+run(Bad())""")
+    return must("twice" not in seen, "the child goes on as a second parent", "whatever happens, it ends with "
+                "os._exit: returning would run the parent's code, and its clean-up") and "so"
+
+
 @fact(1, "an error of clone3 is explained, too", "crabcan step 2 -- true, with no namespaces left")
 def flags(machine):
     seen = spy(machine, "class Odd(Spy):\n    flags = linux.CLONE_NEWNS | 0x200\nrun(Odd())")
@@ -104,8 +117,14 @@ run(Slow())"""], kill=signal.SIGKILL)
 
 @fact(1, "--debug tells of the child's calls, too", "crabcan step 2 -d -- true")
 def debug(machine):
-    err = machine.crabcan("-d", sh="true").err
-    return must(" child " in err, "only the parent's", "the child passes its events on, if somebody records") and "so"
+    seen = spy(machine, """
+import json
+from crabcan_steps.trace import Recorder
+events = []; linux.observer = Recorder(events.append)
+run()
+print(sorted({event["side"] for event in events}))""")
+    return must("child" in seen, "only the parent's", "the child sends its events to the parent, if somebody records: "
+                "what it keeps in its own memory is gone with execve") and "so"
 
 
 @fact(2, "the exit status is the command's own", "crabcan step 2 -- sh -c 'exit 42'; echo $?")

@@ -35,6 +35,12 @@ def useless(machine):
     return "so"
 
 
+@fact(1, "an option with its layer is taken", "crabcan step 3 --hostname x -- hostname")
+def taken(machine):
+    out = came_up(machine.crabcan("--hostname", "x", sh="hostname", step=3)).out.strip()
+    return equal(out, "x", "only the options of layers that are left out are refused")
+
+
 @fact(1, "an ordinary user's early steps borrow the user namespace", "crabcan step 3 -- id (not as root)")
 def borrows(machine):
     answer = machine.script("import os\nos.geteuid = lambda: 1000\n" + LIST)
