@@ -1,9 +1,11 @@
 """One check: the learner's file in place of ours, in the room; what came of it, as data and as text."""
 import ast
+import shlex
 import sys
 
 from . import exercises, room, source
 
+SHELL = 'crabcan() { "$PYTHON" -P -m crabcan_steps "$@"; }\n'
 SIGNS = {"right": ("✓", "32"), "wrong": ("✗", "31"), "harm": ("✗", "31"), "absent": ("–", "33"),
          "untried": ("–", "33")}
 
@@ -74,13 +76,29 @@ def check(number, workspace=None, text=None, all_mine=False, **job):
 def answer(number, text):
     """Whether an answer is the one that the kernel gives, when asked in the room."""
     question = exercises.chapter(number).question
-    shell = 'crabcan() { "$PYTHON" -P -m crabcan_steps "$@"; }\n' + question["answer_of"]
-    said = room.enter(number, {}, shell=shell)
+    said = room.enter(number, {}, shell=SHELL + question["answer_of"])
     plain = lambda words: " ".join(words.split()).casefold().strip(".'\"")
     truth = plain(said["out"])
     if not truth:
         raise room.RoomError(f"the question cannot be tried here: {said['err'].strip()[-200:]}")
     return plain(text) in {truth, *map(plain, question.get("also", []))}
+
+
+def look(number, line):
+    """The command that shows a fact: in the room, where `crabcan` is made with the learner's file."""
+    return f"workshop try {number} {shlex.quote(line)}" if "crabcan" in line else line
+
+
+def attempt(number, line, workspace):
+    """Runs a line of shell in the room, with the learner's file: (output, errors, status)."""
+    chapter = exercises.chapter(number)
+    text = workspace.text(chapter)
+    for exercise in chapter.exercises:
+        targets = exercise.get("targets", [])
+        if len(source.stubs(text, targets)) == len(targets):
+            text = source.filled(text, chapter.text, targets)
+    said = room.enter(number, {chapter.file: text}, shell=SHELL + line)
+    return said["out"], said["err"], said["status"]
 
 
 def show(result, progress, out=None):
@@ -106,8 +124,8 @@ def show(result, progress, out=None):
             line(f"  {sign} {fact['expected']}", colour)
             if fact["state"] in ("wrong", "harm"):
                 line(f"      seen      {fact['seen'][:300]}")
-                line(f"      {'but' if fact['state'] == 'harm' else 'because':9} {fact['why']}")
-                line(f"      look      {fact['look']}")
+                line(f"      because   {fact['why']}")
+                line(f"      look      {look(chapter.number, fact['look'])}")
                 line(f"      hint      workshop hint {chapter.number}")
             elif fact["state"] in ("absent", "untried"):
                 line(f"      {fact['why']}")

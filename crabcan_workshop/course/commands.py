@@ -9,7 +9,7 @@ from . import exercises, room, source, workspace
 
 COMMANDS = {
     "start": "make your workspace: a file a chapter", "check": "does the kernel see what it should?",
-    "watch": "check whenever you save", "hint": "a hint, and a better one the next time",
+    "watch": "check whenever you save", "try": "run a line of shell with your file, in the room", "hint": "a hint, and a better one the next time",
     "solution": "our own code", "diff": "yours beside ours", "reset": "begin a chapter again",
     "status": "how far you are"}
 
@@ -23,6 +23,8 @@ def add_arguments(name, parser):
         optional = {"nargs": "?"} if name in ("check", "watch") else {}
         parser.add_argument("chapter", type=int, choices=exercises.CHAPTERS, metavar="CHAPTER",
                             help="1 to 9", **optional)
+    if name == "try":
+        parser.add_argument("line", help="such as 'crabcan step 3 -- hostname'")
     if name == "hint":
         parser.add_argument("level", type=int, nargs="?", choices=(1, 2, 3), help="1 to 3 (the next)")
         parser.add_argument("--exercise", type=int, choices=(1, 2, 3), help="(the first not done)")
@@ -40,7 +42,8 @@ def main(options):
         if options.command == "start":
             return start(workspace.Workspace(options.folder or options.dir or "~/my-container"))
         place = workspace.find(options.dir).need()
-        return globals()[options.command](place, options)
+        names = {"try": attempt}
+        return names.get(options.command, globals().get(options.command))(place, options)
     except (workspace.WorkspaceError, room.RoomError) as error:
         print(f"workshop: {error}", file=sys.stderr)
         return 1
@@ -110,6 +113,14 @@ def watch(place, options):
             checks.show(checked(place, number), place.progress().get(str(number), {}))
             sys.stdout.flush()
         time.sleep(0.4)
+
+
+def attempt(place, options):
+    """To look for oneself: `crabcan` in the line is made with the learner's file."""
+    out, errors, status = checks.attempt(options.chapter, options.line, place)
+    print(out, end="")
+    print(errors, end="", file=sys.stderr)
+    return status if status >= 0 else 128 - status
 
 
 def hint(place, options):

@@ -86,6 +86,14 @@ class Machine:
         """Runs Python on the machine, not in a container: to call the learner's functions."""
         return self.run([sys.executable, "-P", "-c", text])
 
+    def shell(self, line):
+        """Runs a line of shell; what it does to the room is told like an error of its own."""
+        try:
+            answer = self.run(["sh", "-c", line], extra={"PYTHON": sys.executable})
+            return {"out": answer.out, "err": answer.err, "status": answer.status}
+        except Harm as error:
+            return {"out": "", "err": f"workshop: {error}\n", "status": 1}
+
     def run(self, words, watch=False, step=1, tty=False, kill=None, extra=None):
         outer, inner = os.openpty() if tty else (None, subprocess.PIPE)
         process = subprocess.Popen(words, stdin=inner, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -239,8 +247,7 @@ def main():
     with Canaries() as canaries:
         machine = Machine(chapter, canaries, job["many ids"])
         if "shell" in job:
-            answer = machine.run(["sh", "-c", job["shell"]], extra={"PYTHON": sys.executable})
-            results = {"out": answer.out, "err": answer.err, "status": answer.status}
+            results = machine.shell(job["shell"])
             facts = ()
         for fact in facts:
             if time.monotonic() - begin > BUDGET:

@@ -29,11 +29,11 @@ class Fact:
         try:
             return found | {"state": "right", "seen": str(self.attempt(machine))}
         except Wrong as error:
-            return found | {"state": "wrong", "seen": error.seen, "why": error.why}
+            return found | {"state": "wrong", "seen": error.seen or "nothing", "why": error.why}
         except Absent as error:
             return found | {"state": "absent", "seen": "cannot be tried here", "why": str(error)}
         except harm as error:
-            return found | {"state": "harm", "seen": "your machine was harmed", "why": str(error)}
+            return found | {"state": "harm", "seen": "more than the container", "why": str(error)}
 
 
 def collector():

@@ -67,7 +67,7 @@ run(Bad())""")
                 "os._exit: returning would run the parent's code, and its clean-up") and "so"
 
 
-@fact(1, "an error of clone3 is explained, too", "crabcan step 2 -- true, with no namespaces left")
+@fact(1, "an error of clone3 is explained, too", "clone3(2), ERRORS")
 def flags(machine):
     seen = spy(machine, "class Odd(Spy):\n    flags = linux.CLONE_NEWNS | 0x200\nrun(Odd())")
     return must(seen.startswith("error clone clone3 22"), seen, "clone() makes a LayerError of the OSError")

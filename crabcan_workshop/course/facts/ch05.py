@@ -17,7 +17,7 @@ def up(machine):
     return "so"
 
 
-@fact(1, "root inside is not root outside", "crabcan step 5 -- sleep 9 & ps -o uid,cmd")
+@fact(1, "root inside is not root outside", "crabcan step 5 -- cat /proc/self/uid_map")
 def users(machine):
     _, outside = machine.probe()
     host = machine.kept.setdefault("users", __import__("os").readlink("/proc/self/ns/user"))
@@ -57,12 +57,12 @@ def net(machine):
     return network(machine, "CLONE_NEWNET is missing")
 
 
-@fact(1, "its loopback is up", "crabcan step 5 -- python3 -c '...connect to a port of our own...'")
+@fact(1, "its loopback is up", "crabcan step 5 -- cat /sys/class/net/lo/flags")
 def loopback(machine):
-    out = came_up(machine.crabcan(python="import socket\ns = socket.create_server(('127.0.0.1', 0))\n"
+    answer = came_up(machine.crabcan(python="import socket\ns = socket.create_server(('127.0.0.1', 0))\n"
                                          "c = socket.socket(); c.settimeout(1)\n"
-                                         "print(c.connect_ex(s.getsockname()))")) if True else None
-    return must(out.out.strip() == "0", f"errno {out.out.strip() or out.error[-60:]}", "a new network namespace has lo, but "
+                                         "print(c.connect_ex(s.getsockname()))"))
+    return must(answer.out.strip() == "0", f"errno {answer.out.strip()}", "a new network namespace has lo, but "
                 "down: ioctl SIOCSIFFLAGS with IFF_UP") and "so"
 
 
@@ -81,7 +81,7 @@ def time(machine):
     return clocks(machine, "CLONE_NEWTIME is missing")
 
 
-@fact(2, "no key of the caller's", "keyctl add user k secret @s; crabcan step 5 -- keyctl search @s user k")
+@fact(2, "no key of the caller's", "crabcan step 5 -- grep -c . /proc/key-users")
 def keyring(machine):
     return keys(machine, "keys have no namespace: child() joins a new session keyring (keyctl)")
 

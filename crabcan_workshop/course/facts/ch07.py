@@ -35,7 +35,7 @@ def both(machine):
     return equal(out[1], "2", "the stricter answer of all filters counts, so both must be there")
 
 
-@fact(1, "keyctl is refused with EPERM, clone3 with ENOSYS", "crabcan step 7 -- python3 -c '...'")
+@fact(1, "keyctl is refused with EPERM, clone3 with ENOSYS", "crabcan step 7 -- unshare --user true")
 def refused(machine):
     number = {"x86_64": 250}.get(os.uname().machine, 219)
     out = came_up(machine.crabcan(python=CALL + f"print(call({number}, 0, -3, 0), call(435, 0, 0))")).out.split()
@@ -44,7 +44,7 @@ def refused(machine):
                 "whose flags a filter can see") and "1 38"
 
 
-@fact(1, "other doors are shut: an i386 call is the end", "crabcan step 7 -- python3 -c '...int 0x80...'")
+@fact(1, "other doors are shut: an i386 call is the end", "chapters/07-seccomp.md, exercise 3")
 def doors(machine):
     if os.uname().machine != "x86_64":
         raise Absent("only x86_64 has such a door")
@@ -65,7 +65,7 @@ def process(machine):
                 "a process that is half dead is dangerous: KILL_PROCESS, not KILL") and "all"
 
 
-@fact(2, "a rule's errnoRet, or EPERM", "crabcan step 7 --seccomp mine.json -- true")
+@fact(2, "a rule's errnoRet, or EPERM", "write a profile, as in crabcan_steps/profiles")
 def numbers(machine):
     options = profile(machine, [{"names": ["sethostname"], "action": "SCMP_ACT_ERRNO", "errnoRet": 99},
                                 {"names": ["setdomainname"], "action": "SCMP_ACT_ERRNO"}])
@@ -74,7 +74,7 @@ def numbers(machine):
     return equal(out, "99 1", "SCMP_ACT_ERRNO takes the rule's errnoRet, and 1 if there is none")
 
 
-@fact(2, "a rule about an argument", "crabcan step 7 --seccomp mine.json -- true")
+@fact(2, "a rule about an argument", "write a profile, as in crabcan_steps/profiles")
 def arguments(machine):
     rules = [{"names": ["prctl"], "action": "SCMP_ACT_ERRNO", "errnoRet": 70,
               "args": [{"index": 0, "op": "SCMP_CMP_EQ", "value": 4}, dict(index=1, **test)]}
@@ -87,7 +87,7 @@ def arguments(machine):
                  "comes first")
 
 
-@fact(2, "actions: KILL_PROCESS, and nonsense is refused", "crabcan step 7 --seccomp mine.json -- true; echo $?")
+@fact(2, "actions: KILL_PROCESS, and nonsense is refused", "write a profile, as in crabcan_steps/profiles")
 def actions(machine):
     number = {"x86_64": 170}.get(os.uname().machine, 161)
     options = profile(machine, [{"names": ["sethostname"], "action": "SCMP_ACT_KILL_PROCESS"}])
@@ -105,7 +105,7 @@ def actions(machine):
     return "so"
 
 
-@fact(2, "a call that libseccomp does not know cannot be refused, but may be allowed", "crabcan step 7 --seccomp mine.json -- true")
+@fact(2, "a call that libseccomp does not know cannot be refused, but may be allowed", "write a profile, as in crabcan_steps/profiles")
 def unknown(machine):
     answer = machine.crabcan(*profile(machine, [{"names": ["no_such_call"], "action": "SCMP_ACT_ERRNO"}]), sh="true")
     must("no_such_call" in answer.error, answer.error or "accepted", "a filter that silently leaves out a call is worse than none")
