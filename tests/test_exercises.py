@@ -1,10 +1,15 @@
 """The checks are checked: starters fail, our code passes, each wrong answer hears what is wrong with it."""
 import ast
 import json
+import sys
 
 import pytest
 
+from conftest import CHECKOUT
 from crabcan_workshop.course import exercises, source
+
+sys.path.insert(0, str(CHECKOUT / "tools"))
+import mutate  # noqa: E402
 
 CHAPTERS = {number: exercises.chapter(number) for number in exercises.CHAPTERS}
 WRONG = [(number, wrong) for number, chapter in CHAPTERS.items() for wrong in chapter.wrong]
@@ -131,3 +136,28 @@ def test_the_question_has_an_answer(root, number, request):
     tell = "import sys; from crabcan_workshop.course import check\n" \
            "print(check.answer(int(sys.argv[1]), sys.argv[2]), check.answer(int(sys.argv[1]), '41'))"
     assert root.script(tell, number, answers[number]).stdout == "True False\n"
+
+
+# ---------------------------------------------------------------- are the checks sharp, and quick?
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_each_deleted_statement_is_noticed(root, number, request):
+    """Mutation: what is not noticed stands in the TOML, with its reason, and nothing else does."""
+    if number != 3 and not request.config.getoption("--long"):
+        pytest.skip("with --long; or tools/mutate.py")
+    found = list(mutate.survivors(CHAPTERS[number]))
+    assert [(f, s) for f, s, dead, reason in found if not dead and not reason] == []
+    assert [(f, s) for f, s, dead, reason in found if dead and reason] == []
+    survivors = {(f, s) for f, s, dead, _ in found if not dead}
+    assert {(e["function"], e["statement"]) for e in CHAPTERS[number].equivalent} == survivors
+
+
+@pytest.mark.parametrize("number", [2, 7])
+def test_a_check_takes_less_than_two_seconds(root, number):
+    """Of a processor's time, so that other work on the machine does not count."""
+    code = "import resource, sys; from crabcan_workshop.course import check, exercises\n" \
+           "n = int(sys.argv[1]); assert check.check(n, text=exercises.chapter(n).text).good\n" \
+           "for who in resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN:\n" \
+           "    used = resource.getrusage(who); print(used.ru_utime + used.ru_stime)"
+    assert sum(map(float, root.script(code, number).stdout.split())) < 2

@@ -1,4 +1,6 @@
 """Chapter 5: the facts about users, IPC, network, cgroups, time and keys."""
+import sys
+
 from . import Absent, Wrong, came_up, collector, equal, must, property_of
 
 FACTS, fact = collector()
@@ -30,6 +32,20 @@ def users(machine):
     return f"uid {outside['uid']}"
 
 
+@fact(1, "an ordinary user without a range maps one id, and gives up other groups", "crabcan step 5 -- cat /proc/self/uid_map, as a user")
+def alone(machine):
+    if not machine.many_ids:
+        return "so it came up"  # the room is such a user's already
+    words = ["setpriv", "--reuid", "7", "--regid", "7", "--clear-groups", "--", sys.executable, "-P", "-m", "crabcan_steps",
+             "step", "5", "--", "sh", "-c", "cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups"]
+    answer = machine.run(words)
+    if answer.status and "gid_map" in answer.err:
+        raise Wrong(answer.error, "who may not map groups must first write \"deny\" to setgroups: a group can also take rights "
+                                  "away, and must not be left")
+    seen = " ".join(came_up(answer).out.split())
+    return equal(seen, "0 7 1 0 7 1 deny", "one line for users, one for groups: 0, the own id, 1")
+
+
 @fact(1, "it is root inside, with root's group and no other", "crabcan step 5 -- id")
 def identity(machine):
     out = came_up(machine.crabcan(sh="id -u; id -g; grep ^Uid: /proc/self/status; grep ^Gid: /proc/self/status")).out.split()
@@ -42,7 +58,7 @@ def identity(machine):
 def groups(machine):
     if not machine.many_ids:
         raise Absent("needs a range of ids in /etc/subuid and /etc/subgid, and newuidmap")
-    out = came_up(machine.run(["setpriv", "--groups", "5,6", "--", __import__("sys").executable, "-P", "-m",
+    out = came_up(machine.run(["setpriv", "--groups", "5,6", "--", sys.executable, "-P", "-m",
                                "crabcan_steps", "step", "5", "--", "grep", "Groups", "/proc/self/status"])).out
     return must(out.split() == ["Groups:"], out.strip(), "the caller's groups lend their rights: setgroups(()) first") and "none"
 

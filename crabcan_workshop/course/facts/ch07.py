@@ -65,6 +65,23 @@ def process(machine):
                 "a process that is half dead is dangerous: KILL_PROCESS, not KILL") and "all"
 
 
+@fact(1, "a profile that cannot be meant is refused", "write a profile, as in crabcan_steps/profiles")
+def meant(machine):
+    twice = [{"names": ["sethostname"], "action": "SCMP_ACT_ERRNO", "errnoRet": n} for n in (1, 2)]
+    answer = machine.crabcan(*profile(machine, twice), sh="true")
+    must("sethostname" in answer.error, answer.error or "accepted", "two actions for one call: which of them counts?")
+    many = [{"names": ["prctl"], "action": "SCMP_ACT_LOG", "args": [{"index": 1, "op": "SCMP_CMP_EQ", "value": n << 32 | n}]}
+            for n in range(1200)]
+    answer = machine.crabcan(*profile(machine, many), sh="true")
+    must("syscalls" in answer.error, answer.error or "accepted", "the kernel takes 4096 instructions (LONGEST), and says so with "
+         "EINVAL: better say it here")
+    options = profile(machine, [])
+    with open(options[1], "w") as file:
+        file.write('{"comment": ' + "[" * 100_000)
+    answer = machine.crabcan(*options, sh="true")
+    return must("nested too deep" in answer.error, answer.error, "json gives up with RecursionError: make it a ValueError") and "so"
+
+
 @fact(2, "a rule's errnoRet, or EPERM", "write a profile, as in crabcan_steps/profiles")
 def numbers(machine):
     options = profile(machine, [{"names": ["sethostname"], "action": "SCMP_ACT_ERRNO", "errnoRet": 99},
@@ -93,14 +110,20 @@ def actions(machine):
     options = profile(machine, [{"names": ["sethostname"], "action": "SCMP_ACT_KILL_PROCESS"}])
     must(machine.crabcan(*options, python=CALL + f"call({number}, 0, 0)").status == 159, "it lives",
          "SCMP_ACT_KILL_PROCESS is pyseccomp.KILL_PROCESS")
+    compare = {"index": 0, "op": "SCMP_CMP_EQ", "value": 1}
     for key, words in {"action": {"action": "SCMP_ACT_HUG"},
                        "comparison": {"action": "SCMP_ACT_LOG", "args": [{"index": 0, "op": "SCMP_CMP_LIKE", "value": 1}]},
-                       "includes": {"action": "SCMP_ACT_LOG", "includes": {}}}.items():
+                       "includes": {"action": "SCMP_ACT_LOG", "includes": {}},
+                       "errnoRet": {"action": "SCMP_ACT_LOG", "errnoRet": 5},
+                       "valueThree": {"action": "SCMP_ACT_LOG", "args": [dict(compare, valueThree=1)]},
+                       "valueTwo": {"action": "SCMP_ACT_LOG", "args": [dict(compare, valueTwo=1)]}}.items():
         answer = machine.crabcan(*profile(machine, [{"names": ["sethostname"], **words}]), sh="true")
         must(answer.status == 125, f"status {answer.status} for an odd {key}",
              "what is not understood must be refused: a rule half understood is none")
         must(key in answer.error and "SCMP_ACT" not in key, answer.error, "a ValueError that names what is wrong in the profile")
     answer = machine.crabcan(*profile(machine, [], comment="x", surprise=1), sh="true")
+    must("object" in machine.crabcan(*profile(machine, ["x"]), sh="true").error, "a rule that is no object",
+         "understood() wants an object: TypeError")
     must("surprise" in answer.error, answer.error or "accepted", "the profile's own keys are to be looked at, too")
     return "so"
 
