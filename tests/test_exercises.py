@@ -13,9 +13,11 @@ import mutate  # noqa: E402
 
 CHAPTERS = {number: exercises.chapter(number) for number in exercises.CHAPTERS}
 WRONG = [(number, wrong) for number, chapter in CHAPTERS.items() for wrong in chapter.wrong]
-SAMPLE = {(3, "set by the parent"), (4, "chroot for pivot_root"), (5, "the mapping is written by the child"),
+SAMPLE = {(3, "set by the parent"), (4, "chroot for pivot_root"),
+          (5, "the mapping is written by the child"),
           (6, "changed on a copy, as the ancestor did"), (7, "no architecture check"),
-          (8, "set in the parent, as the ancestor did"), (2, "silence taken for success, as the ancestor did")}
+          (8, "set in the parent, as the ancestor did"),
+          (2, "silence taken for success, as the ancestor did")}
 CHECK = """
 import json, sys
 from crabcan_workshop.course import check
@@ -37,7 +39,8 @@ def complaints(data):
 
 def wrong_text(number, wrong):
     text = source.replaced(CHAPTERS[number].text, wrong["old"], wrong["new"])
-    return source.replaced(text, wrong["also_old"], wrong["also_new"]) if "also_old" in wrong else text
+    return source.replaced(text, wrong["also_old"],
+                           wrong["also_new"]) if "also_old" in wrong else text
 
 
 # ---------------------------------------------------------------- the files
@@ -91,12 +94,14 @@ def test_our_solution_passes(who, number, request):
     if not who.root and number not in (3, 5, 8) and not request.config.getoption("--long"):
         pytest.skip("with --long")
     data = check(who, number, CHAPTERS[number].text)
-    assert data["good"] and not complaints(data), [f for f in data["facts"] if f["state"] != "right"]
+    assert data["good"] and not complaints(data), [f for f in data["facts"]
+                                                   if f["state"] != "right"]
     if who.root:
         assert not [f for f in data["facts"] if f["state"] != "right"]
 
 
-@pytest.mark.parametrize("number, wrong", WRONG, ids=lambda x: x if isinstance(x, int) else x["name"])
+@pytest.mark.parametrize("number, wrong", WRONG,
+                         ids=lambda x: x if isinstance(x, int) else x["name"])
 def test_wrong_answer_hears_what_is_wrong(root, number, wrong, request):
     if (number, wrong["name"]) not in SAMPLE and not request.config.getoption("--long"):
         pytest.skip("with --long")
@@ -122,7 +127,8 @@ def test_all_mine_uses_the_other_files_too(root, folder):
     root.script("import sys; from crabcan_workshop.course import workspace\n"
                 "workspace.Workspace(sys.argv[1]).start()", folder)
     (folder / "ch03_hostname.py").write_text(CHAPTERS[3].text)
-    result = root.script("import sys; from crabcan_workshop.__main__ import main; sys.exit(main(sys.argv[1:]))",
+    result = root.script("import sys; from crabcan_workshop.__main__ import main; "
+                         "sys.exit(main(sys.argv[1:]))",
                          "check", "3", "--all-mine", "--dir", folder)
     assert result.returncode == 1 and "still to be written: " in result.stdout, result
 
@@ -131,7 +137,8 @@ def test_all_mine_uses_the_other_files_too(root, folder):
 def test_the_question_has_an_answer(root, number, request):
     if number not in (3, 8) and not request.config.getoption("--long"):
         pytest.skip("with --long")
-    answers = {1: "0 1 2 3", 2: "Alive", 3: "64", 4: "EROFS", 5: "/", 6: "cap_chown", 7: "enosys", 8: "17",
+    answers = {1: "0 1 2 3", 2: "Alive", 3: "64", 4: "EROFS", 5: "/", 6: "cap_chown", 7: "enosys",
+               8: "17",
                9: "seccomp"}
     tell = "import sys; from crabcan_workshop.course import check\n" \
            "print(check.answer(int(sys.argv[1]), sys.argv[2]), check.answer(int(sys.argv[1]), '41'))"

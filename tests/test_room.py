@@ -12,11 +12,14 @@ from test_exercises import check, complaints
 CHAPTER = exercises.chapter(3)
 SET = "        linux.sethostname(self.hostname)\n"
 DEEDS = {  # what the learner's Hostname.child does -> what the check says would have happened
-    "rm -rf /": ("os.system('rm -rf --no-preserve-root / 2>/dev/null')", "files of your machine's would be gone"),
+    "rm -rf /": ("os.system('rm -rf --no-preserve-root / 2>/dev/null')",
+                 "files of your machine's would be gone"),
     "umount -l /": ("os.system('umount -l /')", ""),  # the kernel refuses: a room's root is locked
     "umount -l /usr": ("os.system('umount -l /usr')", "would have lost"),
-    "mount over /etc": ("os.system('mount -t tmpfs none /etc')", "mounts would have appeared on your machine"),
-    "fork bomb": ("while True:\n            try: os.fork()\n            except OSError: pass", "a fork bomb"),
+    "mount over /etc": ("os.system('mount -t tmpfs none /etc')",
+                        "mounts would have appeared on your machine"),
+    "fork bomb": ("while True:\n            try: os.fork()\n            except OSError: pass",
+                  "a fork bomb"),
     "endless loop": ("while True: pass", "still running after 5 s"),
     "ends everybody": ("os.system('kill -9 -1')", ""),
     "leaves somebody": ("os.spawnlp(os.P_NOWAIT, 'sleep', 'sleep', '77')", ""),
@@ -27,7 +30,8 @@ DEEDS = {  # what the learner's Hostname.child does -> what the check says would
 
 def text(deed):
     if deed is None:
-        return CHAPTER.text.replace("    def child(self):\n" + SET, "    def parent(self, pid, undo):\n" + SET)
+        return CHAPTER.text.replace("    def child(self):\n" + SET,
+                                    "    def parent(self, pid, undo):\n" + SET)
     return CHAPTER.text.replace(SET, f"        {deed}\n{SET}")
 
 
@@ -35,7 +39,8 @@ def host(who):
     """What the deeds are after."""
     mounts = Path("/proc/self/mountinfo").read_text().splitlines()
     return {"name": os.uname().nodename, "mounts": mounts, "root": sorted(os.listdir("/")),
-            "usr": sorted(os.listdir("/usr/bin")), "home": sorted(os.listdir(who.environment["HOME"])),
+            "usr": sorted(os.listdir("/usr/bin")),
+            "home": sorted(os.listdir(who.environment["HOME"])),
             "shared": [line for line in mounts if "shared:" in line]}
 
 
@@ -70,7 +75,8 @@ def test_the_hosts_files_are_read_only_and_its_homes_out_of_sight(who, folder):
 def test_the_room_is_gone_when_the_check_is_killed(root):
     code = CHAPTER.text.replace(SET, "        while True: pass\n" + SET)
     tell = "import sys; from crabcan_workshop.course import check\nprint('go', flush=True)\ncheck.check(3, text=sys.argv[1])"
-    process = subprocess.Popen([*root.python, "-c", tell, code], env=root.environment, stdout=subprocess.PIPE,
+    process = subprocess.Popen([*root.python, "-c", tell, code], env=root.environment,
+                               stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL, cwd="/")
     process.stdout.readline()
     time.sleep(1.5)

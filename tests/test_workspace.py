@@ -17,7 +17,8 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
 
 
 def run(*words, folder, **options):
-    return subprocess.run([sys.executable, "-P", "-m", "crabcan_workshop", *map(str, words), "--dir", folder],
+    return subprocess.run([sys.executable, "-P", "-m", "crabcan_workshop", *map(str, words),
+                           "--dir", folder],
                           text=True, capture_output=True, env=ENVIRONMENT, timeout=60,
                           **{"cwd": "/", "stdin": subprocess.DEVNULL} | options)
 
@@ -68,7 +69,8 @@ def test_start_again_changes_nothing_and_makes_what_is_missing(place):
     """An upgrade of the repository: other starters, and perhaps a new chapter."""
     (place.folder / "ch03_hostname.py").write_text("mine\n")
     (place.folder / "ch04_mounts.py").unlink()
-    (place.folder / workspace.PROGRESS).write_text('{"3": {"passed": [1], "of a later version": 1}, "77": {}}')
+    (place.folder / workspace.PROGRESS).write_text('{"3": {"passed": [1], "of a later version": '
+                                                   '1}, "77": {}}')
     assert place.start() == ["ch04_mounts.py"]
     assert (place.folder / "ch03_hostname.py").read_text() == "mine\n"
     with place.changing(3) as entry:
@@ -79,7 +81,8 @@ def test_start_again_changes_nothing_and_makes_what_is_missing(place):
 def test_a_file_from_before_a_change_of_ours_is_still_checked(root, place):
     """The learner's starter lacks a function that ours has since got: theirs counts, no traceback."""
     file = place.folder / "ch03_hostname.py"
-    file.write_text(OURS.replace("def invent():", "def imagine():").replace("invent()", "imagine()"))
+    file.write_text(OURS.replace("def invent():", "def imagine():").replace("invent()",
+                                                                            "imagine()"))
     result = run("check", 3, folder=place.folder)
     assert "Traceback" not in result.stderr and "A name of its own" in result.stdout, result
     assert "✓ the name that was asked for" in result.stdout
@@ -120,7 +123,8 @@ def test_killed_in_the_middle_of_a_write(place, deed, when):
         entry["attempts"] = 1
     file = place.folder / "ch03_hostname.py"
     file.write_text("mine\n")
-    subprocess.run([sys.executable, "-P", "-c", KILLED, place.folder, str(when), deed], env=ENVIRONMENT)
+    subprocess.run([sys.executable, "-P", "-c", KILLED, place.folder, str(when), deed],
+                   env=ENVIRONMENT)
     texts = [p.read_text() for p in (file, *place.folder.glob("attic/*.py"))]
     assert "mine\n" in texts
     assert file.read_text() in ("mine\n", exercises.chapter(3).starter())
@@ -130,7 +134,8 @@ def test_killed_in_the_middle_of_a_write(place, deed, when):
 def test_two_who_write_the_progress_at_once(place):
     script = "import sys\nfrom crabcan_workshop.course import workspace\nplace = workspace.Workspace(sys.argv[1])\n" \
              "for _ in range(100):\n    with place.changing(3) as entry: entry['attempts'] = entry.get('attempts', 0) + 1"
-    both = [subprocess.Popen([sys.executable, "-P", "-c", script, place.folder], env=ENVIRONMENT) for _ in range(2)]
+    both = [subprocess.Popen([sys.executable, "-P", "-c", script, place.folder],
+                             env=ENVIRONMENT) for _ in range(2)]
     assert [process.wait(60) for process in both] == [0, 0]
     assert place.progress()["3"]["attempts"] == 200
 
@@ -146,7 +151,8 @@ head -c 300000 /dev/zero >fill 2>/dev/null
 cat mine/ch03_hostname.py
 rm fill; "$2" -P -m crabcan_workshop reset 3 --dir "$1/mine" >/dev/null; cat mine/attic/*
 """
-    result = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", tmp_path, sys.executable],
+    result = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", tmp_path,
+                             sys.executable],
                             env=ENVIRONMENT, text=True, capture_output=True)
     assert result.stdout == "status 1\nmine\nmine\n", result
     lines = [line for line in result.stderr.splitlines() if "No space left" in line]
@@ -157,15 +163,20 @@ def test_watch_checks_on_save_and_never_advances(root, place):
     """Two of them at once, too."""
     file = place.folder / "ch03_hostname.py"
     outs = [place.folder / f"out{n}" for n in (1, 2)]
-    watchers = [subprocess.Popen([sys.executable, "-P", "-m", "crabcan_workshop", "watch", "3", "--dir", place.folder],
-                                 env=ENVIRONMENT, stdout=open(out, "w"), stderr=subprocess.STDOUT, cwd="/")
+    watchers = [subprocess.Popen([sys.executable, "-P", "-m", "crabcan_workshop", "watch", "3",
+                                  "--dir", place.folder],
+                                 env=ENVIRONMENT, stdout=open(out, "w"), stderr=subprocess.STDOUT,
+                                 cwd="/")
                 for out in outs]
     try:
-        assert wait_for(lambda: all("nothing is written yet" in out.read_text() for out in outs), 30)
+        assert wait_for(lambda: all("nothing is written yet" in out.read_text() for out in outs),
+                        30)
         file.write_text(OURS)
-        assert wait_for(lambda: all("exercises 1 and 2 passed" in out.read_text() for out in outs), 40)
+        assert wait_for(lambda: all("exercises 1 and 2 passed" in out.read_text() for out in outs),
+                        40)
         time.sleep(1)
-        assert all(out.read_text().count("chapter 3 hostname") == 2 and "chapter 4" not in out.read_text() for out in outs)
+        assert all(out.read_text().count("chapter 3 hostname") == 2
+                   and "chapter 4" not in out.read_text() for out in outs)
     finally:
         for process in watchers:
             process.kill()
@@ -175,11 +186,13 @@ def test_watch_checks_on_save_and_never_advances(root, place):
 
 def test_the_solution_is_shown_to_who_asks_twice(place):
     """At a terminal: one question, once."""
-    command = [sys.executable, "-P", "-m", "crabcan_workshop", "solution", "3", "--dir", str(place.folder)]
+    command = [sys.executable, "-P", "-m", "crabcan_workshop", "solution", "3", "--dir",
+               str(place.folder)]
 
     def ask(answer):
         outer, inner = pty.openpty()
-        process = subprocess.Popen(command, stdin=inner, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        process = subprocess.Popen(command, stdin=inner, stdout=subprocess.PIPE, text=True,
+                                   env=ENVIRONMENT)
         os.close(inner)
         os.write(outer, answer)
         out = process.communicate(timeout=30)[0]
@@ -196,7 +209,8 @@ def test_no_workspace_yet(tmp_path):
 
 
 def test_a_workspace_is_found_from_within(place):
-    result = subprocess.run([sys.executable, "-P", "-m", "crabcan_workshop", "hint", "3"], cwd=place.folder,
+    result = subprocess.run([sys.executable, "-P", "-m", "crabcan_workshop", "hint", "3"],
+                            cwd=place.folder,
                             env=ENVIRONMENT, text=True, capture_output=True)
     assert result.returncode == 0 and "hint 1 of 3" in result.stdout
     assert Path(place.folder, workspace.PROGRESS).exists()

@@ -14,7 +14,8 @@ from crabcan_workshop.course import check, exercises, source  # noqa: E402
 
 def survivors(chapter):
     """Runs a chapter's mutants; yields (function, statement, killed, the reason if it need not be)."""
-    reasons = {(entry["function"], entry["statement"]): entry["reason"] for entry in chapter.equivalent}
+    reasons = {(entry["function"], entry["statement"]): entry["reason"]
+               for entry in chapter.equivalent}
     for function, statement, text in source.mutants(chapter.text, chapter.targets):
         killed = not check.check(chapter.number, text=text, quick=True).good
         yield function, statement, killed, reasons.get((function, statement))
@@ -26,9 +27,11 @@ def main(numbers):
         for function, statement, dead, reason in survivors(exercises.chapter(number)):
             total, killed, excused = total + 1, killed + dead, excused + bool(reason and not dead)
             if not dead and not reason:
-                print(f"chapter {number}: {function}: without `{statement}` the check still passes", flush=True)
+                print(f"chapter {number}: {function}: without `{statement}` the check still passes",
+                      flush=True)
             if dead and reason:
-                print(f"chapter {number}: {function}: `{statement}` is caught, and need not be excused", flush=True)
+                print(f"chapter {number}: {function}: `{statement}` is caught, and need not be "
+                      f"excused", flush=True)
     print(f"{killed} of {total} deletions noticed, {excused} equivalent: "
           f"{100 * killed / max(1, total - excused):.0f} %")
     return 0 if killed + excused == total else 1

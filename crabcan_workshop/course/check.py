@@ -118,7 +118,8 @@ def show(result, progress, out=None):
         if facts or number in result.waiting and not result.error:
             line(f" exercise {number}: {exercise['title']}")
         if number in result.waiting and not result.error:
-            line(f"  · to be written: {', '.join(exercise['targets'])} (until then ours are used)", "33")
+            line(f"  · to be written: {', '.join(exercise['targets'])} (until then ours are used)",
+                 "33")
         for fact in facts:
             sign, colour = SIGNS[fact["state"]]
             line(f"  {sign} {fact['expected']}", colour)
@@ -130,7 +131,8 @@ def show(result, progress, out=None):
             elif fact["state"] in ("absent", "untried"):
                 line(f"      {fact['why']}")
     if any(fact["state"] == "harm" for fact in result.facts):
-        line("  Nothing has happened to your machine: this ran in a room of its own. The rest was not tried.")
+        line("  Nothing has happened to your machine: this ran in a room of its own. The rest was "
+             "not tried.")
     if result.good:
         line(f"  exercises {' and '.join(map(str, result.passed))} passed", "32")
         if "answer" not in progress:

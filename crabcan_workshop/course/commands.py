@@ -8,8 +8,10 @@ from . import check as checks
 from . import exercises, room, source, workspace
 
 COMMANDS = {
-    "start": "make your workspace: a file a chapter", "check": "does the kernel see what it should?",
-    "watch": "check whenever you save", "try": "run a line of shell with your file, in the room", "hint": "a hint, and a better one the next time",
+    "start": "make your workspace: a file a chapter",
+            "check": "does the kernel see what it should?",
+    "watch": "check whenever you save", "try": "run a line of shell with your file, in the room",
+            "hint": "a hint, and a better one the next time",
     "solution": "our own code", "diff": "yours beside ours", "reset": "begin a chapter again",
     "status": "how far you are"}
 
@@ -26,10 +28,12 @@ def add_arguments(name, parser):
     if name == "try":
         parser.add_argument("line", help="such as 'crabcan step 3 -- hostname'")
     if name == "hint":
-        parser.add_argument("level", type=int, nargs="?", choices=(1, 2, 3), help="1 to 3 (the next)")
+        parser.add_argument("level", type=int, nargs="?", choices=(1, 2, 3),
+                            help="1 to 3 (the next)")
         parser.add_argument("--exercise", type=int, choices=(1, 2, 3), help="(the first not done)")
     if name == "check":
-        parser.add_argument("--all-mine", action="store_true", help="your other chapters too, not ours")
+        parser.add_argument("--all-mine", action="store_true",
+                            help="your other chapters too, not ours")
         parser.add_argument("--answer", metavar="TEXT", help="the answer to the chapter's question")
     if name in ("check", "status"):
         parser.add_argument("--json", action="store_true", help="print JSON")
@@ -51,7 +55,8 @@ def main(options):
 
 def start(place):
     new = place.start()
-    print(f"{place.folder}: {len(new)} new files" if new else f"{place.folder}: everything is there already")
+    print(f"{place.folder}: {len(new)} new files" if new else f"{place.folder}: everything is "
+          f"there already")
     print("Read chapters/01-args.md, write what is missing in ch01_args.py, then: workshop check 1")
     return 0
 
@@ -145,9 +150,11 @@ def allowed(place, chapter, options):
     if options.yes or entry.get("seen") or len(entry.get("passed", [])) == 2:
         return True
     if not sys.stdin.isatty():
-        print("workshop: you have not passed yet: with --yes we show it all the same", file=sys.stderr)
+        print("workshop: you have not passed yet: with --yes we show it all the same",
+              file=sys.stderr)
         return False
-    if input("You have not passed yet. Show it all the same? [y/N] ").strip().lower() not in ("y", "yes"):
+    if input("You have not passed yet. Show it all the same? "
+             "[y/N] ").strip().lower() not in ("y", "yes"):
         return False
     with place.changing(chapter.number) as changed:
         changed["seen"] = True

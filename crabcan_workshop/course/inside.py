@@ -68,7 +68,8 @@ class Machine:
         os.makedirs(os.path.dirname(PRECIOUS), exist_ok=True)
         with open(PRECIOUS, "w") as file:
             file.write("years of work\n")
-        linux.mount_setattr("/", linux.AT_RECURSIVE, propagation=1 << 20)  # MS_SHARED, as systemd does
+        linux.mount_setattr("/", linux.AT_RECURSIVE,
+                            propagation=1 << 20)  # MS_SHARED, as systemd does
         self.sleeper = subprocess.Popen(["/bin/sleep", "600"])
         self.canaries["pid"] = self.sleeper.pid
         self.before = self.state()
@@ -96,7 +97,8 @@ class Machine:
 
     def run(self, words, watch=False, step=1, tty=False, kill=None, extra=None):
         outer, inner = os.openpty() if tty else (None, subprocess.PIPE)
-        process = subprocess.Popen(words, stdin=inner, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        process = subprocess.Popen(words, stdin=inner, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE,
                                    cwd="/", env={**os.environ, "CRABCAN_CANARY": "sings",
                                                  "TERM": "xterm", **(extra or {})})
         start, outside, first = time.monotonic(), None, b""
@@ -164,8 +166,8 @@ class Machine:
             answer = self.crabcan(*options, python=program, step=step, watch=True)
             inside = answer.json()
             if answer.outside is None:
-                raise Wrong("the container's first process was not found", "the runtime has no child: "
-                            "the command must run in a new process (chapter 2)")
+                raise Wrong("the container's first process was not found", "the runtime has no "
+                            "child: the command must run in a new process (chapter 2)")
             self.kept[key] = inside, answer.outside
         return self.kept[key]
 
@@ -184,15 +186,15 @@ class Machine:
         changed = sorted(k for k in was["mounts"].keys() & now["mounts"].keys()
                          if was["mounts"][k] != now["mounts"][k])
         if now["name"] != was["name"]:
-            raise Harm(f"your machine would now be called '{now['name']}': the name was set outside of "
-                       "the container's UTS namespace")
+            raise Harm(f"your machine would now be called '{now['name']}': the name was set "
+                       f"outside of the container's UTS namespace")
         if lost:
-            raise Harm(f"your machine would have lost {len(lost)} mounts ({' '.join(lost[:4])}): what is "
-                       "unmounted while it is still shared is unmounted everywhere. Private means the "
-                       "whole tree: AT_RECURSIVE")
+            raise Harm(f"your machine would have lost {len(lost)} mounts ({' '.join(lost[:4])}): "
+                       f"what is unmounted while it is still shared is unmounted everywhere. "
+                       f"Private means the whole tree: AT_RECURSIVE")
         if new + changed == ["/"]:
-            raise Harm("a mount would have appeared over your machine's /: it was made before the tree was "
-                       "private (MS_PRIVATE comes first)")
+            raise Harm("a mount would have appeared over your machine's /: it was made before the "
+                       "tree was private (MS_PRIVATE comes first)")
         if new or changed:
             raise Harm("mounts would have appeared on your machine (" + " ".join((new + changed)[:4]) +
                        "): the tree was not private (MS_PRIVATE) when the first mount was made")
@@ -208,7 +210,8 @@ class Machine:
             time.sleep(0.005)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
-        raise Harm(f"{len(left)} processes would still run on your machine after the container has ended")
+        raise Harm(f"{len(left)} processes would still run on your machine after the container has "
+                   f"ended")
 
     def others(self):
         """Every process in the room but us and the sleeper; collects those that have ended."""

@@ -36,7 +36,8 @@ def enter(chapter, sources, seconds=20, **job):
     """Runs inside.py in a new room, with these files as crabcan_steps; returns what it found."""
     job |= {"chapter": chapter, "sources": sources}
     process = subprocess.Popen([sys.executable, "-P", "-m", __name__], text=True, env=environment(),
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE)
     try:
         out, errors = process.communicate(json.dumps(job), timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -44,8 +45,8 @@ def enter(chapter, sources, seconds=20, **job):
     finally:
         leave(process)
     if process.returncode == 137:
-        raise RoomError(f"your code took more than {MEMORY >> 20} MB of memory, and the kernel ended "
-                        "the check: on your machine it would have taken all there is")
+        raise RoomError(f"your code took more than {MEMORY >> 20} MB of memory, and the kernel "
+                        f"ended the check: on your machine it would have taken all there is")
     try:
         return json.loads(out)
     except ValueError:
@@ -65,7 +66,8 @@ def leave(process):
 
 
 def environment():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGES), os.environ.get("PYTHONPATH", "")])}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGES), os.environ.get("PYTHONPATH",
+                                                                                       "")])}
 
 
 class Room(Mounts):
@@ -94,7 +96,8 @@ class Room(Mounts):
                      "crabcan_workshop/course", "crabcan_workshop/course/facts"):
             yield Entry(f"{HERE}/{name}")
         files = {str(path.relative_to(PACKAGES)): path for folder, kind in (
-            ("crabcan_steps", "*.py"), ("crabcan_steps/profiles", "*.json"), ("crabcan_workshop", "*.py"),
+            ("crabcan_steps", "*.py"), ("crabcan_steps/profiles", "*.json"), ("crabcan_workshop",
+                                                                              "*.py"),
             ("crabcan_workshop/course", "*.py"), ("crabcan_workshop/course/facts", "*.py"))
             for path in (PACKAGES / folder).glob(kind)}
         texts = {name: path.read_text() for name, path in files.items()}

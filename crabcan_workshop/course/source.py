@@ -18,7 +18,8 @@ def functions(text):
     found = {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.ClassDef):
-            found |= {f"{node.name}.{n.name}": n for n in node.body if isinstance(n, ast.FunctionDef)}
+            found |= {f"{node.name}.{n.name}": n
+                      for n in node.body if isinstance(n, ast.FunctionDef)}
         elif isinstance(node, ast.FunctionDef):
             found[node.name] = node
     return found
@@ -32,7 +33,8 @@ def starter(text, targets):
         documented = ast.get_docstring(node) is not None
         first = node.body[0].end_lineno + 1 if documented else node.body[0].lineno
         indent = " " * node.body[0].col_offset
-        comments = [indent + "#" + line.partition("  # ")[2].strip().rjust(1) if "  # " in line else line
+        comments = [indent + "#" + line.partition("  # ")[2].strip().rjust(1)
+                    if "  # " in line else line
                     for line in lines[first - 1:node.end_lineno]
                     if "  # " in line or line.lstrip().startswith("#")]
         body = [indent + "# " + line.strip().lstrip("# ") for line in comments]
@@ -60,14 +62,16 @@ def mutants(text, targets):
 
 def documentation(node):
     """Docstrings do nothing, and neither does pass."""
-    return isinstance(node, ast.Pass) or isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return isinstance(node, ast.Pass) or isinstance(node, ast.Expr) and isinstance(node.value,
+                                                                                   ast.Constant)
 
 
 def stubs(text, targets):
     """Those of the targets that are still to be written, or are not there at all."""
     known = functions(text)
     return [name for name in targets
-            if name not in known or f'raise NotImplementedError("{name}")' in ast.unparse(known[name]).replace("'", '"')]
+            if name not in known
+            or f'raise NotImplementedError("{name}")' in ast.unparse(known[name]).replace("'", '"')]
 
 
 def filled(text, ours, names):

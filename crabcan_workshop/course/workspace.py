@@ -47,8 +47,9 @@ def write(path, text):
         os.replace(new, path)
     except OSError as error:
         new.unlink(missing_ok=True)
-        raise WorkspaceError(f"{path}: {error.strerror}: nothing was changed; make room, or give the "
-                             "directory back to yourself, then the same command again") from error
+        raise WorkspaceError(f"{path}: {error.strerror}: nothing was changed; make room, or give "
+                             f"the directory back to yourself, then the same command "
+                             f"again") from error
 
 
 class Workspace:

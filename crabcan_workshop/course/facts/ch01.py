@@ -4,7 +4,8 @@ from . import came_up, collector, equal, must
 FACTS, fact = collector()
 VALUES = {  # what an option says -> what it means; None: refused
     "size": {"64M": 64 << 20, "1G": 1 << 30, "2048k": 2 << 20, "1T": 1 << 40, "1048576": 1 << 20,
-             "1M": 1 << 20, "1023K": None, "1000": None, "1.5M": None, "M": None, "": None, "-1G": None,
+             "1M": 1 << 20, "1023K": None, "1000": None, "1.5M": None, "M": None, "": None,
+             "-1G": None,
              "64MB": None, "x": None, "1048576T": None, "\u0661G": None},
     "addition": {"/a:/b": ["/a", "/b", False], "/a:/b:ro": ["/a", "/b", True],
                  "/a:/b:rw": ["/a", "/b", False], "a:/b/c": ["a", "/b/c", False], "nocolon": None,
@@ -18,10 +19,12 @@ WHY = {"1023K": "less than 1M is refused: no program starts in so little",
        "/a:/": "the root itself cannot be covered", ":/b": "an empty host path names nothing"}
 
 
-@fact(1, "the program takes the place of this very process", "sh -c 'echo $$; exec crabcan step 1 -- sh -c \"echo \\$\\$\"'")
+@fact(1, "the program takes the place of this very process",
+      "sh -c 'echo $$; exec crabcan step 1 -- sh -c \"echo \\$\\$\"'")
 def same_process(machine):
     answer = came_up(machine.crabcan(sh="echo $$"))
-    return must(answer.out.strip() == str(answer.pid), f"process {answer.out.strip()}, started as {answer.pid}",
+    return must(answer.out.strip() == str(answer.pid),
+                f"process {answer.out.strip()}, started as {answer.pid}",
                 "the command is a child: chapter 1 becomes the command (execve), it starts none")
 
 
@@ -35,8 +38,8 @@ def workdir(machine):
 def scratch(machine):
     out = came_up(machine.crabcan(command=["env"])).out.split()
     names = sorted(line.partition("=")[0] for line in out)
-    must(set(names) <= {"HOME", "PATH"}, f"{len(names)} variables", "variables of the caller's slip through: "
-         "begin with an empty dict, not with os.environ")
+    must(set(names) <= {"HOME", "PATH"}, f"{len(names)} variables",
+         "variables of the caller's slip through: begin with an empty dict, not with os.environ")
     return equal(" ".join(names), "HOME PATH", "no program gets far without PATH and HOME")
 
 
@@ -52,7 +55,8 @@ def home(machine):
 
 @fact(1, "TERM only at a terminal", "crabcan step 1 -- env; crabcan step 1 -- env </dev/null")
 def term(machine):
-    must("TERM=xterm\n" in came_up(machine.crabcan(command=["env"], tty=True)).out, "no TERM at a terminal",
+    must("TERM=xterm\n" in came_up(machine.crabcan(command=["env"], tty=True)).out,
+         "no TERM at a terminal",
          "a program at a terminal must know which kind it is: TERM")
     return "so"
 
@@ -60,14 +64,16 @@ def term(machine):
 @fact(1, "HOSTNAME if there is a name", "crabcan step 3 --hostname mine -- env")
 def hostname(machine):
     out = came_up(machine.crabcan("--hostname", "mine", command=["env"], step=3)).out
-    return must("HOSTNAME=mine\n" in out, "no HOSTNAME", "shells look for the name there") and "HOSTNAME=mine"
+    return must("HOSTNAME=mine\n" in out, "no HOSTNAME",
+                "shells look for the name there") and "HOSTNAME=mine"
 
 
 @fact(1, "--env adds, and wins", "crabcan step 1 -e A=1 -e HOME=/here -- env | cat")
 def variables(machine):
     out = came_up(machine.crabcan("-e", "A=1", "-e", "HOME=/here", command=["env"])).out.split()
     must("A=1" in out, "A is missing", "what --env says belongs to the environment")
-    return must("HOME=/here" in out, "HOME is not /here", "what the user says wins over the defaults") and "so"
+    return must("HOME=/here" in out, "HOME is not /here",
+                "what the user says wins over the defaults") and "so"
 
 
 def meanings(machine, name):
@@ -80,7 +86,8 @@ def meanings(machine, name):
         "    except NotImplementedError: raise\n"
         "    except Exception as error: print(json.dumps(f'crashed: {type(error).__name__}'))\n")
     import json
-    for line, (text, value) in zip(came_up(answer).out.splitlines(), VALUES[name].items(), strict=True):
+    for line, (text, value) in zip(came_up(answer).out.splitlines(), VALUES[name].items(),
+                                   strict=True):
         seen = json.loads(line)
         crash = "; an error here is argparse.ArgumentTypeError, which check() raises" if "crashed" in line else ""
         want = "to be refused" if value is None else value
@@ -95,6 +102,7 @@ def sizes(machine):
     return meanings(machine, "size")
 
 
-@fact(2, "--add: HOST:CONTAINER, with :ro; nonsense refused", "crabcan step 4 --add nocolon -- true")
+@fact(2, "--add: HOST:CONTAINER, with :ro; nonsense refused",
+      "crabcan step 4 --add nocolon -- true")
 def additions(machine):
     return meanings(machine, "addition")

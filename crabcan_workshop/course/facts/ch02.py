@@ -32,7 +32,8 @@ def first(machine):
     return pid(machine, "clone3 needs the flags of all layers, or'ed: CLONE_NEWPID is Clone's")
 
 
-@fact(1, "the layers act in the child, by stage, after the parent's part", "crabcan step 4 -d -- true")
+@fact(1, "the layers act in the child, by stage, after the parent's part",
+      "crabcan step 4 -d -- true")
 def order(machine):
     seen = spy(machine, """
 class Late(Spy):
@@ -42,12 +43,14 @@ class Late(Spy):
 class Early(Spy):
     def child(self): os.write(1, b"early ")
 run(Late(), Early())""")
-    must(seen.startswith("parent"), seen, "child() of a layer must wait for the parent's word: \"go\"")
+    must(seen.startswith("parent"), seen, "child() of a layer must wait for the parent's word: "
+         "\"go\"")
     return equal(seen.split("status")[0].strip(), "parent early late",
                  "the child calls child() of every layer, sorted by stage")
 
 
-@fact(1, "an error in the child comes home with its name", "crabcan step 4 --add /etc/passwd:/usr -- true")
+@fact(1, "an error in the child comes home with its name",
+      "crabcan step 4 --add /etc/passwd:/usr -- true")
 def errors(machine):
     seen = spy(machine, "class Bad(Spy):\n    def child(self): linux.chdir('/nowhere')\nrun(Bad())")
     return must(seen.startswith("error spy chdir 2"), seen,
@@ -63,34 +66,40 @@ class Bad(Spy):
         if pid == 0: os.write(1, b"twice ")
     def child(self): linux.chdir('/nowhere')
 run(Bad())""")
-    return must("twice" not in seen, "the child goes on as a second parent", "whatever happens, it ends with "
-                "os._exit: returning would run the parent's code, and its clean-up") and "so"
+    return must("twice" not in seen, "the child goes on as a second parent", "whatever happens, it "
+                "ends with os._exit: returning would run the parent's code, and its "
+                "clean-up") and "so"
 
 
 @fact(1, "an error of clone3 is explained, too", "clone3(2), ERRORS")
 def flags(machine):
     seen = spy(machine, "class Odd(Spy):\n    flags = linux.CLONE_NEWNS | 0x200\nrun(Odd())")
-    return must(seen.startswith("error clone clone3 22"), seen, "clone() makes a LayerError of the OSError")
+    return must(seen.startswith("error clone clone3 22"), seen,
+                "clone() makes a LayerError of the OSError")
 
 
 @fact(1, "nothing that waits to be printed is printed twice", "crabcan step 2 -- true | cat")
 def once(machine):
     seen = spy(machine, "class Stop(Spy):\n    def child(self): sys.stdout.flush()\n"
                         "sys.stdout.write('once '); run(Stop())")
-    return must(seen.count("once") == 1, seen, "what is buffered at the time of clone is there twice: flush first")
+    return must(seen.count("once") == 1, seen,
+                "what is buffered at the time of clone is there twice: flush first")
 
 
-@fact(1, "the parent's garbage collector works afterwards", "python3 -c 'import gc; print(gc.isenabled())'")
+@fact(1, "the parent's garbage collector works afterwards",
+      "python3 -c 'import gc; print(gc.isenabled())'")
 def collects(machine):
     seen = spy(machine, "run(); import gc; print(gc.isenabled())")
-    return must(seen.endswith("True"), "it is off", "clone() turns it on again, whatever happens") and "it is on"
+    return must(seen.endswith("True"), "it is off",
+                "clone() turns it on again, whatever happens") and "it is on"
 
 
 @fact(1, "the child's collector does not", "(inside, before execve)")
 def quiet(machine):
-    seen = spy(machine, "import gc\nclass Look(Spy):\n    def child(self): os.write(1, b'on ' if gc.isenabled() else b'off ')\nrun(Look())")
-    return must(seen.startswith("off"), "it is on", "finalizers of the parent's objects must not run "
-                "in the child: gc.disable") and "it is off"
+    seen = spy(machine, "import gc\nclass Look(Spy):\n    def child(self): os.write(1, b'on ' if "
+               "gc.isenabled() else b'off ')\nrun(Look())")
+    return must(seen.startswith("off"), "it is on", "finalizers of the parent's objects must not "
+                "run in the child: gc.disable") and "it is off"
 
 
 @fact(1, "one socket end on each side", "ls -l /proc/PID/fd while the child waits")
@@ -123,25 +132,31 @@ from crabcan_steps.trace import Recorder
 events = []; linux.observer = Recorder(events.append)
 run()
 print(sorted({event["side"] for event in events}))""")
-    return must("child" in seen, "only the parent's", "the child sends its events to the parent, if somebody records: "
-                "what it keeps in its own memory is gone with execve") and "so"
+    return must("child" in seen, "only the parent's", "the child sends its events to the parent, "
+                "if somebody records: what it keeps in its own memory is gone with execve") and "so"
 
 
 @fact(2, "the exit status is the command's own", "crabcan step 2 -- sh -c 'exit 42'; echo $?")
 def status(machine):
-    return equal(machine.crabcan(sh="exit 42").status, 42, "reap() returns si_status of a process that exited")
+    return equal(machine.crabcan(sh="exit 42").status, 42,
+                 "reap() returns si_status of a process that exited")
 
 
-@fact(2, "128+n if signal n ended it", "crabcan step 2 -- sh -c 'ulimit -c 0; ulimit -t 1; while :; do :; done'")
+@fact(2, "128+n if signal n ended it", "crabcan step 2 -- sh -c 'ulimit -c 0; ulimit -t 1; while "
+      ":; do :; done'")
 def by_signal(machine):
-    seen = machine.crabcan(python="import ctypes; ctypes.CDLL(None).prctl(22, 1, 0, 0, 0); open('/dev/null')").status
+    seen = machine.crabcan(python="import ctypes; ctypes.CDLL(None).prctl(22, 1, 0, 0, 0); "
+                           "open('/dev/null')").status
     return equal(seen, 137, "strict seccomp ends it with SIGKILL: a shell says 128+9")
 
 
-@fact(2, "the signal that we ended it for, not the KILL that did it", "Ctrl-C in crabcan step 2 -- sleep 9; echo $?")
+@fact(2, "the signal that we ended it for, not the KILL that did it",
+      "Ctrl-C in crabcan step 2 -- sleep 9; echo $?")
 def by_us(machine):
-    answer = machine.crabcan(python="print('ready', flush=True); import time; time.sleep(3)", kill=signal.SIGTERM)
-    return equal(answer.status, 143, "SIGTERM was for the container: container.killed_by knows, so 128+15")
+    answer = machine.crabcan(python="print('ready', flush=True); import time; time.sleep(3)",
+                             kill=signal.SIGTERM)
+    return equal(answer.status, 143, "SIGTERM was for the container: container.killed_by knows, so "
+                 "128+15")
 
 
 @fact(2, "a child that dies without a word is an error", "kill -9 the child while it prepares")
@@ -154,11 +169,13 @@ def silent(machine):
 @fact(2, "a command that is not there: 127, and one line", "crabcan step 2 -- nowhere; echo $?")
 def missing(machine):
     answer = machine.crabcan(command=["nowhere"])
-    return must(answer.status == 127 and "not found" in answer.error, f"status {answer.status}: {answer.error}",
+    return must(answer.status == 127 and "not found" in answer.error,
+                f"status {answer.status}: {answer.error}",
                 "receive() raises the error that the child reports")
 
 
-@fact(2, "a child that is killed with a word of ours unread is an error, too", "kill -9 the child before it reads")
+@fact(2, "a child that is killed with a word of ours unread is an error, too",
+      "kill -9 the child before it reads")
 def reset(machine):
     seen = spy(machine, """
 class Dies(Spy):
@@ -168,4 +185,5 @@ class Dies(Spy):
             time.sleep(0.1); os.kill(pid, signal.SIGKILL); os._exit(0)
 run(Dies())
 os.wait()""")
-    return must(seen.startswith("error clone died"), seen, "ECONNRESET is the end of the talk, too: b\"\"")
+    return must(seen.startswith("error clone died"), seen,
+                "ECONNRESET is the end of the talk, too: b\"\"")

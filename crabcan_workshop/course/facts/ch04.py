@@ -23,8 +23,8 @@ print(os.path.exists("/home/you/thesis"))
 def up(machine):
     answer = machine.crabcan(sh="true")
     if "pivot_root" in answer.err:
-        must(False, answer.error, "EINVAL from pivot_root has two usual causes: the tree is still shared, "
-             "or the working directory is not the new root (fchdir first)")
+        must(False, answer.error, "EINVAL from pivot_root has two usual causes: the tree is still "
+             "shared, or the working directory is not the new root (fchdir first)")
     came_up(answer)
     return "so"
 
@@ -38,16 +38,17 @@ def own(machine):
 def old_root(machine):
     _, outside = machine.probe()
     seen = [words[4] for words in outside["mounts"]]
-    must(seen.count("/") == 1, f"{seen.count('/')} mounts at /", "the old root is still there, mounted over "
-         "the new one or below it: detach it (umount2 with MNT_DETACH)")
+    must(seen.count("/") == 1, f"{seen.count('/')} mounts at /", "the old root is still there, "
+         "mounted over the new one or below it: detach it (umount2 with MNT_DETACH)")
     return f"{len(seen)} mounts, one at /"
 
 
-@fact(1, "no way back out", "chroot(2) on how to leave; or: umount -l / and setns(2) into one's own mount namespace")
+@fact(1, "no way back out", "chroot(2) on how to leave; or: umount -l / and setns(2) into one's "
+      "own mount namespace")
 def escape(machine):
     out = came_up(machine.crabcan(python=ESCAPE)).out.strip()
-    must(out == "False", "the machine's files", "chroot only changes what / means, and root walks out of it: "
-         "pivot_root, then detach the old root")
+    must(out == "False", "the machine's files", "chroot only changes what / means, and root walks "
+         "out of it: pivot_root, then detach the old root")
     return "no"
 
 
@@ -59,33 +60,41 @@ def hidden(machine):
 @fact(1, "every part of the plan is there", "crabcan step 4 -- ls / /dev /proc/self /etc")
 def parts(machine):
     out = machine.crabcan(sh="ls -d /proc/self /dev/null /dev/pts/ptmx /etc/passwd /usr/bin /tmp").out.split()
-    must(len(out) == 6, f"only {' '.join(out)}", "child() makes each part of self.plan in the new root")
+    must(len(out) == 6, f"only {' '.join(out)}",
+         "child() makes each part of self.plan in the new root")
     proc(machine, "the covers are missing: the whole of /proc shows")
     return "so"
 
 
 @fact(2, "--read-only: nobody writes to the root", "crabcan step 4 --read-only -- touch /x")
 def read_only(machine):
-    answer = machine.crabcan("--read-only", sh="touch /x && echo written; touch /dev/shm/x && echo shm")
-    must("written" not in answer.out, "a new file in /", "self.read_only: mount_setattr with MOUNT_ATTR_RDONLY "
-         "on the root, after its parts are made")
+    answer = machine.crabcan("--read-only",
+                             sh="touch /x && echo written; touch /dev/shm/x && echo shm")
+    must("written" not in answer.out, "a new file in /", "self.read_only: mount_setattr with "
+         "MOUNT_ATTR_RDONLY on the root, after its parts are made")
     came_up(answer)
-    must(came_up(machine.crabcan(sh="touch /x && echo written")).out == "written\n", "read-only without the option",
+    must(came_up(machine.crabcan(sh="touch /x && echo written")).out == "written\n",
+         "read-only without the option",
          "without --read-only the root can be written to")
     return "so"
 
 
-@fact(2, "--add: a path of the host's, writable, or not with :ro", "crabcan step 4 --add ~/data:/data:ro -- touch /data/x")
+@fact(2, "--add: a path of the host's, writable, or not with :ro",
+      "crabcan step 4 --add ~/data:/data:ro -- touch /data/x")
 def add(machine):
     folder = "/home/you"
-    out = came_up(machine.crabcan("-a", f"{folder}:/data", sh="cat /data/thesis; touch /data/a && echo rw")).out
-    must("years of work" in out, "nothing at /data", "each of spec.add becomes a Bind at the end of the plan")
+    out = came_up(machine.crabcan("-a", f"{folder}:/data",
+                                  sh="cat /data/thesis; touch /data/a && echo rw")).out
+    must("years of work" in out, "nothing at /data",
+         "each of spec.add becomes a Bind at the end of the plan")
     must("rw" in out, "read-only", "without :ro it can be written to")
     answer = machine.crabcan("-a", f"{folder}:/data:ro", sh="touch /data/b || echo refused")
-    return equal(came_up(answer).out.strip(), "refused", ":ro was asked for, and a file could be made")
+    return equal(came_up(answer).out.strip(), "refused",
+                 ":ro was asked for, and a file could be made")
 
 
-@fact(2, "a path that does not exist is refused before anything is made", "crabcan step 4 --add /nowhere:/x -- true")
+@fact(2, "a path that does not exist is refused before anything is made",
+      "crabcan step 4 --add /nowhere:/x -- true")
 def missing(machine):
     answer = machine.crabcan("-a", "/nowhere:/x", sh="true")
     must(answer.status == 125, f"status {answer.status}", "a missing path is an error")
