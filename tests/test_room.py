@@ -64,7 +64,8 @@ def test_code_outside_of_functions_is_in_the_room_too(root, folder):
 
 def test_the_hosts_files_are_read_only_and_its_homes_out_of_sight(who, folder):
     (folder / "private").write_text("x")
-    script = f"exec 2>/dev/null; ls {folder}; echo \\$?; touch /usr/mark-of-the-room; echo \\$?; mount -o remount,bind,rw /usr; " \
+    script = f"exec 2>/dev/null; ls {folder}; echo \\$?; touch /usr/mark-of-the-room; echo \\$?; " \
+             "mount -o remount,bind,rw /usr; " \
              "touch /usr/mark-of-the-room; echo \\$?"
     tell = "import sys; from crabcan_workshop.course import room\n" \
            "print(room.enter(3, {}, shell=f'unshare --mount sh -c \"{sys.argv[1]}\"')['out'])"
@@ -74,7 +75,8 @@ def test_the_hosts_files_are_read_only_and_its_homes_out_of_sight(who, folder):
 
 def test_the_room_is_gone_when_the_check_is_killed(root):
     code = CHAPTER.text.replace(SET, "        while True: pass\n" + SET)
-    tell = "import sys; from crabcan_workshop.course import check\nprint('go', flush=True)\ncheck.check(3, text=sys.argv[1])"
+    tell = "import sys; from crabcan_workshop.course import check\n" \
+           "print('go', flush=True)\ncheck.check(3, text=sys.argv[1])"
     process = subprocess.Popen([*root.python, "-c", tell, code], env=root.environment,
                                stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL, cwd="/")

@@ -79,7 +79,7 @@ def test_start_again_changes_nothing_and_makes_what_is_missing(place):
 
 
 def test_a_file_from_before_a_change_of_ours_is_still_checked(root, place):
-    """The learner's starter lacks a function that ours has since got: theirs counts, no traceback."""
+    """The learner's file lacks a function that ours has since got: no traceback."""
     file = place.folder / "ch03_hostname.py"
     file.write_text(OURS.replace("def invent():", "def imagine():").replace("invent()",
                                                                             "imagine()"))
@@ -132,8 +132,9 @@ def test_killed_in_the_middle_of_a_write(place, deed, when):
 
 
 def test_two_who_write_the_progress_at_once(place):
-    script = "import sys\nfrom crabcan_workshop.course import workspace\nplace = workspace.Workspace(sys.argv[1])\n" \
-             "for _ in range(100):\n    with place.changing(3) as entry: entry['attempts'] = entry.get('attempts', 0) + 1"
+    script = "import sys\nfrom crabcan_workshop.course import workspace\n" \
+             "place = workspace.Workspace(sys.argv[1])\nfor _ in range(100):\n" \
+             "    with place.changing(3) as entry: entry['attempts'] = entry.get('attempts', 0) + 1"
     both = [subprocess.Popen([sys.executable, "-P", "-c", script, place.folder],
                              env=ENVIRONMENT) for _ in range(2)]
     assert [process.wait(60) for process in both] == [0, 0]
@@ -205,7 +206,8 @@ def test_the_solution_is_shown_to_who_asks_twice(place):
 
 def test_no_workspace_yet(tmp_path):
     result = run("check", 3, folder=tmp_path / "nowhere")
-    assert result.returncode == 1 and result.stderr.count("\n") == 1 and "workshop start" in result.stderr
+    assert result.returncode == 1 and result.stderr.count("\n") == 1
+    assert "workshop start" in result.stderr
 
 
 def test_a_workspace_is_found_from_within(place):

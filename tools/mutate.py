@@ -1,4 +1,4 @@
-"""Are the exercises' checks sharp? Deletes each statement of each target in turn: the check must fail.
+"""Are the checks sharp? Deletes each statement of each target in turn: the check must fail.
 
     tools/mutate.py [CHAPTER ...]        prints the survivors and the score; 0 if there are none
 
@@ -13,7 +13,7 @@ from crabcan_workshop.course import check, exercises, source  # noqa: E402
 
 
 def survivors(chapter):
-    """Runs a chapter's mutants; yields (function, statement, killed, the reason if it need not be)."""
+    """Runs a chapter's mutants; yields (function, statement, killed, the reason if not)."""
     reasons = {(entry["function"], entry["statement"]): entry["reason"]
                for entry in chapter.equivalent}
     for function, statement, text in source.mutants(chapter.text, chapter.targets):

@@ -1,4 +1,4 @@
-"""One check: the learner's file in place of ours, in the room; what came of it, as data and as text."""
+"""One check: the learner's file in place of ours, in the room; the result as data and as text."""
 import ast
 import shlex
 import sys
@@ -85,7 +85,7 @@ def answer(number, text):
 
 
 def look(number, line):
-    """The command that shows a fact: in the room, where `crabcan` is made with the learner's file."""
+    """The command that shows a fact, in the room, where the learner's file is `crabcan`."""
     return f"workshop try {number} {shlex.quote(line)}" if "crabcan" in line else line
 
 

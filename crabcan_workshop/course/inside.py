@@ -1,4 +1,4 @@
-"""Runs inside the room, as its PID 1: starts checkpoints, looks at them, tells what is as it should be.
+"""Runs inside the room, as its PID 1: starts checkpoints, looks at them, tells what is right.
 
 What in here is called "your machine" is the room. If the learner's code harms it, that is found by
 comparing before and after, and said.
@@ -41,7 +41,7 @@ class Answer:
         return lines[-1].removeprefix("crabcan: ") if lines else ""
 
     def json(self):
-        """What the program inside reported; if it was none, the runtime's own words are the reason."""
+        """What the program inside reported; if nothing, the runtime's words are the reason."""
         try:
             return json.loads(self.out.splitlines()[0])
         except (ValueError, IndexError):
@@ -196,7 +196,8 @@ class Machine:
             raise Harm("a mount would have appeared over your machine's /: it was made before the "
                        "tree was private (MS_PRIVATE comes first)")
         if new or changed:
-            raise Harm("mounts would have appeared on your machine (" + " ".join((new + changed)[:4]) +
+            some = " ".join((new + changed)[:4])
+            raise Harm(f"mounts would have appeared on your machine ({some}"
                        "): the tree was not private (MS_PRIVATE) when the first mount was made")
         if not now["file"]:
             raise Harm(f"files of your machine's would be gone, such as {PRECIOUS}")
@@ -257,7 +258,7 @@ def main():
                 results.append(fact.untried())
             elif fact.exercise in job.get("exercises", (1, 2)):
                 results.append(fact.result(machine, Harm))
-                if results[-1]["state"] == "harm" or results[-1]["state"] == "wrong" and job.get("quick"):
+                if results[-1]["state"] in ("harm", "wrong" if job.get("quick") else "harm"):
                     break
     print(json.dumps(results), flush=True)
     os._exit(0)  # what is broken by now shall not break our end

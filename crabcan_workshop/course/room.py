@@ -71,7 +71,7 @@ def environment():
 
 
 class Room(Mounts):
-    """A root as in chapter 4, but a full /proc and /sys: or no container in here could have its own."""
+    """A root as in chapter 4, but with a full /proc and /sys: or no container could nest."""
 
     def __init__(self, sources, groups):
         self.sources, self.groups = sources, groups

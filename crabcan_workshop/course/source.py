@@ -50,14 +50,16 @@ def replaced(text, old, new):
 
 
 def mutants(text, targets):
-    """(function, the statement's first line, the text without it) for each statement of the targets."""
+    """(function, a statement's first line, the text without it), for all of the targets."""
     lines, known = text.splitlines(), functions(text)
     for name in targets:
         for node in ast.walk(known[name]):
             if not isinstance(node, ast.stmt) or node is known[name] or documentation(node):
                 continue
-            left = lines[:node.lineno - 1] + [" " * node.col_offset + "pass"] + lines[node.end_lineno:]
-            yield name, lines[node.lineno - 1].strip().partition("  # ")[0].strip(), "\n".join(left) + "\n"
+            empty = " " * node.col_offset + "pass"
+            left = [*lines[:node.lineno - 1], empty, *lines[node.end_lineno:]]
+            statement = lines[node.lineno - 1].partition("  # ")[0].strip()
+            yield name, statement, "\n".join(left) + "\n"
 
 
 def documentation(node):

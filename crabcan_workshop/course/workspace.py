@@ -17,7 +17,7 @@ README = """This is your container: a file a chapter, with the functions that ar
 
     workshop check 3      is chapter 3 right?       workshop hint 3       a hint, then a better one
     workshop watch 3      check whenever you save   workshop solution 3   ours
-    workshop status       how far you are           workshop reset 3      begin again (attic/ keeps yours)
+    workshop status       how far you are           workshop reset 3      begin again (attic/ has yours)
 """
 
 
@@ -109,7 +109,7 @@ class Workspace:
     # ------------------------------------------------------------ progress
 
     def progress(self):
-        """What is remembered: {chapter: {"passed": [...], "attempts": n, "hints": n, "answer": text}}."""
+        """What is remembered of each chapter: "passed", "attempts", "hints", "answer"."""
         try:
             found = json.loads((self.folder / PROGRESS).read_text())
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Facts: what must be so in a chapter's container, how to see it, and what it means if it is not."""
+"""Facts: what must be so in a chapter's container, how to see it, what it means if it is not."""
 
 
 class Wrong(Exception):

@@ -89,7 +89,7 @@ def meanings(machine, name):
     for line, (text, value) in zip(came_up(answer).out.splitlines(), VALUES[name].items(),
                                    strict=True):
         seen = json.loads(line)
-        crash = "; an error here is argparse.ArgumentTypeError, which check() raises" if "crashed" in line else ""
+        crash = "; check() raises the right error" if "crashed" in line else ""
         want = "to be refused" if value is None else value
         must(seen == value, f"'{text}' -> {'refused' if seen is None else seen}",
              f"'{text}' ought {'' if value is None else 'to be '}{want}: "

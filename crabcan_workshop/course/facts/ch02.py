@@ -112,7 +112,7 @@ class Look(Spy):
         os.write(1, b"%d " % sum("socket:" in link for link in links))
 run(Look())""")
     return must(seen.startswith("1 "), f"{seen.split()[0]} sockets in the child",
-                "the child closes the parent's end, or it would wait for itself when the parent dies")
+                "the child closes the parent's end, or it waits for itself when the parent dies")
 
 
 @fact(1, "kill -9 of the parent ends the child, even half-way", "kill -9 PID of the runtime")

@@ -10,7 +10,7 @@ try:
     for _ in range(20): os.chdir("..")
     os.chroot(".")
 except OSError: pass
-if not os.path.exists("/home/you/thesis"):  # the other way: take the new root off, and enter what was below
+if not os.path.exists("/home/you/thesis"):  # or: take the new root off
     import ctypes
     libc = ctypes.CDLL(None)
     namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY) if os.path.exists("/proc/self") else -1
@@ -59,7 +59,8 @@ def hidden(machine):
 
 @fact(1, "every part of the plan is there", "crabcan step 4 -- ls / /dev /proc/self /etc")
 def parts(machine):
-    out = machine.crabcan(sh="ls -d /proc/self /dev/null /dev/pts/ptmx /etc/passwd /usr/bin /tmp").out.split()
+    places = "/proc/self /dev/null /dev/pts/ptmx /etc/passwd /usr/bin /tmp"
+    out = machine.crabcan(sh=f"ls -d {places}").out.split()
     must(len(out) == 6, f"only {' '.join(out)}",
          "child() makes each part of self.plan in the new root")
     proc(machine, "the covers are missing: the whole of /proc shows")

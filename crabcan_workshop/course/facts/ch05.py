@@ -11,7 +11,7 @@ ipc, keys, network, cgroup, clocks = map(property_of, ("ipc", "keys", "network",
       "crabcan step 5 -- cat /proc/self/uid_map")
 def up(machine):
     answer = machine.crabcan(sh="true")
-    if "_map" in answer.err and "Permission" in answer.err or "not permitted" in answer.err and "_map" in answer.err:
+    if "_map" in answer.err and ("Permission" in answer.err or "not permitted" in answer.err):
         raise Wrong(answer.error, "who is inside may map only its own id: parent() writes the "
                     "maps, from outside")
     if "Invalid argument" in answer.err or "setresgid" in answer.err or "setgroups" in answer.err:

@@ -13,7 +13,8 @@ import ctypes, mmap
 code = b"\\xb8\\x14\\0\\0\\0\\xcd\\x80\\xc3"  # mov eax, 20 (getpid); int 0x80; ret
 page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
 page.write(code)
-print("pid", ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))(), flush=True)
+address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+print("pid", ctypes.CFUNCTYPE(ctypes.c_int)(address)(), flush=True)
 """
 
 
@@ -41,7 +42,8 @@ def both(machine):
       "crabcan step 7 -- unshare --user true")
 def refused(machine):
     number = {"x86_64": 250}.get(os.uname().machine, 219)
-    out = came_up(machine.crabcan(python=CALL + f"print(call({number}, 0, -3, 0), call(435, 0, 0))")).out.split()
+    code = CALL + f"print(call({number}, 0, -3, 0), call(435, 0, 0))"
+    out = came_up(machine.crabcan(python=code)).out.split()
     must(out[0] == "1", f"keyctl: errno {out[0]}",
          "what the profile does not name gets its defaultAction: EPERM is 1")
     return must(out[1] == "38", f"clone3: errno {out[1]}", "ENOSYS, 38 (the rule's errnoRet), so "

@@ -24,8 +24,8 @@ def limited(machine, controller, *options, **kind):
         for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
             _, names, path = line.split(":", 2)
             for name in names.split(","):
-                groups[name] = f"{ROOT}/{name}{path}" if name else os.path.normpath(f"{ROOT}/room{path}")
-        folder = Path(groups.get("" if UNIFIED else controller, ROOT))
+                groups[name] = f"{ROOT}/{name}{path}" if name else f"{ROOT}/room{path}"
+        folder = Path(os.path.normpath(groups.get("" if UNIFIED else controller, ROOT)))
         for file in folder.glob("*") if folder.is_dir() else ():
             try:
                 seen[file.name] = file.read_text().strip()
@@ -113,7 +113,7 @@ for asked in (True, False):
       "crabcan step 8 --io-weight 5000 -- true")
 def weight(machine):
     limited(machine, "pids")
-    if not UNIFIED and not os.path.exists(f"{ROOT}/blkio/blkio.bfq.weight") or UNIFIED and not os.path.exists(f"{ROOT}/io.weight"):
+    if not UNIFIED and not os.path.exists(f"{ROOT}/blkio/blkio.bfq.weight"):
         raise Absent("this kernel has no weights of disks")
     seen = limited(machine, "blkio", "--io-weight", "300")
     return equal(seen.get("io.weight" if UNIFIED else "blkio.bfq.weight", "").split()[-1:], ["300"],
