@@ -57,6 +57,8 @@ def mutants(text, targets):
             if not isinstance(node, ast.stmt) or node is known[name] or documentation(node):
                 continue
             empty = " " * node.col_offset + "pass"
+            if lines[node.lineno - 1].lstrip().startswith("elif"):
+                empty = ""  # with what hangs from it
             left = [*lines[:node.lineno - 1], empty, *lines[node.end_lineno:]]
             statement = lines[node.lineno - 1].partition("  # ")[0].strip()
             yield name, statement, "\n".join(left) + "\n"

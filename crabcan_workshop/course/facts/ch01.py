@@ -1,22 +1,9 @@
 """Chapter 1: the facts about the command line, and about what the program gets."""
+import sys
+
 from . import came_up, collector, equal, must
 
 FACTS, fact = collector()
-VALUES = {  # what an option says -> what it means; None: refused
-    "size": {"64M": 64 << 20, "1G": 1 << 30, "2048k": 2 << 20, "1T": 1 << 40, "1048576": 1 << 20,
-             "1M": 1 << 20, "1023K": None, "1000": None, "1.5M": None, "M": None, "": None,
-             "-1G": None,
-             "64MB": None, "x": None, "1048576T": None, "\u0661G": None},
-    "addition": {"/a:/b": ["/a", "/b", False], "/a:/b:ro": ["/a", "/b", True],
-                 "/a:/b:rw": ["/a", "/b", False], "a:/b/c": ["a", "/b/c", False], "nocolon": None,
-                 "/a:/b:xx": None, ":/b": None, "/a:/": None, "/a:b": None, "/a:/b/../c": None,
-                 "/a:/b:ro:ro": None},
-}
-WHY = {"1023K": "less than 1M is refused: no program starts in so little",
-       "1000": "less than 1M is refused: no program starts in so little",
-       "2048k": "small letters count, too", "1048576T": "2**60 and more is refused",
-       "nocolon": "HOST and CONTAINER are both needed: the ancestor crashed on this",
-       "/a:/": "the root itself cannot be covered", ":/b": "an empty host path names nothing"}
 
 
 @fact(1, "the program takes the place of this very process",
@@ -76,33 +63,39 @@ def variables(machine):
                 "what the user says wins over the defaults") and "so"
 
 
-def meanings(machine, name):
-    """Calls one of the functions with each text; compares."""
-    answer = machine.script(
-        "import argparse, json\nfrom crabcan_steps.ch01_args import " + name + " as f\n"
-        f"for text in {list(VALUES[name])!r}:\n"
-        "    try: print(json.dumps(f(text)))\n"
-        "    except argparse.ArgumentTypeError as error: print('null')\n"
-        "    except NotImplementedError: raise\n"
-        "    except Exception as error: print(json.dumps(f'crashed: {type(error).__name__}'))\n")
-    import json
-    for line, (text, value) in zip(came_up(answer).out.splitlines(), VALUES[name].items(),
-                                   strict=True):
-        seen = json.loads(line)
-        crash = "; check() raises the right error" if "crashed" in line else ""
-        want = "to be refused" if value is None else value
-        must(seen == value, f"'{text}' -> {'refused' if seen is None else seen}",
-             f"'{text}' ought {'' if value is None else 'to be '}{want}: "
-             + WHY.get(text, "see the docstring and the rules in the texts") + crash)
-    return f"{len(VALUES[name])} texts"
+def step(machine, *words):
+    """`crabcan step 1` with just these words."""
+    return machine.run([sys.executable, "-P", "-m", "crabcan_steps", "step", "1", *words])
 
 
-@fact(2, "sizes: 64M, 1G, 2048k; nonsense refused", "crabcan step 8 --memory 64MB -- true")
-def sizes(machine):
-    return meanings(machine, "size")
+@fact(2, "a command is its words, after -- or without it", "crabcan step 1 -- echo -- a 'b  c'")
+def words(machine):
+    seen = came_up(step(machine, "--", "echo", "--", "a", "b  c")).out
+    equal(seen, "-- a b  c\n", "only the first -- is ours; the words are not split again")
+    seen = came_up(step(machine, "-w", "/tmp", "sh", "-c", "pwd")).out
+    must(seen == "/tmp\n", seen, "options.read leaves in spec.words what is not an option")
+    return equal(came_up(step(machine, "echo", "a")).out, "a\n", "without options, too") and "so"
 
 
-@fact(2, "--add: HOST:CONTAINER, with :ro; nonsense refused",
-      "crabcan step 4 --add nocolon -- true")
-def additions(machine):
-    return meanings(machine, "addition")
+@fact(2, "--command: one string, quoted as in a shell", "crabcan step 1 -c \"echo 'a  b'\"")
+def string(machine):
+    seen = came_up(step(machine, "-c", "echo 'a  b' c")).out
+    return equal(seen.rstrip("\n"), "a  b c", "the string is split, quoted as in a shell (shlex): "
+                 "the ancestor split at every space")
+
+
+@fact(2, "what cannot be meant: one line, and status 2", "crabcan step 1 -c ''; echo $?")
+def refused(machine):
+    for said, why, *command in (
+            ("give one of them", "two commands: which of them counts?", "-c", "a", "--", "b"),
+            ("names no command", "a string without a word is no command", "-c", ""),
+            ("names no command", "a string without a word is no command", "-c", "  "),
+            ("no closing quotation", "a quote that is not closed is a mistake", "-c", "echo 'a"),
+            ("the command is empty", "an empty word can be no program's name", "--", "")):
+        answer = step(machine, *command)
+        must(said in answer.error and answer.status == 2,
+             f"status {answer.status}: {answer.error or answer.out}", f"{why}: wrong(...)")
+    code = "from crabcan_steps.ch01_args import parse\nparse(['a', 'b\\0c'])"
+    answer = machine.script(code)
+    return must("contains NUL" in answer.error, answer.error or "accepted",
+                "a word cannot contain NUL: execve would cut it off") and "so"
