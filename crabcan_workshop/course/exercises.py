@@ -23,7 +23,7 @@ class Chapter:
         self.number, self.title = number, path.stem[3:]
         self.exercises = words["exercise"]
         self.wrong, self.equivalent = words.get("wrong", []), words.get("equivalent", [])
-        self.file, self.text = source.of(number)
+        self.file, self.text = source.of(number, words.get("file"))
 
     def exercise(self, number):
         return self.exercises[number - 1]

@@ -30,6 +30,17 @@ def scratch(machine):
     return equal(" ".join(names), "HOME PATH", "no program gets far without PATH and HOME")
 
 
+@fact(1, "no descriptor and no umask of the caller's",
+      "exec 7</etc/passwd; umask 077; crabcan step 1 -- sh -c 'umask; ls /proc/self/fd'")
+def clear(machine):
+    line = 'exec 7</etc/passwd; umask 077; exec "$0" -P -m crabcan_steps step 1 -- ' \
+           "sh -c 'umask; echo $(ls /proc/self/fd)'"
+    out = came_up(machine.run(["sh", "-c", line, sys.executable])).out.split("\n")
+    must(out[1] == "0 1 2 3", f"descriptors {out[1]}", "what the caller has open would be open inside: "
+         "program.clear() first")
+    return equal(out[0], "0022", "the caller's umask would decide about files inside: program.clear()")
+
+
 @fact(1, "HOME is /root, or / for another user", "crabcan step 5 --uid 7 -- env")
 def home(machine):
     out = came_up(machine.crabcan(command=["env"])).out
