@@ -32,7 +32,7 @@ def text(deed):
     if deed is None:
         return CHAPTER.text.replace("    def child(self):\n" + SET,
                                     "    def parent(self, pid, undo):\n" + SET)
-    return CHAPTER.text.replace(SET, f"        {deed}\n{SET}")
+    return CHAPTER.text.replace(SET, f"        import os\n        {deed}\n{SET}")
 
 
 def host(who):
