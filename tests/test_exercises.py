@@ -68,7 +68,17 @@ def test_every_chapter_has_what_it_needs(number):
     assert len(chapter.wrong) >= 4
     says = [wrong["says"] for wrong in chapter.wrong]
     assert not [(a, b) for a in says for b in says if a is not b and a in b]
-    assert all(e["function"] in chapter.targets and e["reason"] for e in chapter.equivalent)
+    for wrong in chapter.wrong:
+        ast.parse(wrong_text(number, wrong))  # what it replaces is still there
+    statements = {(name, statement) for name, statement, _ in mutants(chapter)}
+    assert all((e["function"], e["statement"]) in statements for e in chapter.equivalent)
+    assert all(e["reason"] for e in chapter.equivalent)
+
+
+def mutants(chapter):
+    for mutant in source.mutants(chapter.text, chapter.targets):
+        ast.parse(mutant[2])  # or it would be noticed for the wrong reason
+        yield mutant
 
 
 # ---------------------------------------------------------------- the checks
