@@ -2,11 +2,16 @@
 import argparse
 import sys
 
+from .course import commands as learner
+
 EXAMPLES = """examples:
   workshop doctor            what this machine can do for each chapter, and the cures
   workshop matrix            run every checkpoint and see what it isolates
   workshop matrix --json     the same, for programs
-  workshop compare           our container beside runc's, podman's and bubblewrap's"""
+  workshop compare           our container beside runc's, podman's and bubblewrap's
+  workshop start             your own workspace, ~/my-container
+  workshop check 3           is your chapter 3 right?
+  workshop hint 3            a hint"""
 
 
 def main(argv=None):
@@ -18,8 +23,12 @@ def main(argv=None):
                        "compare": "our container beside other runtimes' defaults"}.items():
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--json", action="store_true", help="print JSON")
+    for name, text in learner.COMMANDS.items():
+        learner.add_arguments(name, commands.add_parser(name, help=text, description=text))
     options = p.parse_args(argv)
-    if options.command == "matrix":
+    if options.command in learner.COMMANDS:
+        command = learner
+    elif options.command == "matrix":
         from . import matrix as command
     elif options.command == "compare":
         from . import compare as command

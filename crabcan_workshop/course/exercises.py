@@ -1,0 +1,45 @@
+"""What a chapter's exercises are: crabcan_workshop/exercises/NN-name.toml, read.
+
+    [[exercise]]     1: the layer itself, 2: a variation, each with its targets; 3: an investigation
+    [[wrong]]        a planted wrong answer, and what the check must say about it
+    [[equivalent]]   a statement whose deletion no check can see, and why
+"""
+import tomllib
+from pathlib import Path
+
+from . import source
+
+FOLDER = Path(__file__).resolve().parent.parent / "exercises"
+CHAPTERS = range(1, 10)
+
+
+class Chapter:
+    """One chapter's exercises."""
+
+    def __init__(self, number):
+        path = next(FOLDER.glob(f"{number:02}-*.toml"))
+        with open(path, "rb") as file:
+            words = tomllib.load(file)
+        self.number, self.title = number, path.stem[3:]
+        self.exercises = words["exercise"]
+        self.wrong, self.equivalent = words.get("wrong", []), words.get("equivalent", [])
+        self.file, self.text = source.of(number, words.get("file"))
+
+    def exercise(self, number):
+        return self.exercises[number - 1]
+
+    @property
+    def question(self):
+        """The investigation: the exercise that wants an answer, not code."""
+        return next(exercise for exercise in self.exercises if "question" in exercise)
+
+    @property
+    def targets(self):
+        return [name for exercise in self.exercises for name in exercise.get("targets", ())]
+
+    def starter(self):
+        return source.starter(self.text, self.targets)
+
+
+def chapter(number):
+    return Chapter(number)

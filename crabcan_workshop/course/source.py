@@ -1,0 +1,87 @@
+"""The one source of the exercises: crabcan_steps. Starters and wrong answers are made of it."""
+import ast
+from pathlib import Path
+
+import crabcan_steps
+
+STEPS = Path(crabcan_steps.__file__).parent
+
+
+def of(chapter, name=None):
+    """The file of a chapter, if it is not another that the exercises are about: (name, our text)."""
+    path = STEPS / name if name else next(STEPS.glob(f"ch{chapter:02}_*.py"))
+    return path.name, path.read_text()
+
+
+def functions(text):
+    """name -> node, with Class.method for methods."""
+    found = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef):
+            found |= {f"{node.name}.{n.name}": n
+                      for n in node.body if isinstance(n, ast.FunctionDef)}
+        elif isinstance(node, ast.FunctionDef):
+            found[node.name] = node
+    return found
+
+
+def starter(text, targets):
+    """The text, with each target's body taken out: docstring and comments stay."""
+    lines, known = text.splitlines(), functions(text)
+    for name in sorted(targets, key=lambda name: -known[name].lineno):
+        node = known[name]
+        documented = ast.get_docstring(node) is not None
+        first = node.body[0].end_lineno + 1 if documented else node.body[0].lineno
+        indent = " " * node.body[0].col_offset
+        comments = [indent + "#" + line.partition("  # ")[2].strip().rjust(1)
+                    if "  # " in line else line
+                    for line in lines[first - 1:node.end_lineno]
+                    if "  # " in line or line.lstrip().startswith("#")]
+        body = [indent + "# " + line.strip().lstrip("# ") for line in comments]
+        lines[first - 1:node.end_lineno] = [*body, f'{indent}raise NotImplementedError("{name}")']
+    return "\n".join(lines) + "\n"
+
+
+def replaced(text, old, new):
+    """A wrong answer: the text with a part of it replaced, which must be there once."""
+    if text.count(old) != 1:
+        raise ValueError(f"{text.count(old)} times in the source: {old!r}")
+    return text.replace(old, new)
+
+
+def mutants(text, targets):
+    """(function, a statement's first line, the text without it), for all of the targets."""
+    lines, known = text.splitlines(), functions(text)
+    for name in targets:
+        for node in ast.walk(known[name]):
+            if not isinstance(node, ast.stmt) or node is known[name] or documentation(node):
+                continue
+            empty = " " * node.col_offset + "pass"
+            if lines[node.lineno - 1].lstrip().startswith("elif"):
+                empty = ""  # with what hangs from it
+            left = [*lines[:node.lineno - 1], empty, *lines[node.end_lineno:]]
+            statement = lines[node.lineno - 1].partition("  # ")[0].strip()
+            yield name, statement, "\n".join(left) + "\n"
+
+
+def documentation(node):
+    """Docstrings do nothing, and neither does pass."""
+    return isinstance(node, ast.Pass) or isinstance(node, ast.Expr) and isinstance(node.value,
+                                                                                   ast.Constant)
+
+
+def stubs(text, targets):
+    """Those of the targets that are still to be written, or are not there at all."""
+    known = functions(text)
+    return [name for name in targets
+            if name not in known
+            or f'raise NotImplementedError("{name}")' in ast.unparse(known[name]).replace("'", '"')]
+
+
+def filled(text, ours, names):
+    """The text, with our own bodies for these functions."""
+    theirs, right, lines = functions(text), functions(ours), text.splitlines()
+    for name in sorted((n for n in names if n in theirs), key=lambda name: -theirs[name].lineno):
+        node, good = theirs[name], right[name]
+        lines[node.lineno - 1:node.end_lineno] = ours.splitlines()[good.lineno - 1:good.end_lineno]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,132 @@
+"""The learner's own directory: a file a chapter, an attic for what was replaced, and the progress.
+
+Nothing in it is ever half written: a new file gets another name first, and the right one when it is
+whole. Nothing of the learner's is ever deleted.
+"""
+import fcntl
+import json
+import os
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import exercises
+
+PROGRESS = ".progress.json"
+README = """This is your container: a file a chapter, with the functions that are yours to write.
+
+    workshop check 3      is chapter 3 right?       workshop hint 3       a hint, then a better one
+    workshop watch 3      check whenever you save   workshop solution 3   ours
+    workshop status       how far you are           workshop reset 3      begin again (attic/ has yours)
+"""
+
+
+class WorkspaceError(Exception):
+    """Something about the learner's files that one line can say."""
+
+
+def find(asked=None):
+    """The workspace: the one asked for, the one that we stand in, or ~/my-container."""
+    if asked or os.environ.get("CRABCAN_WORKSPACE"):
+        return Workspace(asked or os.environ["CRABCAN_WORKSPACE"])
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / PROGRESS).exists():
+            return Workspace(folder)
+    return Workspace("~/my-container")
+
+
+def write(path, text):
+    """Whole or not at all."""
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        with open(new, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except OSError as error:
+        new.unlink(missing_ok=True)
+        raise WorkspaceError(f"{path}: {error.strerror}: nothing was changed; make room, or give "
+                             f"the directory back to yourself, then the same command "
+                             f"again") from error
+
+
+class Workspace:
+    """A directory with the learner's files."""
+
+    def __init__(self, folder):
+        self.folder = Path(folder).expanduser().absolute()
+
+    def need(self):
+        if not (self.folder / PROGRESS).exists():
+            raise WorkspaceError(f"{self.folder} is no workspace yet: workshop start {self.folder}")
+        return self
+
+    def start(self):
+        """Makes what is missing; returns the names of the files that are new."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise WorkspaceError(f"{self.folder}: {error.strerror}") from error
+        texts = {"README.txt": README}
+        for number in exercises.CHAPTERS:
+            chapter = exercises.chapter(number)
+            texts[chapter.file] = chapter.starter()
+        new = [name for name in texts if not (self.folder / name).exists()]
+        for name in new:
+            write(self.folder / name, texts[name])
+        if not (self.folder / PROGRESS).exists():
+            write(self.folder / PROGRESS, "{}\n")
+        return new
+
+    def path(self, chapter):
+        return self.folder / chapter.file
+
+    def text(self, chapter):
+        """The learner's file; the starter if there is none."""
+        try:
+            return self.path(chapter).read_text()
+        except FileNotFoundError:
+            return chapter.starter()
+        except (OSError, ValueError) as error:
+            raise WorkspaceError(f"{self.path(chapter)}: cannot be read: {error}") from error
+
+    def reset(self, chapter):
+        """The old file goes to the attic; returns where, or None if there was none."""
+        path, kept = self.path(chapter), None
+        if path.exists():
+            attic = self.folder / "attic"
+            attic.mkdir(exist_ok=True)
+            stamp = time.strftime("%Y-%m-%d-%H%M%S")
+            number = 0
+            while (kept := attic / f"{path.stem}-{stamp}-{number}.py").exists():
+                number += 1
+            write(kept, path.read_text())
+        write(path, chapter.starter())
+        return kept
+
+    # ------------------------------------------------------------ progress
+
+    def progress(self):
+        """What is remembered of each chapter: "passed", "attempts", "hints", "answer"."""
+        try:
+            found = json.loads((self.folder / PROGRESS).read_text())
+        except (OSError, ValueError):
+            return {}  # checking again tells all but the attempts
+        return {key: entry for key, entry in found.items() if isinstance(entry, dict)} \
+            if isinstance(found, dict) else {}
+
+    @contextmanager
+    def changing(self, number):
+        """The progress of one chapter, to be changed; two at once wait for each other."""
+        lock = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            progress = self.progress()
+            entry = progress.setdefault(str(number), {})
+            yield entry
+            entry["last"] = int(time.time())
+            write(self.folder / PROGRESS, json.dumps(progress, indent=1) + "\n")
+        finally:
+            os.close(lock)

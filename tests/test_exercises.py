@@ -1,0 +1,181 @@
+"""The checks are checked: starters fail, ours passes, each wrong answer hears what is wrong."""
+import ast
+import json
+import sys
+
+import pytest
+
+from conftest import CHECKOUT
+from crabcan_workshop.course import exercises, source
+
+sys.path.insert(0, str(CHECKOUT / "tools"))
+import mutate  # noqa: E402
+
+CHAPTERS = {number: exercises.chapter(number) for number in exercises.CHAPTERS}
+WRONG = [(number, wrong) for number, chapter in CHAPTERS.items() for wrong in chapter.wrong]
+SAMPLE = {(3, "set by the parent"), (4, "chroot for pivot_root"),
+          (5, "the mapping is written by the child"),
+          (6, "changed on a copy, as the ancestor did"), (7, "no architecture check"),
+          (8, "set in the parent, as the ancestor did"),
+          (2, "silence taken for success, as the ancestor did")}
+CHECK = """
+import json, sys
+from crabcan_workshop.course import check
+job = json.load(sys.stdin)
+print(json.dumps(check.check(job.pop("chapter"), **job).data()))
+"""
+
+
+def check(who, number, text, **job):
+    """A check by this user, as data."""
+    result = who.script(CHECK, input=json.dumps({"chapter": number, "text": text, **job}))
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def complaints(data):
+    return [fact["why"] for fact in data["facts"] if fact["state"] in ("wrong", "harm")]
+
+
+def wrong_text(number, wrong):
+    text = source.replaced(CHAPTERS[number].text, wrong["old"], wrong["new"])
+    return source.replaced(text, wrong["also_old"],
+                           wrong["also_new"]) if "also_old" in wrong else text
+
+
+# ---------------------------------------------------------------- the files
+
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_starter_is_ours_without_the_bodies(number):
+    chapter = CHAPTERS[number]
+    starter = chapter.starter()
+    ours, theirs = source.functions(chapter.text), source.functions(starter)
+    assert ours.keys() == theirs.keys()
+    assert source.stubs(starter, chapter.targets) == chapter.targets
+    for name in ours:
+        assert ast.get_docstring(ours[name]) == ast.get_docstring(theirs[name])
+        assert ast.unparse(ours[name].args) == ast.unparse(theirs[name].args)
+        assert (ast.dump(ours[name]) == ast.dump(theirs[name])) == (name not in chapter.targets)
+    assert source.filled(starter, chapter.text, chapter.targets) == chapter.text
+
+
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_every_chapter_has_what_it_needs(number):
+    chapter = CHAPTERS[number]
+    assert [("targets" in e, "question" in e) for e in chapter.exercises] == [
+        (True, False), (True, False), (False, True)]
+    assert all(len(e["hints"]) == 3 for e in chapter.exercises)
+    assert len(chapter.wrong) >= 4
+    says = [wrong["says"] for wrong in chapter.wrong]
+    assert not [(a, b) for a in says for b in says if a is not b and a in b]
+    for wrong in chapter.wrong:
+        ast.parse(wrong_text(number, wrong))  # what it replaces is still there
+    statements = {(name, statement) for name, statement, _ in mutants(chapter)}
+    assert all((e["function"], e["statement"]) in statements for e in chapter.equivalent)
+    assert all(e["reason"] for e in chapter.equivalent)
+
+
+def mutants(chapter):
+    for mutant in source.mutants(chapter.text, chapter.targets):
+        ast.parse(mutant[2])  # or it would be noticed for the wrong reason
+        yield mutant
+
+
+# ---------------------------------------------------------------- the checks
+
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_starter_fails(root, number):
+    data = check(root, number, CHAPTERS[number].starter())
+    assert not data["good"] and "nothing is written yet" in data["error"]
+
+
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_an_exercise_not_begun_does_not_hold_up_the_other(root, number, request):
+    if number not in (3, 6) and not request.config.getoption("--long"):
+        pytest.skip("with --long")
+    chapter = CHAPTERS[number]
+    for place in (0, 1):
+        targets = chapter.exercises[place]["targets"]
+        data = check(root, number, source.filled(chapter.starter(), chapter.text, targets))
+        assert (data["passed"], data["to do"], data["good"]) == ([place + 1], [2 - place], False)
+
+
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_our_solution_passes(who, number, request):
+    if not who.root and number not in (3, 5, 8) and not request.config.getoption("--long"):
+        pytest.skip("with --long")
+    data = check(who, number, CHAPTERS[number].text)
+    assert data["good"] and not complaints(data), [f for f in data["facts"]
+                                                   if f["state"] != "right"]
+    if who.root:
+        assert not [f for f in data["facts"] if f["state"] != "right"]
+
+
+@pytest.mark.parametrize("number, wrong", WRONG,
+                         ids=lambda x: x if isinstance(x, int) else x["name"])
+def test_wrong_answer_hears_what_is_wrong(root, number, wrong, request):
+    if (number, wrong["name"]) not in SAMPLE and not request.config.getoption("--long"):
+        pytest.skip("with --long")
+    data = check(root, number, wrong_text(number, wrong))
+    assert not data["good"]
+    assert any(wrong["says"] in why for why in complaints(data)), complaints(data)
+
+
+@pytest.mark.parametrize("number, name", [(3, "set by the parent"), (4, "no MS_PRIVATE"),
+                                          (5, "no mapping at all"), (6, "no no_new_privs")])
+def test_wrong_answer_of_an_ordinary_user(user, number, name):
+    wrong = next(wrong for wrong in CHAPTERS[number].wrong if wrong["name"] == name)
+    data = check(user, number, wrong_text(number, wrong))
+    assert any(wrong["says"] in why for why in complaints(data)), complaints(data)
+
+
+def test_a_syntax_error_is_one_line(root):
+    data = check(root, 3, CHAPTERS[3].text.replace("def invent():", "def invent("))
+    assert data["error"].startswith("ch03_hostname.py, line") and "\n" not in data["error"]
+
+
+def test_all_mine_uses_the_other_files_too(root, folder):
+    root.script("import sys; from crabcan_workshop.course import workspace\n"
+                "workspace.Workspace(sys.argv[1]).start()", folder)
+    (folder / "ch03_hostname.py").write_text(CHAPTERS[3].text)
+    result = root.script("import sys; from crabcan_workshop.__main__ import main; "
+                         "sys.exit(main(sys.argv[1:]))",
+                         "check", "3", "--all-mine", "--dir", folder)
+    assert result.returncode == 1 and "still to be written: " in result.stdout, result
+
+
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_the_question_has_an_answer(root, number, request):
+    if number not in (3, 8) and not request.config.getoption("--long"):
+        pytest.skip("with --long")
+    answers = {1: "0 1 2 3", 2: "Alive", 3: "64", 4: "EROFS", 5: "/", 6: "cap_chown", 7: "enosys",
+               8: "17",
+               9: "seccomp"}
+    tell = "import sys; from crabcan_workshop.course import check\n" \
+           "print(*(check.answer(int(sys.argv[1]), text) for text in (sys.argv[2], '41')))"
+    assert root.script(tell, number, answers[number]).stdout == "True False\n"
+
+
+# ---------------------------------------------------------------- are the checks sharp, and quick?
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_each_deleted_statement_is_noticed(root, number, request):
+    """Mutation: what is not noticed stands in the TOML, with its reason, and nothing else does."""
+    if number != 3 and not request.config.getoption("--long"):
+        pytest.skip("with --long; or tools/mutate.py")
+    found = list(mutate.survivors(CHAPTERS[number]))
+    assert [(f, s) for f, s, dead, reason in found if not dead and not reason] == []
+    assert [(f, s) for f, s, dead, reason in found if dead and reason] == []
+    survivors = {(f, s) for f, s, dead, _ in found if not dead}
+    assert {(e["function"], e["statement"]) for e in CHAPTERS[number].equivalent} == survivors
+
+
+@pytest.mark.parametrize("number", [2, 7])
+def test_a_check_takes_less_than_two_seconds(root, number):
+    """Of a processor's time, so that other work on the machine does not count."""
+    code = "import resource, sys; from crabcan_workshop.course import check, exercises\n" \
+           "n = int(sys.argv[1]); assert check.check(n, text=exercises.chapter(n).text).good\n" \
+           "for who in resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN:\n" \
+           "    used = resource.getrusage(who); print(used.ru_utime + used.ru_stime)"
+    assert sum(map(float, root.script(code, number).stdout.split())) < 2
