@@ -178,4 +178,11 @@ def test_a_check_takes_less_than_two_seconds(root, number):
            "n = int(sys.argv[1]); assert check.check(n, text=exercises.chapter(n).text).good\n" \
            "for who in resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN:\n" \
            "    used = resource.getrusage(who); print(used.ru_utime + used.ru_stime)"
-    assert sum(map(float, root.script(code, number).stdout.split())) < 2
+    best = 9
+    for _ in range(3):  # a busy machine makes even processor time longer
+        result = root.script(code, number)
+        assert result.returncode == 0, result.stderr
+        best = min(best, sum(map(float, result.stdout.split())))
+        if best < 2:
+            return
+    assert best < 2
