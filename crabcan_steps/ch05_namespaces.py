@@ -100,9 +100,8 @@ class Users(Layer):
                 linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE,
                                     linux.MOUNT_ATTR_IDMAP, userns_fd=namespace, dir_fd=bind.tree)
             except OSError as error:
-                if bind.asked:
-                    warn(f"{bind.source}: its file system cannot shift ids ({error.strerror}): "
-                         "files in there belong to nobody, and may be unreadable")
+                warn(f"{bind.source}: its file system cannot shift ids ({error.strerror}): "
+                     "files in there belong to nobody, and may be unreadable")
         linux.close(namespace)
 
     def child(self):

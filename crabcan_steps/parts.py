@@ -24,7 +24,9 @@ class Bind:
     def __init__(self, source, target, attributes=LOCKED, asked=False):
         self.source, self.target, self.attributes = source, target, attributes
         self.asked = asked                 # by the user, who wants to know if it falls short
-        self.shift = attributes != DEVICE  # chapter 5 shifts the owners of its files
+        # Chapter 5 shifts the owners of its files. Not of our own /usr: there the host's root shall
+        # stay a stranger, to whom nothing is writable even if somebody undoes the read-only.
+        self.shift = asked
         self.tree = None
         self.directory = stat.S_ISDIR(linux.stat(source).st_mode)
 

@@ -230,3 +230,10 @@ def test_a_place_that_changes_while_we_mount_never_leads_outside(who, rootfs):
         assert result.returncode in (0, 125), result
         assert result.returncode == 125 or result.stdout.strip() in ("/data/x", "/link/x", "/x"), result
     assert open("/proc/self/mountinfo").read() == before
+
+
+def test_not_even_with_every_capability_can_usr_be_written(who):
+    """Read-only can be undone by whoever has CAP_SYS_ADMIN in there. The owners' ids hold still."""
+    script = "mount -o remount,bind,rw /usr; touch /usr/crabcan-was-here; test -e /usr/crabcan-was-here"
+    result = who.crabcan("run", "--layers", "all,-caps,-seccomp", "--", "sh", "-c", script)
+    assert result.returncode == 1 and not os.path.exists("/usr/crabcan-was-here"), result
