@@ -3,6 +3,7 @@ import argparse
 import sys
 
 from .course import commands as learner
+from .course import escape
 
 EXAMPLES = """examples:
   workshop doctor            what this machine can do for each chapter, and the cures
@@ -11,7 +12,8 @@ EXAMPLES = """examples:
   workshop compare           our container beside runc's, podman's and bubblewrap's
   workshop start             your own workspace, ~/my-container
   workshop check 3           is your chapter 3 right?
-  workshop hint 3            a hint"""
+  workshop hint 3            a hint
+  workshop escape 4          a container with a hole: find the flag behind it"""
 
 
 def main(argv=None):
@@ -25,9 +27,13 @@ def main(argv=None):
         command.add_argument("--json", action="store_true", help="print JSON")
     for name, text in learner.COMMANDS.items():
         learner.add_arguments(name, commands.add_parser(name, help=text, description=text))
+    for name, text in escape.COMMANDS.items():
+        escape.add_arguments(name, commands.add_parser(name, help=text, description=text))
     options = p.parse_args(argv)
     if options.command in learner.COMMANDS:
         command = learner
+    elif options.command in escape.COMMANDS:
+        command = escape
     elif options.command == "matrix":
         from . import matrix as command
     elif options.command == "compare":

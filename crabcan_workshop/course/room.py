@@ -194,22 +194,27 @@ def main():
     """In a process of its own, which may clone. Standard input is the job, output the answer."""
     job = json.load(sys.stdin)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    return live(job, "inside")
+
+
+def live(job, module, more=(), run=ch02_clone.run):
+    """Runs a module of ours as PID 1 of a new room; returns its exit status."""
     ids = subordinate()
     job["many ids"] = ids != "root:0:1\n"
     spec = Spec()
     spec.hostname, spec.memory, spec.pids, spec.nofile = "your-machine", MEMORY, PROCESSES, 1024
     spec.add, spec.env = [], [("PYTHONPATH", HERE), ("LANG", "C.UTF-8")]
-    spec.command = (python(), "-P", "-m", "crabcan_workshop.course.inside")
+    spec.command = (python(), "-P", "-m", f"crabcan_workshop.course.{module}")
     groups = {}
-    room = Room(job.pop("sources"), groups)
+    room = Room(job.pop("sources", {}), groups)
     users = Users()
     layers = [ch02_clone.Clone(), Hostname(), Delegated(groups, users), room, users, Keyring(),
-              Namespaces(), Rlimits()]
+              Namespaces(), Rlimits(), *more]
     code = room.code
     room.code = lambda: [*code(), Entry("/etc/subuid", text=ids), Entry("/etc/subgid", text=ids),
                          Entry(f"{HERE}/job.json", text=json.dumps(job))]
     try:
-        return ch02_clone.run(spec, layers)
+        return run(spec, layers)
     except LayerError as error:
         print(error.explain([*layers, ch02_clone.Start]), file=sys.stderr)
         return 125
