@@ -3,7 +3,7 @@ import argparse
 import sys
 
 from .course import commands as learner
-from .course import escape
+from .course import escape, instructor
 
 EXAMPLES = """examples:
   workshop doctor            what this machine can do for each chapter, and the cures
@@ -27,13 +27,16 @@ def main(argv=None):
         command.add_argument("--json", action="store_true", help="print JSON")
     for name, text in learner.COMMANDS.items():
         learner.add_arguments(name, commands.add_parser(name, help=text, description=text))
-    for name, text in escape.COMMANDS.items():
-        escape.add_arguments(name, commands.add_parser(name, help=text, description=text))
+    for module in (escape, instructor):
+        for name, text in module.COMMANDS.items():
+            module.add_arguments(name, commands.add_parser(name, help=text, description=text))
     options = p.parse_args(argv)
     if options.command in learner.COMMANDS:
         command = learner
     elif options.command in escape.COMMANDS:
         command = escape
+    elif options.command in instructor.COMMANDS:
+        command = instructor
     elif options.command == "matrix":
         from . import matrix as command
     elif options.command == "compare":

@@ -69,9 +69,10 @@ def state_file(asked):
 def state(path):
     try:
         found = json.loads(path.read_text())
-        return found if isinstance(found, dict) else {}
     except (OSError, ValueError):
         return {}
+    return {key: entry for key, entry in found.items() if isinstance(entry, dict)} \
+        if isinstance(found, dict) else {}
 
 
 def change(path, number, **words):

@@ -1,4 +1,4 @@
-"""Runs inside the outer room, as its PID 1: hides a flag, then starts the container with the hole."""
+"""Runs inside the outer room, as its PID 1: hides a flag, then starts a container with a hole."""
 import ctypes
 import json
 import os
@@ -78,7 +78,7 @@ def listener(flag):
 
 
 def vault(flag):
-    """The file is the container root's, as far as there are ids; its mode shuts out the owner, too."""
+    """The file is the container root's, as far as there are ids; its mode shuts out all."""
     with open("/etc/subuid") as file:
         owner = int(file.read().split(":")[1])
     os.mkdir("/vault")
