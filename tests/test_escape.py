@@ -108,3 +108,20 @@ def test_what_leads_out_leads_into_the_outer_room_only(root, folder):
     result = workshop(root, folder, "escape", 4, "-c", line)
     assert len(result.stderr.splitlines()) == 3, result.stderr
     assert os.uname().nodename not in result.stdout.split()
+
+
+def test_what_a_killed_room_leaves_the_next_one_removes(root, folder):
+    """The container in it has a cgroup of its own, so the room's cannot just be removed."""
+    process = subprocess.Popen(
+        [*root.python, "-m", "crabcan_workshop", "escape", "1", "-c", "echo ready; sleep 60"],
+        env=root.environment | {"XDG_STATE_HOME": str(folder)}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, cwd="/")
+    assert process.stdout.readline() == b"ready\n"
+    process.kill()
+    process.communicate()
+    left = lambda: [name for top, names, _ in os.walk("/sys/fs/cgroup") for name in names
+                    if name.startswith(f"crabcan-{process.pid}-")]
+    assert left()
+    result = workshop(root, folder, "escape", 1, "-c", "true")
+    assert result.returncode == 0 and not result.stderr
+    assert not left()

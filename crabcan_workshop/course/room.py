@@ -137,6 +137,9 @@ class Delegated(Cgroup):
         if os.geteuid() != 0:
             self.wanted = self.groups = {}
             return
+        self.unified = os.path.exists(f"{ROOT}/cgroup.controllers")
+        for base in {self.base(controller) for _, (controller, _) in LIMITS.values()}:
+            clear_killed(base)
         super().prepare(spec, undo)
         for option, (two, one) in LIMITS.items():
             controller = (two if self.unified else one)[0]
@@ -167,6 +170,13 @@ def clear(path):
     for folder, _, _ in os.walk(path, topdown=False):
         if folder != path:
             remove(folder)
+
+
+def clear_killed(base):
+    """What is in the cgroups of rooms that were killed; sweep() removes them when they are empty."""
+    for name in os.listdir(base) if os.path.isdir(base) else ():
+        if name.startswith("crabcan-") and not os.path.exists(f"/proc/{name.split('-')[1]}"):
+            clear(f"{base}/{name}")
 
 
 class Rlimits(Layer):
