@@ -44,8 +44,6 @@ def test_a_setting_that_cannot_be_is_named(vagrant, name, value):
 
 def test_without_any_box_the_ways_out_are_said(vagrant):
     result = vagrant("up", "--provider", "virtualbox")
-    if "virtualbox" in result.stderr.lower() and "provider" in result.stderr.lower():
-        assert "There is no box to boot" in result.stderr
     assert result.returncode != 0
     for way in "./workshop box", "CRABCAN_BOX_URL", "chapters/00-start.md":
         assert way in result.stderr
