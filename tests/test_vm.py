@@ -1,4 +1,5 @@
-"""The machine that students get: its Vagrantfile, its services, its box, as far as no machine is needed."""
+"""The machine that students get, as far as none is needed to tell: tools/vm/check has the rest."""
+import json
 import os
 import shutil
 import subprocess
@@ -6,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / "tools" / "vm"))
@@ -87,3 +89,31 @@ def test_setup_knows_its_options():
                             capture_output=True)
     assert result.returncode == 1
     assert "unknown option --service" in result.stderr
+
+
+def test_cloud_init_is_yaml_and_its_script_says_what_is_missing(tmp_path):
+    text = (CHECKOUT / "cloud-init.yaml").read_text()
+    assert text.startswith("#cloud-config\n")
+    [file] = yaml.safe_load(text)["write_files"]
+    script = tmp_path / "classroom"
+    script.write_text(file["content"].replace("/srv/crabcan", str(tmp_path / "course"))
+                      .replace("getent passwd 1000", "echo learner:x:1000"))
+    result = subprocess.run(["sh", script], text=True, capture_output=True)
+    assert result.returncode == 1
+    assert "sudo crabcan-classroom ADDRESS" in result.stderr
+
+
+def test_the_dev_container_says_that_it_is_privileged():
+    text = (CHECKOUT / ".devcontainer" / "devcontainer.json").read_text()
+    settings = json.loads("".join(line for line in text.splitlines() if "//" not in line))
+    assert settings["privileged"] is True
+    assert "PRIVILEGED" in text
+
+
+def test_a_path_in_a_unit_file_is_quoted():
+    """As systemd reads it: a space, a percent sign, a dollar and a quote are themselves."""
+    script = (CHECKOUT / "tools" / "vm" / "services").read_text()
+    [line] = [line for line in script.splitlines() if line.startswith("quoted()")]
+    result = subprocess.run(["sh", "-c", line + '\nquoted "$1"', "sh", 'a "b" 5%/$HOME'],
+                            text=True, capture_output=True)
+    assert result.stdout == r'a \"b\" 5%%/$$HOME'
