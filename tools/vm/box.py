@@ -24,9 +24,10 @@ TOOLS = {"debootstrap": "debootstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-
 SPACE = 5 << 30  # a tree, a raw disk and the box at the same time
 DISK = 20 << 30  # what the guest sees; the files hold only what is used
 GAP = 1 << 20    # before the first partition: room for the boot loader
-PACKAGES = """systemd-sysv systemd-resolved dbus-user-session libpam-systemd udev kmod initramfs-tools
-    linux-image-amd64 grub-pc-bin grub-common sudo openssh-server ca-certificates iproute2 procps less
-    nano rsync python3 man-db""".split()
+# debootstrap follows no virtual packages: so dbus has to be named.
+PACKAGES = """systemd-sysv systemd-resolved dbus libpam-systemd udev kmod initramfs-tools
+    linux-image-amd64 grub-pc-bin grub-common sudo openssh-server ca-certificates iproute2 procps
+    less nano rsync python3 man-db""".split()
 LOADER = """set root=(hd0,msdos1)
 linux /vmlinuz root=LABEL=root ro console=tty0 console=ttyS0 net.ifnames=0 quiet
 initrd /initrd.img
@@ -68,8 +69,11 @@ def ready(folder):
         fail(f"{folder} has {free >> 20} MiB left, and {SPACE >> 20} MiB are needed")
 
 
-def run(*command, log, **more):
+def run(*command, log, own_log=None, **more):
     if subprocess.run([str(c) for c in command], stdout=log, stderr=log, **more).returncode:
+        if own_log and own_log.exists():
+            log.write(own_log.read_bytes())
+            log.flush()
         with open(log.name, errors="replace") as text:
             print(*text.readlines()[-12:], sep="    ", file=sys.stderr)
         fail(f"{command[0]} failed (all of it: {log.name})")
@@ -88,7 +92,7 @@ def tree(root, chosen, log):
     """The guest's files."""
     say(f"unpacking {len(PACKAGES)} packages of {chosen.suite} and what they need: some minutes")
     run("debootstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), chosen.suite, root,
-        *mirror(chosen.suite), log=log)
+        *mirror(chosen.suite), log=log, own_log=root / "debootstrap/debootstrap.log")
     boxfiles.configure(root, chosen, lambda *words: run("chroot", root, *words, log=log))
 
 
@@ -180,7 +184,7 @@ def main():
     folder = CHECKOUT / "build" / "box"
     folder.mkdir(parents=True, exist_ok=True)
     ready(folder)
-    chosen.key = boxfiles.public_key() or fail(
+    chosen.key = boxfiles.key("vagrant.pub") or fail(
         "Vagrant's first key (keys/vagrant.pub) is not here: install vagrant on this machine")
     with (tempfile.TemporaryDirectory(dir=folder, prefix="making-") as work,
           (folder / "log").open("wb") as log):

@@ -6,10 +6,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
-KEYS = ("/opt/vagrant/embedded/gems/gems/vagrant-*/keys/vagrant.pub",
-        "/opt/vagrant/embedded/gems/*/gems/vagrant-*/keys/vagrant.pub",
-        "/usr/share/rubygems-integration/*/gems/vagrant-*/keys/vagrant.pub",
-        "/usr/share/vagrant/keys/vagrant.pub", "/usr/lib/ruby/gems/*/gems/vagrant-*/keys/vagrant.pub")
+KEYS = ("/opt/vagrant/embedded/gems/gems/vagrant-*/keys",
+        "/opt/vagrant/embedded/gems/*/gems/vagrant-*/keys",
+        "/usr/share/rubygems-integration/*/gems/vagrant-*/keys",
+        "/usr/share/vagrant/keys", "/usr/lib/ruby/gems/*/gems/vagrant-*/keys")
 FILES = {
     "etc/hostname": "crabcan\n",
     "etc/hosts": "127.0.0.1 localhost\n127.0.1.1 crabcan\n::1 localhost ip6-localhost\n",
@@ -57,10 +57,10 @@ ITEMS = (  # resource types of CIM: processors, memory, a SATA controller, a dis
 )
 
 
-def public_key():
+def key(name):
     """The well-known key by which Vagrant comes in first; it puts a new one in its place."""
     for pattern in KEYS:
-        for path in glob.glob(pattern):
+        for path in glob.glob(f"{pattern}/{name}"):
             return Path(path).read_text()
     return None
 
