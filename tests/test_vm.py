@@ -79,7 +79,7 @@ box.ready(sys.argv[1])
 def test_services_are_an_ordinary_users():
     if os.geteuid() != 0:
         pytest.skip("not root")
-    result = subprocess.run([CHECKOUT / "tools" / "vm" / "services"], text=True, capture_output=True)
+    result = subprocess.run([CHECKOUT / "tools/vm/services"], text=True, capture_output=True)
     assert result.returncode == 1
     assert "not as root" in result.stderr
 

@@ -37,7 +37,8 @@ boot
 
 def options():
     parser = argparse.ArgumentParser(prog="workshop box", description=__doc__)
-    parser.add_argument("--suite", choices=SUITES, default=os.environ.get("CRABCAN_SUITE", "trixie"))
+    parser.add_argument("--suite", choices=SUITES,
+                        default=os.environ.get("CRABCAN_SUITE") or "trixie")
     parser.add_argument("--virtualbox", action="store_true",
                         help="one for VirtualBox as well (nobody has tried it yet)")
     parser.add_argument("--as-here", action="store_true", help="the guest reaches packages as this"
@@ -100,8 +101,8 @@ def disk(root, work, log):
     """A disk with a boot loader for a BIOS in front of one partition, made without mounting it."""
     say("making the disk")
     (root / "tmp/loader.cfg").write_text(LOADER)
-    run("chroot", root, "grub-mkimage", "-O", "i386-pc", "-p", "/boot/grub", "-c", "/tmp/loader.cfg",
-        "-o", "/tmp/core.img", "biosdisk", "part_msdos", "ext2", "linux", "all_video", log=log)
+    run("chroot", root, "grub-mkimage", "-O", "i386-pc", "-p", "/boot/grub",
+        "-c", "/tmp/loader.cfg", "-o", "/tmp/core.img", "biosdisk", "part_msdos", "ext2", "linux", "all_video", log=log)
     first = (root / "usr/lib/grub/i386-pc/boot.img").read_bytes()[:440]
     core = (root / "tmp/core.img").read_bytes()
     if len(core) > GAP - 512:
@@ -110,7 +111,8 @@ def disk(root, work, log):
         (root / "tmp" / name).unlink()
     raw = work / "disk.raw"
     run("mke2fs", "-q", "-t", "ext4", "-L", "root", "-O", "^metadata_csum_seed,^orphan_file",
-        "-E", f"offset={GAP},lazy_itable_init=1", "-d", root, raw, f"{(DISK - GAP) >> 10}k", log=log)
+        "-E", f"offset={GAP},lazy_itable_init=1", "-d", root, raw, f"{(DISK - GAP) >> 10}k",
+        log=log)
     with raw.open("r+b") as file:
         file.write(first + partitions(GAP // 512, (DISK - GAP) // 512))
         file.write(core)  # from sector 1 on, where boot.img looks for it

@@ -20,7 +20,8 @@ FILES = {
         "[Match]\nName=e*\n\n[Network]\nDHCP=yes\n\n[DHCPv4]\nClientIdentifier=mac\n",
     # Two machines must not have the same host keys; sshd makes what is missing.
     "etc/systemd/system/ssh.service.d/keys.conf":
-        "[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\nExecStartPre=/usr/sbin/sshd -t\n",
+        "[Service]\nExecStartPre=\nExecStartPre=/usr/bin/ssh-keygen -A\n"
+        "ExecStartPre=/usr/sbin/sshd -t\n",
     "etc/ssh/sshd_config.d/vagrant.conf": "UseDNS no\nPasswordAuthentication no\n",
     "etc/sudoers.d/vagrant": "vagrant ALL=(ALL) NOPASSWD: ALL\n",
 }
@@ -45,11 +46,12 @@ OVF = """<?xml version="1.0"?>
  </VirtualSystem>
 </Envelope>
 """
-ITEMS = (  # resource types of CIM: processors, memory, a SATA controller, a disk on it, a network card
+ITEMS = (  # resource types of CIM: processors, memory, a controller, a disk on it, a network card
     {"ElementName": "2 processors", "InstanceID": 1, "ResourceType": 3, "VirtualQuantity": 2},
     {"AllocationUnits": "MegaBytes", "ElementName": "2048 MB", "InstanceID": 2, "ResourceType": 4,
      "VirtualQuantity": 2048},
-    {"Address": 0, "ElementName": "SATA", "InstanceID": 3, "ResourceSubType": "AHCI", "ResourceType": 20},
+    {"Address": 0, "ElementName": "SATA", "InstanceID": 3, "ResourceSubType": "AHCI",
+     "ResourceType": 20},
     {"AddressOnParent": 0, "ElementName": "disk", "HostResource": "/disk/disk1", "InstanceID": 4,
      "Parent": 3, "ResourceType": 17},
     {"AutomaticAllocation": "true", "Connection": "NAT", "ElementName": "network", "InstanceID": 5,
@@ -126,9 +128,9 @@ def for_provider(provider, image, size):
 
 def packages(root):
     """Every package in the tree with its version: what the box is, in words."""
-    return subprocess.run(["dpkg-query", "--admindir", root / "var/lib/dpkg", "-W"], check=True,
-                          capture_output=True, text=True).stdout if shutil.which("dpkg-query") else (
-        root / "var/lib/dpkg/status").read_text()
+    wanted = "Package: ", "Version: "
+    lines = (root / "var/lib/dpkg/status").read_text().splitlines()
+    return "\n".join(line for line in lines if line.startswith(wanted))
 
 
 def source():

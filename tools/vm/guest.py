@@ -68,8 +68,9 @@ def machine(accel, disk, port, memory, console):
     accel = {"tcg": "tcg,thread=multi,tb-size=512"}.get(accel, accel)
     return subprocess.Popen(  # setpriv: should we be killed, the machine goes with us
         ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-reboot",
-         "-display", "none", "-accel", accel, "-cpu", cpu, "-smp", str(os.cpu_count()), "-m", memory,
-         "-drive", f"file={disk},if=virtio,cache=unsafe,discard=unmap", "-serial", f"file:{console}",
+         "-display", "none", "-accel", accel, "-cpu", cpu, "-smp", str(os.cpu_count()),
+         "-m", memory, "-serial", f"file:{console}",
+         "-drive", f"file={disk},if=virtio,cache=unsafe,discard=unmap",
          "-netdev", f"user,id=n,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:22",
          "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci"],
         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
@@ -88,7 +89,7 @@ def boot(disk, port, memory, console, end):
                 pass
             if time.monotonic() > end:
                 qemu.kill()
-                fail("the guest does not come up; its console said:\n" + console.read_text()[-2000:])
+                fail(f"the guest does not come up; its console:\n{console.read_text()[-2000:]}")
             time.sleep(0.5)
     return fail(f"QEMU ended: {qemu.stderr.read()}")
 
@@ -98,7 +99,8 @@ def send(ssh):
     names = subprocess.run(["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others",
                             "--exclude-standard", "--deduplicate"], check=True,
                            capture_output=True).stdout.split(b"\0")
-    names = [name for name in names if name and os.path.lexists(os.path.join(os.fsencode(CHECKOUT), name))]
+    top = os.fsencode(CHECKOUT) + b"/"
+    names = [name for name in names if name and os.path.lexists(top + name)]
     with tempfile.TemporaryFile() as tar:
         subprocess.run(["tar", "-C", CHECKOUT, "--null", "--verbatim-files-from", "-T", "-", "-c"],
                        input=b"\0".join(names), stdout=tar, check=True)
@@ -119,9 +121,9 @@ def main():
         (work / "key").write_text(key)
         (work / "key").chmod(0o600)
         port = free_port()
-        ssh = ["ssh", "-q", "-F", "none", "-i", work / "key", "-p", str(port), "-o",
-               "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-               "-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=20", "vagrant@127.0.0.1"]
+        ssh = ["ssh", "-q", "-F", "none", "-i", work / "key", "-p", str(port),
+               "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
+               "-o", "UserKnownHostsFile=/dev/null", "-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=20", "vagrant@127.0.0.1"]
         qemu = boot(disk(chosen.suite, work), port, chosen.memory, work / "console", end)
         try:
             send(ssh)
