@@ -102,7 +102,8 @@ def disk(root, work, log):
     say("making the disk")
     (root / "tmp/loader.cfg").write_text(LOADER)
     run("chroot", root, "grub-mkimage", "-O", "i386-pc", "-p", "/boot/grub",
-        "-c", "/tmp/loader.cfg", "-o", "/tmp/core.img", "biosdisk", "part_msdos", "ext2", "linux", "all_video", log=log)
+        "-c", "/tmp/loader.cfg", "-o", "/tmp/core.img",
+        "biosdisk", "part_msdos", "ext2", "linux", "all_video", log=log)
     first = (root / "usr/lib/grub/i386-pc/boot.img").read_bytes()[:440]
     core = (root / "tmp/core.img").read_bytes()
     if len(core) > GAP - 512:

@@ -123,7 +123,8 @@ def main():
         port = free_port()
         ssh = ["ssh", "-q", "-F", "none", "-i", work / "key", "-p", str(port),
                "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
-               "-o", "UserKnownHostsFile=/dev/null", "-o", "ServerAliveInterval=30", "-o", "ServerAliveCountMax=20", "vagrant@127.0.0.1"]
+               "-o", "UserKnownHostsFile=/dev/null", "-o", "ServerAliveInterval=30",
+               "-o", "ServerAliveCountMax=20", "vagrant@127.0.0.1"]
         qemu = boot(disk(chosen.suite, work), port, chosen.memory, work / "console", end)
         try:
             send(ssh)
