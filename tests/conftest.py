@@ -1,4 +1,5 @@
 """What the tests share: real containers, as root and as an ordinary user, and a look at the host."""
+import contextlib
 import importlib.util
 import json
 import os
@@ -173,10 +174,33 @@ def user(request):
     subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", USER], check=True,
                    capture_output=True)
     try:
-        yield Who(USER, ["/usr/bin/python3"], request.getfixturevalue("readable"),
-                  ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--"])
+        user = Who(USER, ["/usr/bin/python3"], request.getfixturevalue("readable"),
+                   ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--"])
+        with systemd_of(user):
+            yield user
     finally:
         subprocess.run(["userdel", "--remove", USER], check=True, capture_output=True)
+
+
+@contextlib.contextmanager
+def systemd_of(user):
+    """Gives a user a systemd to ask for limits, if the host has systemd and cgroup v2."""
+    if not UNIFIED or not os.path.isdir("/run/systemd/system"):
+        yield
+        return
+    runtime = Path(f"/run/user/{user.uid}")
+    subprocess.run(["loginctl", "enable-linger", user.name], check=True)
+    try:
+        end = time.monotonic() + 100
+        while not (runtime / "bus").exists() and time.monotonic() < end:
+            time.sleep(0.1)
+        assert (runtime / "bus").exists(), "no dbus-user-session, or the user's systemd fails"
+        user.environment["XDG_RUNTIME_DIR"] = str(runtime)
+        yield
+    finally:
+        subprocess.run(["loginctl", "disable-linger", user.name], check=True)
+        subprocess.run(["systemctl", "stop", f"user@{user.uid}.service",
+                        f"user-runtime-dir@{user.uid}.service"], check=True)
 
 
 @pytest.fixture(params=["root", "user"])

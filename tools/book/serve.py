@@ -17,6 +17,8 @@ def options():
     parser = argparse.ArgumentParser(prog="workshop book", description=__doc__)
     parser.add_argument("--build", action="store_true", help="only build it: into build/site")
     parser.add_argument("--port", type=int, help="of this machine (8000, or a free one)")
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+                        help="listen there (127.0.0.1: for this machine only)")
     parser.add_argument("--chapters", type=Path, metavar="DIR", help=argparse.SUPPRESS)
     parser.add_argument("--site", type=Path, metavar="DIR", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -51,7 +53,7 @@ def serve_it(chosen):
     print(f"the book: http://127.0.0.1:{port}/   (Ctrl-C ends it)", flush=True)
     watched = [CHECKOUT / name for name in ("notebooks", "build/notebooks", "tools/book")]
     serve.serve(str(CHECKOUT / "mkdocs.yml"), livereload=True, strict=False,
-                dev_addr=f"127.0.0.1:{port}",
+                dev_addr=f"{chosen.host}:{port}",
                 watch=[str(path) for path in watched if path.exists()])
 
 
