@@ -8,6 +8,8 @@ from rich.console import Console
 
 from crabcan_workshop import compare
 
+pytestmark = pytest.mark.slow  # left out by --fast
+
 ALWAYS = ("no container", "crabcan", "runc", "bubblewrap")  # `./workshop test` installs these
 OPEN_ON_ANY_HOST = {"pid", "environ", "files", "mounts", "users", "keys", "ipc", "network",
                     "filter", "session", "fds", "umask", "set-uid", "keyctl", "nesting", "aslr", "af_netlink"}

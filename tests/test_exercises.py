@@ -11,6 +11,8 @@ from crabcan_workshop.course import exercises, source
 sys.path.insert(0, str(CHECKOUT / "tools"))
 import mutate  # noqa: E402
 
+pytestmark = pytest.mark.slow  # left out by --fast
+
 CHAPTERS = {number: exercises.chapter(number) for number in exercises.CHAPTERS}
 WRONG = [(number, wrong) for number, chapter in CHAPTERS.items() for wrong in chapter.wrong]
 SAMPLE = {(3, "set by the parent"), (4, "chroot for pivot_root"),

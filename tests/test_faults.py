@@ -10,6 +10,8 @@ import pytest
 
 import faults
 
+pytestmark = pytest.mark.slow  # left out by --fast
+
 
 @pytest.fixture(scope="module")
 def baselines():

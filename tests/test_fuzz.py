@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from crabcan_steps import ch01_args
 from crabcan_steps.bpf import compiled as bpf_of
 
-pytestmark = pytest.mark.timeout(3600)  # the long form
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]  # the long form
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from conftest import CHECKOUT
 from crabcan_workshop.__main__ import main
 from crabcan_workshop.course import escape, instructor, workspace
 
+pytestmark = pytest.mark.slow  # left out by --fast
+
 
 @pytest.mark.parametrize("track", instructor.TRACKS)
 def test_a_track_fits_and_nobody_sits_too_long(track):

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import gone, wait_for
 
-pytestmark = pytest.mark.timeout(1200)  # the long form
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # the long form
 
 # One interpreter that lives long and starts all containers through the public API. It looks at
 # all that a start could leave, before and after; argv: in a row or at once, how many.

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # left out by --fast
+
 SCRIPT = """
 import os, pwd, sys, traceback
 from crabcan_steps import ch01_args, ch09_runtime, linux

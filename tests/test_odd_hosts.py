@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+pytestmark = pytest.mark.slow  # left out by --fast
+
 PYTHON = "/usr/bin/python3"
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from conftest import Typist
 
+pytestmark = pytest.mark.slow  # left out by --fast
+
 # name: (programs that the host must have, a script, the last line that it prints)
 SCRIPTS = {
     "threads": ("python3", """python3 -c '

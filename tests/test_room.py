@@ -9,6 +9,8 @@ import pytest
 from crabcan_workshop.course import exercises
 from test_exercises import check, complaints
 
+pytestmark = pytest.mark.slow  # left out by --fast
+
 CHAPTER = exercises.chapter(3)
 SET = "        linux.sethostname(self.hostname)\n"
 DEEDS = {  # what the learner's Hostname.child does -> what the check says would have happened

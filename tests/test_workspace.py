@@ -12,6 +12,8 @@ import pytest
 from conftest import CHECKOUT, wait_for
 from crabcan_workshop.course import exercises, source, workspace
 
+pytestmark = pytest.mark.slow  # left out by --fast
+
 OURS = exercises.chapter(3).text
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
 
