@@ -1,6 +1,8 @@
 """The book says what the program says."""
 import errno
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,9 @@ def test_each_message_with_a_cure_is_on_the_page_of_troubles(call, number, cure)
     headings = [plain(text) for text in re.findall(r"^\*\*.*?(?=\n:)", page, re.M | re.S)]
     words = plain(re.split(r"[:(]", cure)[0]).strip()
     assert any(words in heading and call in heading for heading in headings), f"{call}: {words}"
+
+
+def test_it_quotes_the_code_as_it_is_and_all_of_it():
+    weave = [sys.executable, "-I", CHAPTERS.parent / "tools/weave.py", "--check", "--no-run"]
+    result = subprocess.run(weave, text=True, capture_output=True, timeout=100)
+    assert result.returncode == 0, result.stdout + result.stderr

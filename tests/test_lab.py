@@ -15,6 +15,8 @@ from crabcan_workshop import lab
 from crabcan_workshop.lab import containers, magic, show
 from crabcan_workshop.matrix import PROPERTIES
 
+pytestmark = pytest.mark.slow  # left out by --fast
+
 
 def html(thing):
     """The HTML of something, having seen that its elements are closed in order."""

@@ -25,6 +25,8 @@ sys.path.insert(0, str(CHECKOUT / "tools"))
 
 import diagrams  # noqa: E402
 
+pytestmark = pytest.mark.slow  # left out by --fast
+
 SERVE = [sys.executable, "-I", CHECKOUT / "tools" / "book" / "serve.py"]
 CHAPTERS = sorted((CHECKOUT / "chapters").glob("*.md"))
 PAGES = [f"{path.stem}.html" for path in CHAPTERS] + ["404.html"]

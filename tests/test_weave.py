@@ -16,6 +16,8 @@ sys.path.insert(0, str(CHECKOUT / "tools"))
 
 from weaving import coverage, pages, quotes, volatile  # noqa: E402
 
+pytestmark = pytest.mark.slow  # left out by --fast
+
 MODULE = '''"""Chapter 4: small.
 
 With a blank line."""
@@ -658,10 +660,6 @@ def weave_the_book(*args):
     result = subprocess.run([sys.executable, "-I", CHECKOUT / "tools/weave.py", "--check", *args],
                             capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
-
-
-def test_the_book_quotes_the_code_as_it_is():
-    weave_the_book("--no-run")
 
 
 @pytest.mark.slow
