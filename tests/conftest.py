@@ -254,15 +254,14 @@ def others(name):
 
 
 def kept(pid):
-    """Tells whether a living process looks after this one, or is it: somebody else's then.
+    """Tells whether a process is, or comes of, another run of the tests: not ours to judge, then.
 
     What a test leaves behind has lost its parent, and init has it; ours have us above them."""
     try:
         while int(pid) > 1:
             if int(pid) == os.getpid():
                 return False
-            words = Path(f"/proc/{pid}/cmdline").read_bytes()
-            if b"pytest" in words or b"crabcan_workshop" in words or b"weave" in words or b"faults" in words:
+            if b"pytest" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):  # a word of its own
                 return True
             pid = observe.stat_of(pid)[1]
     except OSError:
