@@ -31,6 +31,7 @@ RLIMITS = {  # stated, so that the caller's own do not matter; --nofile sets one
     "NICE": 0, "RTPRIO": 0,                                      # nobody gets ahead of the host
     "AS": UNLIMITED, "CPU": UNLIMITED, "DATA": UNLIMITED, "FSIZE": UNLIMITED,
     "NPROC": UNLIMITED}   # the cgroup counts them, for this container alone
+MEMBERS = ("cgroup.procs", "tasks")  # version 2, version 1: who writes 0 there moves in
 OPTIONAL = ("memory.swap.max", "memory.memsw.limit_in_bytes")  # not every kernel accounts swap
 
 
@@ -55,12 +56,15 @@ class Cgroup(Layer):
             for base in {self.base(controller) for _, (controller, _) in LIMITS.values()}:
                 sweep(base)
             self.limit(lambda controller: self.make(controller, undo))
+        self.doors = {f"{path}/{MEMBERS[0 if self.unified else 1]}" for path in self.groups.values()}
 
     def parent(self, pid, undo):
         if os.geteuid() != 0:
             self.limit(lambda controller: self.scope(pid))
-        for path in set(self.groups.values()):
-            linux.write(f"{path}/cgroup.procs", str(pid))
+
+    def child(self):
+        for path in self.doors:
+            linux.write(path, "0")
 
     def limit(self, directory):
         """Sets each limit. One that nobody asked for may be missing; then one line says so."""

@@ -45,7 +45,7 @@ def limited(machine, controller, *options, **kind):
         came_up(answer)
         raise Wrong("the container was not found", "the runtime has no child")
     must("crabcan-" in seen["path"], f"the group {seen['path'] or '/'}",
-         "the child is in nobody's cgroup of ours: parent() writes its pid to cgroup.procs of each")
+         "the child is in no cgroup of ours: child() writes 0 to each of self.doors")
     return seen
 
 
