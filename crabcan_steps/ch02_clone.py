@@ -14,7 +14,6 @@ Each side closes the other's end of the socket, so whoever dies is noticed by th
 import gc
 import os
 import select
-import signal
 import sys
 
 from . import linux
@@ -58,7 +57,7 @@ class Start(Layer):
     def child(self):
         linux.chdir(self.workdir)
         linux.getcwd()  # fails if we stand outside of the root
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user has cleared it
+        linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)  # a change of user has cleared it
         self.program.clear()  # now, so that only execve comes after the filter
         named("socket", self.child_end.write, b"ready")
         if named("socket", self.child_end.read, 9) != b"start":
@@ -80,8 +79,8 @@ def create(spec, layers):
     occupy()
     with Undo() as undo:
         keep_statuses(undo)
-        before = linux.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # or one could end us half-way
-        undo.callback(linux.pthread_sigmask, signal.SIG_UNBLOCK, set(PASSED_ON) - before)
+        before = linux.pthread_sigmask(linux.SIG_BLOCK, PASSED_ON)  # or one could end us half-way
+        undo.callback(linux.pthread_sigmask, linux.SIG_UNBLOCK, set(PASSED_ON) - before)
         start = Start()
         layers = [*layers, start]
         each(layers, lambda layer: layer.prepare(spec, undo))
@@ -111,9 +110,9 @@ def occupy():
 
 def keep_statuses(undo):
     """If our caller ignores SIGCHLD, the kernel throws exit statuses away (waitpid(2), NOTES)."""
-    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        undo.callback(signal.signal, signal.SIGCHLD, signal.SIG_IGN)
+    if linux.getsignal(linux.SIGCHLD) == linux.SIG_IGN:
+        linux.sigaction(linux.SIGCHLD, linux.SIG_DFL)
+        undo.callback(linux.sigaction, linux.SIGCHLD, linux.SIG_IGN)
 
 
 def clone(layers):
@@ -139,7 +138,7 @@ def child(layers, start):
             linux.observer.side = "child"
             linux.observer.sink = lambda event: start.child_end.write(b"event" + dumps(event))
         named("socket", start.parent_end.close)
-        linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+        linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
         if named("socket", start.child_end.read, 9) == b"go":
             each(sorted(layers, key=lambda layer: layer.stage), lambda layer: layer.child())
             each([start], lambda layer: start.program.execute())
@@ -206,7 +205,7 @@ def reap(container):
     result = linux.waitid(os.P_PIDFD, container.pidfd, os.WEXITED)
     if result.si_code == os.CLD_EXITED:
         return result.si_status
-    if container.killed_by and result.si_status == signal.SIGKILL:
+    if container.killed_by and result.si_status == linux.SIGKILL:
         return 128 + container.killed_by
     return 128 + result.si_status
 
@@ -214,7 +213,7 @@ def reap(container):
 def end(pidfd):
     """Ends the container's init, and with it every process in there, if that has not happened."""
     try:
-        linux.pidfd_send_signal(pidfd, signal.SIGKILL)
+        linux.pidfd_send_signal(pidfd, linux.SIGKILL)
         linux.waitid(os.P_PIDFD, pidfd, os.WEXITED)
     except (ProcessLookupError, ChildProcessError):
         pass  # collected already

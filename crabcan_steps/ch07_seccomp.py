@@ -8,7 +8,6 @@ import ctypes
 import errno
 import os
 import sys
-from contextlib import suppress
 
 from . import linux
 from .layer import Layer, LayerError, Stage, named, warn
@@ -76,7 +75,7 @@ def cached(path):
     code = compiled(source)
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
-        with suppress(FileNotFoundError):
+        if os.path.lexists(name):
             os.unlink(name)
         # A new file, which nobody else writes to; if we are killed it lacks its end, and is the
         # next one's to replace. A temporary file would stay for ever.

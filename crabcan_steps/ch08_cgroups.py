@@ -97,6 +97,7 @@ class Cgroup(Layer):
         if path not in self.groups.values():
             linux.mkdir(path)
             undo.callback(remove, path)
+            linux.chmod(path, 0o755)  # whatever the umask made of it
         return path
 
     def base(self, controller):

@@ -3,10 +3,9 @@
 The chapters stand in the order in which one learns; the child acts in the order of the stages.
 """
 import os
-import signal
 import sys
 
-from . import __version__, ch01_args, ch02_clone, program
+from . import __version__, ch01_args, ch02_clone, linux, program
 from .ch03_hostname import Hostname
 from .ch04_mounts import Mounts
 from .ch05_namespaces import Identity, Keyring, Namespaces, Users
@@ -15,7 +14,6 @@ from .ch07_seccomp import Filter
 from .ch08_cgroups import Cgroup, Rlimits
 from .layer import LayerError, warn
 from .terminal import Terminal
-from .trace import record
 
 LAYERS = (ch02_clone.Clone, Hostname, Mounts, Users, Keyring, Identity, Namespaces,
           BoundingSet, Capabilities, Filter, Cgroup, Rlimits, Terminal)
@@ -40,7 +38,7 @@ def main(argv=None):
     except SystemExit as end:  # argparse's way
         status = end.code
     except KeyboardInterrupt:
-        status = 128 + signal.SIGINT
+        status = 128 + linux.SIGINT
     if error := unwritten(1, sys.stdout):
         warn(f"our output cannot be written: {error.strerror}")
         status = status or 125
@@ -87,7 +85,9 @@ def execute(chapter, argv, prog):
     layers, place = [], "args"
     try:
         spec = ch01_args.parse(argv, prog)
-        record(spec)
+        if spec.debug or spec.trace:
+            from .trace import record  # only now: with its json it takes 5 ms
+            record(spec)
         layers = assemble(spec, chapter)
         if chapter == 1:
             return ch01_args.run(spec)

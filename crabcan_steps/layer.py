@@ -2,13 +2,11 @@
 import errno as errors
 import os
 import sys
-from contextlib import ExitStack, suppress
-from enum import IntEnum
 
 from . import linux
 
 
-class Stage(IntEnum):
+class Stage:
     """When a layer acts. Each stage needs what the one above it gave, or spares what is below."""
     CLONE = 0         # the child and its namespaces exist
     KEYRING = 1       # counts against its maker's quota of keys, and root's is larger
@@ -100,11 +98,37 @@ def named(option, call, *args):
         raise
 
 
-class Undo(ExitStack):
-    """What to release, last things first. One that fails is told, and hides no error before it."""
+class Undo:
+    """What to release, last things first. One that fails is told, and keeps none from its turn."""
+
+    def __init__(self):
+        self.deeds = []
 
     def callback(self, function, *args):
-        super().callback(attempt, function, *args)
+        """Notes a call to make in the end."""
+        self.deeds.append((function, args))
+
+    def close(self):
+        """Makes the calls, and forgets them."""
+        try:
+            while self.deeds:
+                function, args = self.deeds.pop()
+                attempt(function, *args)
+        finally:
+            if self.deeds:  # a bug, or Ctrl-C: the rest all the same
+                self.close()
+
+    def pop_all(self):
+        """Hands everything over to a new one: what could fail has been done."""
+        heir = Undo()
+        heir.deeds, self.deeds = self.deeds, []
+        return heir
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
 
 
 def attempt(function, *args):
@@ -131,8 +155,10 @@ def warn(text):
 
 def say(text):
     """Prints one line to stderr, if it is open and takes it: if not, whom could we tell?"""
-    with suppress(AttributeError, OSError):
+    try:
         sys.stderr.write(printable(text) + "\n")
+    except (AttributeError, OSError):
+        pass
 
 
 def printable(text):

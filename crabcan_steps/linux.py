@@ -5,13 +5,15 @@ the path that it was about, and `error.call` names the call: enough to explain i
 """
 import ctypes
 import fcntl
-import functools
 import io
 import os
 import resource
-import signal
 import struct
 import time
+import _signal  # what `signal` is made of. That makes enums of all constants first, for 4 ms
+from _signal import (SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP,
+                     SIGUSR1, SIGUSR2, SIGWINCH)
+from _signal import SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_SETMASK, SIG_UNBLOCK, getsignal, valid_signals
 
 CLONE_NEWTIME, CLONE_PIDFD = 0x00000080, 0x00001000  # <linux/sched.h>
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
@@ -50,7 +52,6 @@ observer = None  # who records sees each call: observer(call, args, options, res
 
 def system_call(function, shown=True):
     """Makes a function name itself in its errors and, if it is shown, tell the observer."""
-    @functools.wraps(function)
     def call(*args, **options):
         begin, result, error = time.perf_counter_ns(), None, 0
         try:
@@ -63,7 +64,13 @@ def system_call(function, shown=True):
             if observer and shown:
                 microseconds = (time.perf_counter_ns() - begin) // 1000
                 observer(function.__name__, args, options, result, error, microseconds)
+    call.__name__, call.__doc__ = function.__name__, function.__doc__
     return call
+
+
+def quiet(function):
+    """Makes a function name itself in its errors only: it looks, waits or tidies up."""
+    return system_call(function, shown=False)
 
 
 def libc_call(name, *args, about=None):
@@ -87,14 +94,13 @@ chdir, fchdir, mkdir, open, rmdir, scandir, stat, symlink = map(system_call, (
 setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
     system_call, (os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve, os.kill))
 ioctl = system_call(fcntl.ioctl)
-# These look, wait or tidy up: a story of the isolation is better told without them.
-quiet = functools.partial(system_call, shown=False)
+# A story of the isolation is better told without these.
 chmod, close, dup2, fchown, fstat, getcwd, listdir, lstat, readlink, uname, urandom, waitid = map(
     quiet, (os.chmod, os.close, os.dup2, os.fchown, os.fstat, os.getcwd, os.listdir, os.lstat,
             os.readlink, os.uname, os.urandom, os.waitid))
 getrlimit, posix_spawn, waitpid = map(quiet, (resource.getrlimit, os.posix_spawn, os.waitpid))
-sigaction, pthread_sigmask = quiet(signal.signal), quiet(signal.pthread_sigmask)
-pidfd_send_signal = system_call(signal.pidfd_send_signal)
+sigaction, pthread_sigmask = quiet(_signal.signal), quiet(_signal.pthread_sigmask)
+pidfd_send_signal = system_call(_signal.pidfd_send_signal)
 
 
 @quiet
@@ -136,7 +142,7 @@ def write(path, text, flags=os.O_WRONLY, mode=0o644, dir_fd=None):
 def clone3(flags):
     """Starts a child in new namespaces; returns (0, None) in it, its pid and pidfd to us."""
     pidfd = ctypes.c_int(-1)
-    fields = (flags | CLONE_PIDFD, ctypes.addressof(pidfd), 0, 0, signal.SIGCHLD, 0, 0, 0)
+    fields = (flags | CLONE_PIDFD, ctypes.addressof(pidfd), 0, 0, SIGCHLD, 0, 0, 0)
     arguments = ctypes.create_string_buffer(struct.pack("8Q", *fields))
     pid = raw_call("clone3", ctypes.addressof(arguments), 64)
     return (pid, pidfd.value) if pid else (0, None)

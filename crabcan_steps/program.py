@@ -1,7 +1,6 @@
 """The command as something to execute: made ready beforehand, and explained if it won't start."""
 import errno
 import os
-import signal
 
 from . import linux
 
@@ -35,9 +34,9 @@ class Program:
         """Lets nothing of ours reach the program: mask, descriptors, signals."""
         linux.umask(0o022)
         linux.close_range(3, 0xFFFFFFFF, linux.CLOSE_RANGE_CLOEXEC)
-        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            linux.sigaction(number, signal.SIG_DFL)  # what Python ignores would stay ignored
-        linux.pthread_sigmask(signal.SIG_SETMASK, ())
+        for number in linux.valid_signals() - {linux.SIGKILL, linux.SIGSTOP}:
+            linux.sigaction(number, linux.SIG_DFL)  # what Python ignores would stay ignored
+        linux.pthread_sigmask(linux.SIG_SETMASK, ())
 
     def execute(self):
         """Becomes the program. Raises OSError; its `head` is the start of a file that is there."""

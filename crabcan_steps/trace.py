@@ -4,8 +4,8 @@
 descriptors with what they were opened for.
 """
 import io
+import json
 import os
-import signal
 import sys
 
 from . import linux
@@ -17,8 +17,10 @@ FLAGS = {  # call -> what the names of its arguments' flags begin with, by posit
     "open_tree": {1: ("OPEN_TREE_", "AT_")}, "fsmount": {1: "MOUNT_ATTR_"},
     "mount_setattr": {1: "AT_", 2: "MOUNT_ATTR_", 3: "MS_", "propagation": "MS_"}}
 CONSTANTS = {"prctl": {0: "PR_"}, "fsconfig": {1: "FSCONFIG_"},
-             "close_range": {2: "CLOSE_RANGE_"}, "capbset_drop": {0: "CAP_"}, "keyctl": {0: "KEYCTL_"}}
-OF_OPTION = {linux.PR_CAP_AMBIENT: "PR_CAP_AMBIENT_", linux.PR_SET_SECCOMP: "SECCOMP_MODE_"}
+             "close_range": {2: "CLOSE_RANGE_"}, "capbset_drop": {0: "CAP_"}, "keyctl": {0: "KEYCTL_"},
+             "pidfd_send_signal": {1: "SIG"}}
+OF_OPTION = {linux.PR_CAP_AMBIENT: "PR_CAP_AMBIENT_", linux.PR_SET_SECCOMP: "SECCOMP_MODE_",
+             linux.PR_SET_PDEATHSIG: "SIG"}
 DESCRIPTORS = {"move_mount": (0, 1), "fsconfig": (0,), "fsmount": (0,), "fchdir": (0,), "ioctl": (0,)}
 AS_KEYWORD = ("dir_fd", "userns_fd")
 OPENS = ("open", "openat2", "open_tree", "fsopen", "fsmount")
@@ -45,8 +47,6 @@ def plain(value):
     if isinstance(value, bytes):
         text = value.decode(errors="replace")
         return text if text.isprintable() and len(text) < 200 else f"({len(value)} bytes)"
-    if isinstance(value, signal.Signals):
-        return value.name
     if isinstance(value, io.FileIO):
         return value.fileno()
     if isinstance(value, dict):
@@ -58,9 +58,6 @@ def plain(value):
 
 def record(spec):
     """Lets --debug and --trace see every call to the kernel."""
-    if not spec.debug and not spec.trace:
-        return
-    import json  # only now: it costs 5 ms
     file = named(f"--trace {spec.trace}", open, spec.trace, "w") if spec.trace else None
     rendering = Rendering()
 
