@@ -1,38 +1,34 @@
-"""How long a container takes to start, beside its peers: paired in one run, as ratios of medians.
+"""How long a container takes to start, beside its peers, cold and warm.
 
 Machines are shared and noisy: all commands run in turn, round after round, so that a slow moment
-hits each of them; quote the ratios, not the milliseconds.
+hits each of them, and a ratio is the median of the rounds' ratios. Quote ratios, not milliseconds.
 """
-import argparse
 import json
 import os
-import platform
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT))
-from crabcan_steps import ch04_mounts, ch05_namespaces  # noqa: E402
+import as_c
+from common import CHECKOUT, LAUNCHER, clock, machine, progress, ratio, spread
+
+from crabcan_steps import ch04_mounts, ch05_namespaces, ch07_seccomp
 
 NAMESPACES = ["pid", "uts", "mount", "ipc", "network", "cgroup", "user"]
-UNIFIED = "/sys/fs/cgroup/unified"
-HIDE = ["unshare", "--mount", "sh", "-c", f'umount --lazy {UNIFIED}; exec "$@"', "sh"]
 WARM = """
 import sys, time
+sys.path[:0] = sys.argv[2:]
 from crabcan_steps import ch01_args, ch09_runtime
-times = []
 for _ in range(int(sys.argv[1])):
     begin = time.perf_counter()
     spec = ch01_args.parse(["/bin/true"])
     assert ch09_runtime.run(spec, ch09_runtime.assemble(spec, 9)) == 0
-    times.append(time.perf_counter() - begin)
-print(*times)
+    print(time.perf_counter() - begin)
 """
+COLD, C, RUNC, CRUN = "crabcan, cold", "the same calls from C, warm", "runc", "crun"
+AIMS = [(COLD, RUNC, 0.9), ("crabcan, warm", CRUN, 0.8), ("crabcan, warm", C, 1.5)]
 
 
 def bundle(folder):
@@ -43,9 +39,8 @@ def bundle(folder):
     for name in ("bin", "lib", "lib64"):
         (folder / "rootfs" / name).symlink_to(f"usr/{name}")
     profile = json.loads((CHECKOUT / "crabcan_steps/profiles/allow-list.json").read_text())
-    first, count = ch05_namespaces.ROOT_RANGE
-    ids = [{"containerID": 0, "hostID": first, "size": count}]
     usual = ["nosuid", "nodev", "noexec"]
+    limits = {"memory": {"limit": 1 << 30}, "pids": {"limit": 64}}
     config = {
         "ociVersion": "1.0.2", "root": {"path": "rootfs"}, "hostname": "peer",
         "process": {"args": ["/bin/true"], "cwd": "/", "env": ["PATH=/usr/bin"], "noNewPrivileges": True,
@@ -59,76 +54,85 @@ def bundle(folder):
                    {"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": usual},
                    {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": usual}],
         "linux": {"namespaces": [{"type": name} for name in NAMESPACES],
-                  "uidMappings": ids, "gidMappings": ids,
+                  "uidMappings": ids("uid"), "gidMappings": ids("gid"),
                   "maskedPaths": list(ch04_mounts.HIDDEN), "readonlyPaths": list(ch04_mounts.STEERING),
-                  "resources": {"memory": {"limit": 1 << 30}, "pids": {"limit": 64}},
-                  "seccomp": profile}}
+                  "resources": limits if os.geteuid() == 0 else {}, "seccomp": profile}}
     (folder / "config.json").write_text(json.dumps(config))
 
 
-def peers(folder):
-    """name -> command, of those that are installed and work here."""
+def ids(kind):
+    """The map of chapter 5; an ordinary user's peers get what needs no helper, one id."""
+    if os.geteuid() != 0:
+        own = os.getuid() if kind == "uid" else os.getgid()
+        return [{"containerID": 0, "hostID": own, "size": 1}]
+    first, count = ch05_namespaces.subordinate(kind) or ch05_namespaces.ROOT_RANGE
+    return [{"containerID": 0, "hostID": first, "size": count}]
+
+
+def commands(folder):
+    """name -> command, for all that might be here."""
     bundle(folder)
+    state = ["--root", str(folder / "state")]
     unshare = ["unshare", "--fork", "--pid", "--uts", "--mount", "--ipc", "--net", "--cgroup"]
-    commands = {
-        "crabcan, cold": [sys.executable, "-I", "-S", "tools/start.py", "run", "/bin/true"],
-        "runc": ["runc", "run", "--bundle", str(folder), "crabcan-bench"],
-        "crun": ["crun", "run", "--bundle", str(folder), "crabcan-bench"],
+    return {
+        COLD: [*LAUNCHER, "run", "/bin/true"],
+        "crabcan, warm": [sys.executable, "-I", "-S", "-c", WARM, "3", *sys.path],
+        C: in_c(folder),
+        RUNC: ["runc", *state, "run", "--bundle", str(folder), "crabcan-bench"],
+        CRUN: ["crun", *state, "run", "--bundle", str(folder), "crabcan-bench"],
         "bwrap": ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "--proc", "/proc", "true"],
-        "unshare (the floor)": [*unshare, "true"],
-        "python -I -c pass": [sys.executable, "-I", "-c", "pass"]}
-    for name, command in list(commands.items()):
-        if not shutil.which(command[0]):
-            print(f"not installed: {name}", file=sys.stderr)
-            del commands[name]
-        elif (result := timed(command)[1]).returncode:
-            print(f"does not run here: {name}: {result.stderr.decode().strip()[:200]}", file=sys.stderr)
-            del commands[name]
-    return commands
+        "unshare (the floor)": [*unshare, *([] if os.geteuid() == 0 else ["--user"]), "true"],
+        "python, doing nothing": ["/usr/bin/python3", "-I", "-S", "-c", "pass"]}
 
 
-def timed(command):
-    begin = time.perf_counter()
-    result = subprocess.run(command, capture_output=True, cwd=CHECKOUT)
-    return time.perf_counter() - begin, result
+def in_c(folder):
+    """Makes the C program; returns its command."""
+    if os.geteuid() != 0 or not shutil.which("cc"):
+        return [C]  # which is not installed
+    trace, source = folder / "trace", folder / "start.c"
+    subprocess.run([*LAUNCHER, "run", "--trace", trace, "--hostname", "c", "/bin/true"], check=True)
+    events = [json.loads(line) for line in trace.read_text().splitlines()]
+    filters = [ch07_seccomp.cached(f"{ch07_seccomp.PROFILES}/{name}.json")
+               for name in ch07_seccomp.NAMED["default"]]
+    source.write_text(as_c.program(events, filters))
+    subprocess.run(["cc", "-O2", "-o", folder / "start", source], check=True)
+    return [str(folder / "start"), "3"]
 
 
-def main():
-    p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    p.add_argument("--rounds", type=int, default=20)
-    p.add_argument("--json", action="store_true", help="print JSON")
-    options = p.parse_args()
-    if os.geteuid() == 0 and os.path.ismount(UNIFIED):
-        # crun refuses hosts that have both versions of cgroups: nobody here is to see version 2.
-        os.execvp(HIDE[0], [*HIDE, sys.executable, "-I", *sys.argv])
+def timed(name, command):
+    """Seconds of one run; of a warm one, what it says itself about the last of its three."""
+    begin = clock()
+    result = subprocess.run(command, capture_output=True, cwd=CHECKOUT, text=True)
+    seconds = clock() - begin
+    if result.returncode == 0 and "warm" in name:
+        seconds = float(result.stdout.split()[-1])
+    return seconds, result
+
+
+def measure(rounds):
+    """The report."""
+    notes = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         os.chmod(folder, 0o755)  # the peers' roots are nobody on the host, as ours are
-        commands = peers(Path(folder))
-        times = {name: [] for name in commands} | {"crabcan, warm": []}
-        for _ in range(options.rounds):
-            for name, command in commands.items():
-                seconds, result = timed(command)
+        able = {}
+        for name, command in commands(Path(folder)).items():
+            if not shutil.which(command[0]):
+                notes.append(f"not here: {name}" + (" (needs root and a C compiler)" if name == C else ""))
+            elif (result := timed(name, command)[1]).returncode:
+                error = (result.stderr.strip().splitlines() or ["?"])[-1]
+                notes.append(f"does not run here: {name}: {error[:160]}")
+            else:
+                able[name] = command
+        times = {name: [] for name in able}
+        for number in range(rounds):
+            progress(f"start: round {number + 1} of {rounds}")
+            for name, command in able.items():
+                seconds, result = timed(name, command)
                 if result.returncode:
-                    sys.exit(f"{name} failed: {result.stderr.decode()}")
+                    sys.exit(f"{name} failed: {result.stderr}")
                 times[name].append(seconds)
-            warm = subprocess.run([sys.executable, "-c", WARM, "3"], capture_output=True, text=True,
-                                  cwd=CHECKOUT, check=True)
-            times["crabcan, warm"].append(float(warm.stdout.split()[-1]))
-    rows = {name: {"median_ms": statistics.median(t) * 1000, "min_ms": min(t) * 1000,
-                   "max_ms": max(t) * 1000} for name, t in times.items()}
-    ratios = {f"{a} / {b}": statistics.median(x / y for x, y in zip(times[a], times[b]))
-              for a, b in (("crabcan, cold", "runc"), ("crabcan, warm", "crun")) if b in times}
-    machine = f"{platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}, " \
-              f"{os.cpu_count()} processors"
-    if options.json:
-        print(json.dumps({"machine": machine, "times": rows, "ratios": ratios}, indent=1))
-        return
-    print(f"{machine}; {options.rounds} rounds; milliseconds")
-    for name, row in rows.items():
-        print(f"  {name:20} {row['median_ms']:7.1f}   ({row['min_ms']:.1f} to {row['max_ms']:.1f})")
-    for name, ratio in ratios.items():
-        print(f"  {name:28} {ratio:.2f}  (to be at most 1.0)")
-
-
-if __name__ == "__main__":
-    main()
+    return {"about": f"Start to end of /bin/true, milliseconds, {rounds} rounds", "machine": machine(),
+            "rows": {name: spread(t) for name, t in times.items()},
+            "ratios": {f"{a} / {b}": ratio(times[a], times[b], aim)
+                       for a, b, aim in AIMS if a in times and b in times},
+            "notes": notes}

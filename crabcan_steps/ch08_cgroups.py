@@ -52,6 +52,7 @@ class Cgroup(Layer):
         self.asked = self.wanted.keys() & vars(spec).keys()
         self.unified = exists(f"{ROOT}/cgroup.controllers")
         self.groups = {}  # controller -> our directory
+        self.label = f"crabcan-{os.getpid()}-{linux.urandom(4).hex()}"  # sweep() reads the number
         if os.geteuid() == 0:
             for base in {self.base(controller) for _, (controller, _) in LIMITS.values()}:
                 sweep(base)
@@ -93,7 +94,7 @@ class Cgroup(Layer):
         if self.unified:
             if controller not in linux.read(f"{base}/cgroup.subtree_control").split():
                 linux.write(f"{base}/cgroup.subtree_control", f"+{controller}")
-        path = f"{base}/crabcan-{os.getpid()}-{id(self):x}"
+        path = f"{base}/{self.label}"
         if path not in self.groups.values():
             linux.mkdir(path)
             undo.callback(remove, path)
@@ -108,7 +109,7 @@ class Cgroup(Layer):
         """Asks the user's systemd for a directory: only it may move a process between its parts.
 
         It takes the directory away when the last process has gone (systemd.scope(5), Delegate=)."""
-        name = f"crabcan-{os.getpid()}-{id(self):x}.scope"
+        name = f"{self.label}.scope"
         if self.groups:
             return next(iter(self.groups.values()))
         if not self.unified:

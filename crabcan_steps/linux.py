@@ -143,8 +143,7 @@ def clone3(flags):
     """Starts a child in new namespaces; returns (0, None) in it, its pid and pidfd to us."""
     pidfd = ctypes.c_int(-1)
     fields = (flags | CLONE_PIDFD, ctypes.addressof(pidfd), 0, 0, SIGCHLD, 0, 0, 0)
-    arguments = ctypes.create_string_buffer(struct.pack("8Q", *fields))
-    pid = raw_call("clone3", ctypes.addressof(arguments), 64)
+    pid = raw_call("clone3", struct.pack("8Q", *fields), 64)
     return (pid, pidfd.value) if pid else (0, None)
 
 
@@ -215,8 +214,8 @@ def fsmount(fs, attributes):
 @system_call
 def openat2(dir_fd, path, flags, resolve):
     """Opens a path with rules for what may happen on the way to it."""
-    how = ctypes.create_string_buffer(struct.pack("3Q", flags | os.O_CLOEXEC, 0, resolve))
-    return raw_call("openat2", dir_fd, os.fsencode(path), ctypes.addressof(how), 24, about=path)
+    how = struct.pack("3Q", flags | os.O_CLOEXEC, 0, resolve)
+    return raw_call("openat2", dir_fd, os.fsencode(path), how, 24, about=path)
 
 
 @system_call
