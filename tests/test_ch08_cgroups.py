@@ -55,10 +55,16 @@ def test_a_leftover_of_a_killed_run_is_swept_by_the_next(root):
 MANY = r"""
 import os
 from crabcan_steps import ch01_args, ch02_clone, ch09_runtime
-containers = []
-for _ in range(10):
+
+def create():  # with nothing of one left when the next begins, so that their ids in Python repeat
     spec = ch01_args.parse(["sleep", "100"])
-    containers.append(ch02_clone.create(spec, ch09_runtime.assemble(spec, 9)))
+    return ch02_clone.create(spec, ch09_runtime.assemble(spec, 9))
+
+for _ in range(30):
+    ch02_clone.delete(create())
+containers = []
+for _ in range(20):
+    containers.append(create())
     ch02_clone.start(containers[-1])
 print(*{open(f"/proc/{c.pid}/cgroup").read() for c in containers}, sep="\n--\n")
 for container in containers:
@@ -70,7 +76,7 @@ def test_many_containers_of_one_caller_have_a_group_each(who):
     who.need_cgroups()
     result = who.script(MANY)
     assert (result.stderr, result.returncode) == ("", 0)
-    assert len(result.stdout.split("--")) == 10
+    assert len(result.stdout.split("--")) == 20
 
 
 def test_limits_asked_for_that_cannot_be_had_are_an_error(user):
