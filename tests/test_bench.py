@@ -1,0 +1,80 @@
+"""The benchmarks run and tell, and no careless import slows the start. Nothing here is timed."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from conftest import CHECKOUT
+
+# All that `crabcan run` loads beyond a bare interpreter's own. Before you add to it, measure what
+# the module takes (python3 -X importtime): a start has some 30 ms.
+OURS = {"__main__", "ch01_args", "ch02_clone", "ch03_hostname", "ch04_mounts", "ch05_namespaces",
+        "ch06_caps", "ch07_seccomp", "ch08_cgroups", "ch09_runtime", "layer", "linux", "parts",
+        "program", "signals", "terminal"}
+OTHERS = {"_ctypes", "_prctl", "_struct", "ctypes", "ctypes._endian", "errno", "fcntl", "gc", "prctl", "pwd",
+          "resource", "select", "struct", "types"}
+
+
+def loaded(*words):
+    """The modules that an isolated interpreter loads for this."""
+    command = ["/usr/bin/python3", "-I", "-S", "-X", "importtime", *words]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    return set(re.findall(r"^import time: .*\| +(\S+)$", result.stderr, re.M)) - {"package"}
+
+
+def test_a_start_loads_these_modules_and_no_others():
+    run = [CHECKOUT / "tools/start.py", "run", "/bin/true"]
+    loaded(*run)  # the first may have to compile the filters
+    found = loaded(*run) - loaded("-c", "import os")
+    ours = {name.removeprefix("crabcan_steps.") for name in found if name.startswith("crabcan_steps.")}
+    assert ours == OURS
+    assert found - {f"crabcan_steps.{name}" for name in OURS} - {"crabcan_steps"} - OTHERS == set()
+
+
+def bench(*words):
+    return subprocess.run([sys.executable, "-I", CHECKOUT / "benchmarks/bench.py", *words],
+                          capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slow
+def test_each_benchmark_tells_what_it_found():
+    result = bench("--rounds", "1", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    reports, text = [], result.stdout
+    while text.strip():
+        report, end = json.JSONDecoder().raw_decode(text.lstrip())
+        reports.append(report)
+        text = text.lstrip()[end:]
+    start, scale, memory = reports
+    assert {"crabcan, cold", "crabcan, warm", "python, doing nothing"} <= start["rows"].keys()
+    for peer in ("runc", "bwrap") if os.geteuid() == 0 else ():  # ./workshop test installs them
+        assert peer in start["rows"], start["notes"]
+    assert start["rows"]["crabcan, cold"]["median"] > start["rows"]["python, doing nothing"]["median"]
+    assert ("crabcan, cold / runc" in start["ratios"]) == ("runc" in start["rows"])
+    assert scale["ratios"].keys() == {"last / first", "5 at once / 5 times one"}
+    assert 1 < memory["rows"]["PSS of a supervisor"]["median"] < 100
+    for report in reports:
+        assert "processors" in report["machine"]
+        assert all(0 < row["min"] <= row["median"] <= row["max"] for row in report["rows"].values())
+
+
+@pytest.mark.slow
+def test_the_same_calls_from_c():
+    """The program that the benchmark makes of a trace starts real containers."""
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler: the benchmark says so, and goes without")
+    report = json.loads(bench("start", "--rounds", "1", "--json").stdout)
+    row = report["rows"]["the same calls from C, warm"]
+    assert row["median"] < report["rows"]["crabcan, warm"]["median"]
+
+
+@pytest.mark.parametrize("words, message", [(["nope"], "no benchmark 'nope'"),
+                                            (["--rounds", "0"], "at least 1")])
+def test_wrong_words(words, message):
+    result = bench(*words)
+    assert result.returncode == 2 and message in result.stderr
