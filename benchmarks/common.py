@@ -47,7 +47,7 @@ def ratio(some, others, aim):
 
 
 def progress(text):
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 

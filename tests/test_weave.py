@@ -508,8 +508,9 @@ def test_cgroup_v2_is_not_asked_of_other_hosts(book, need_root):
 
 def test_a_program_that_is_not_there_is_not_asked_of_this_host(book, need_root):
     made = book.written(run("echo new", "kept\n", " (needs no-such-program)")
-                        + run("echo too", "kept\n", " (needs sh)"))
-    assert made.count("kept") == 1 and "$ echo too\ntoo\n" in made
+                        + run("echo too", "kept\n", " (needs sh)")
+                        + run("echo not", "kept\n", " (needs sh no-such-program)"))
+    assert made.count("kept") == 2 and "$ echo too\ntoo\n" in made
 
 
 def test_only_and_no_run(book, need_root):
@@ -552,6 +553,9 @@ def test_only_and_no_run(book, need_root):
      "Linux box 6.18.44-fc #3 SMP Mon Nov 24 x86_64 GNU/Linux"),
     ("MemTotal:  8123456 kB", "MemTotal: 16123456 kB"),
     ("real\t0m0.012s", "real\t0m1.900s"),
+    ("runc   28.1   (24.0 to 40.2)", "runc   31.5   (27.2 to 141.0)"),
+    ("cold / runc   0.91   (at most 0.9)", "cold / runc   1.12   (at most 0.9)"),
+    ("A, 2 processors, load 0.1 0.2 0.3; x", "B C, 64 processors, load 9.1 0.2 0.3; y"),
     ("/tmp/tmpab12cd3_/x", "/tmp/tmpzz12cd3k/x"),
     ("/tmp/root.Ab12Cd/x", "/tmp/root.Xb12Cd/x"),
 ])

@@ -9,7 +9,7 @@ In a page, directly above a fenced block:
   <!-- quote again: ch04_mounts.py::place -->    the same, for what stands elsewhere already
   <!-- run: crabcan step 3 -- hostname -->       a command and its output; several commands in the
       lines of one comment share a shell. Options: run (exit 1): status of the last command;
-      (user): not as root; (bare): no `$ command` line; (needs cgroup v2), (needs PROGRAM): on hosts
+      (user): not as root; (bare): no `$ command` line; (needs cgroup v2), (needs PROGRAM ...): on hosts
       without it left as it is
 """
 import argparse

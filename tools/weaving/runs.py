@@ -28,6 +28,7 @@ SHIM = """#!/bin/sh
 case $0:${{1-}} in
     *crabcan:*|*workshop:run|*workshop:step) set -- crabcan_steps "$@" ;;
     *:crabcan) shift; set -- crabcan_steps "$@" ;;
+    *workshop:bench) shift; exec '{python}' -I '{path}/benchmarks/bench.py' "$@" ;;
     *) set -- crabcan_workshop "$@" ;;
 esac
 PYTHONPATH='{path}' exec '{python}' -sPB -m "$@"
@@ -35,8 +36,8 @@ PYTHONPATH='{path}' exec '{python}' -sPB -m "$@"
 
 
 def has(need):
-    """Tells whether this host has what a command needs: cgroup v2, a program, or nothing."""
-    return need is None or (UNIFIED if need == "cgroup v2" else shutil.which(need) is not None)
+    """Tells whether this host has what a command needs: cgroup v2, some programs, or nothing."""
+    return need is None or (UNIFIED if need == "cgroup v2" else all(map(shutil.which, need.split())))
 
 
 class Fault(Exception):

@@ -42,6 +42,9 @@ PATTERNS = [(re.compile(pattern, re.M), new) for pattern, new in (
     (r"(?<![\w.:])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\.\d+)?(?![\w:])", "TIME"),
     (r"\b\d+m\d+[.,]\d+s|\b\d+\.\d+ ?(?:s|seconds)\b|\b\d+(?:\.\d+)? ?(?:ms|µs|us)\b", "DURATION"),
     (r"(\"?microseconds\"?: )\d+", r"\1DURATION"),                # --trace
+    (r"\b\d+\.\d+ +\(\d+\.\d+ to \d+\.\d+\)", "SPREAD"),        # ./workshop bench
+    (r"\b\d+\.\d+(?= +\(at most )", "RATIO"),
+    (r"^.+, \d+ processors, load .*", "MACHINE"),
     # The machine's own.
     (r"#\d+\S* SMP.*?(?= x86_64| aarch64|$)", "BUILD"),           # uname -v
     (r"\b\d+\.\d+\.\d+-[\w.+~-]+|(?<=Linux )\d+\.\d+\S*", "RELEASE"),  # uname -r

@@ -1,0 +1,90 @@
+"""Draws a cold start as a timeline, of a real run: the quickest of twenty, whom others on the machine disturbed least.
+
+--write puts it into the book (chapters/diagrams); then run tools/diagrams.py.
+"""
+import os
+import subprocess
+import sys
+
+from common import CHECKOUT, LAUNCHER, clock
+
+DIAGRAM = CHECKOUT / "chapters/diagrams/timeline.txt"
+COLUMNS_A_MS = 2
+# Runs crabcan with an observer that writes each call to a pipe: nanoseconds, side, layer, call.
+RUN = """
+import os, sys, time
+now = time.perf_counter_ns
+begun = now()
+sys.path[:0] = [sys.argv[2]]
+sys.path.append("/usr/lib/python3/dist-packages")
+pipe = int(sys.argv[1])
+from crabcan_steps import ch09_runtime, linux
+class Observer:
+    side, layer = "parent", None
+    def __call__(self, call, args, options, result, error, microseconds):
+        end = now()
+        if (call, result) != ("clone3", (0, None)):
+            name = self.layer.name if self.layer else "-"
+            os.write(pipe, f"{end - 1000 * microseconds} {end} {self.side} {name} {call}\\n".encode())
+linux.observer = Observer()
+os.write(pipe, f"{begun} {now()} parent - imports\\n".encode())
+os._exit(ch09_runtime.main(["run", "/bin/true"]))
+"""
+
+
+def run():
+    """One cold start: (label, side, begin, end) of its parts, in milliseconds from the beginning."""
+    ours, theirs = os.pipe()
+    os.set_inheritable(theirs, True)
+    begin = clock()
+    subprocess.run([*LAUNCHER[:3], "-c", RUN, str(theirs), str(CHECKOUT)], pass_fds=[theirs], check=True)
+    end = (clock() - begin) * 1000
+    os.close(theirs)
+    with open(ours) as file:
+        events = [line.split() for line in file]
+    times = [((int(a) / 1e6 - begin * 1000), (int(b) / 1e6 - begin * 1000), *names)
+             for a, b, *names in events]
+
+    def of(side, layer=None, call=None):
+        return [t for t in times if t[2] == side and layer in (None, t[3]) and call in (None, t[4])]
+
+    imports, clone = of("parent", call="imports")[0], of("parent", call="clone3")[0]
+    child, mounts, filters = of("child"), of("child", "mounts"), of("child", "seccomp")
+    maps = [t for t in of("parent", "namespaces") if t[0] > clone[1]]
+    over = min(t[0] for t in of("parent") if t[0] > filters[-1][1])
+    return [("interpreter", "parent", 0, imports[0]), ("imports", "parent", *imports[:2]),
+            ("prepare", "parent", imports[1], clone[0]), ("clone3", "parent", *clone[:2]),
+            ("id maps", "parent", maps[0][0], maps[-1][1]),
+            ("users, cgroup", "child", child[0][0], mounts[0][0]),
+            ("mounts", "child", mounts[0][0], mounts[-1][1]),
+            ("limits, caps", "child", mounts[-1][1], filters[0][0]),
+            ("seccomp", "child", filters[0][0], filters[-1][1]),
+            ("execve to exit", "child", filters[-1][1], over),
+            ("clean up", "parent", over, end)]
+
+
+def drawn(parts):
+    """The parts as lines of text, one each."""
+    columns = round(parts[-1][3] * COLUMNS_A_MS) + 1
+    ticks = range(0, columns + 1, 5 * COLUMNS_A_MS)
+    lines = [" " * 24 + "".join(f"{tick // COLUMNS_A_MS:<{5 * COLUMNS_A_MS}}" for tick in ticks).rstrip()
+             + " ms", " " * 24 + ("┬" + "─" * (5 * COLUMNS_A_MS - 1)) * (len(ticks) - 1) + "┬"]
+    last = None
+    for label, side, begin, end in parts:
+        place = round(begin * COLUMNS_A_MS)
+        bar = "━" * max(1, round(end * COLUMNS_A_MS) - place)
+        lines.append(f"{side if side != last else '':8}{label:16}{' ' * place}{bar} {end - begin:.1f}")
+        last = side
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    run()  # the first may have to compile the filters
+    text = drawn(min((run() for _ in range(20)), key=lambda parts: parts[-1][3]))
+    if sys.argv[1:] == ["--write"]:
+        DIAGRAM.write_text(text)
+    print(text, end="")
+
+
+if __name__ == "__main__":
+    main()
