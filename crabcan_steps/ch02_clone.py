@@ -117,13 +117,14 @@ def keep_statuses(undo):
 
 def clone(layers):
     """Starts the child, in all the new namespaces at once."""
-    flags = 0
+    flags = cgroup = 0
     for layer in layers:
         flags |= layer.flags
+        cgroup = cgroup or layer.cgroup
     try:
         gc.disable()  # the child must run nobody's finalizers
         print(end="", flush=True)  # what is buffered now would be written twice
-        return linux.clone3(flags)
+        return linux.clone3(flags, cgroup)
     except OSError as error:
         raise LayerError.of(Clone.name, error) from error
     finally:

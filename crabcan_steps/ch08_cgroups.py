@@ -31,7 +31,6 @@ RLIMITS = {  # stated, so that the caller's own do not matter; --nofile sets one
     "NICE": 0, "RTPRIO": 0,                                      # nobody gets ahead of the host
     "AS": UNLIMITED, "CPU": UNLIMITED, "DATA": UNLIMITED, "FSIZE": UNLIMITED,
     "NPROC": UNLIMITED}   # the cgroup counts them, for this container alone
-MEMBERS = ("cgroup.procs", "tasks")  # version 2, version 1: who writes 0 there moves in
 OPTIONAL = ("memory.swap.max", "memory.memsw.limit_in_bytes")  # not every kernel accounts swap
 
 
@@ -57,15 +56,20 @@ class Cgroup(Layer):
             for base in {self.base(controller) for _, (controller, _) in LIMITS.values()}:
                 sweep(base)
             self.limit(lambda controller: self.make(controller, undo))
-        self.doors = {f"{path}/{MEMBERS[0 if self.unified else 1]}" for path in self.groups.values()}
+            if self.unified and self.groups:
+                self.flags = linux.CLONE_INTO_CGROUP
+                self.cgroup = linux.open(next(iter(self.groups.values())), os.O_RDONLY)
+                undo.callback(linux.close, self.cgroup)
 
     def parent(self, pid, undo):
         if os.geteuid() != 0:
             self.limit(lambda controller: self.scope(pid))
 
     def child(self):
-        for path in self.doors:
-            linux.write(path, "0")
+        """Moves in, on version 1: there nobody can be born in a cgroup. 0 is whoever writes it."""
+        if not self.unified:
+            for path in set(self.groups.values()):
+                linux.write(f"{path}/tasks", "0")
 
     def limit(self, directory):
         """Sets each limit. One that nobody asked for may be missing; then one line says so."""

@@ -27,6 +27,7 @@ class Layer:
     """One kind of isolation: what the parent does for it before and after clone, what the child does."""
     chapter, name = 0, ""
     flags = 0            # CLONE_* bits that it adds
+    cgroup = 0           # a descriptor of the cgroup to be born in, if it adds CLONE_INTO_CGROUP
     stage = Stage.CLONE
     options = {}         # fields of the Spec that mean nothing without this layer, and their options
     cures = {}           # (call, errno) -> the likely cause, and what to do about it

@@ -18,7 +18,7 @@ from _signal import SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_SETMASK, SIG_UNBLOCK, getsi
 CLONE_NEWTIME, CLONE_PIDFD = 0x00000080, 0x00001000  # <linux/sched.h>
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
 CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = 0x08000000, 0x10000000, 0x20000000
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNET, CLONE_INTO_CGROUP = 0x40000000, 0x200000000
 AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE = -100, 0x1000, 0x8000  # <linux/fcntl.h>
 OPEN_TREE_CLONE, OPEN_TREE_CLOEXEC, FSMOUNT_CLOEXEC = 1, os.O_CLOEXEC, 1  # <linux/mount.h>
 MOVE_MOUNT_EMPTY_PATHS = 0x04 | 0x40
@@ -139,11 +139,11 @@ def write(path, text, flags=os.O_WRONLY, mode=0o644, dir_fd=None):
 
 
 @system_call
-def clone3(flags):
+def clone3(flags, cgroup=0):
     """Starts a child in new namespaces; returns (0, None) in it, its pid and pidfd to us."""
     pidfd = ctypes.c_int(-1)
-    fields = (flags | CLONE_PIDFD, ctypes.addressof(pidfd), 0, 0, SIGCHLD, 0, 0, 0)
-    pid = raw_call("clone3", struct.pack("8Q", *fields), 64)
+    fields = (flags | CLONE_PIDFD, ctypes.addressof(pidfd), 0, 0, SIGCHLD, 0, 0, 0, 0, 0, cgroup)
+    pid = raw_call("clone3", struct.pack("11Q", *fields), 88)
     return (pid, pidfd.value) if pid else (0, None)
 
 

@@ -69,8 +69,8 @@ real = linux.clone3
 def wait():
     os.readv(gate, [bytearray(1)])
 
-def clone3(flags):
-    result = real(flags)
+def clone3(flags, cgroup):
+    result = real(flags, cgroup)
     if result[0] == 0:
         wait()
     else:
@@ -340,7 +340,7 @@ def injections(call, errnos=ERRNOS):
         yield "retval=0"  # it returns no errno but where the heap ends
         return
     yield from (f"error={errno}" for errno in errnos)
-    if call.name == "write" and call.layer in ("namespaces", "cgroups"):
+    if call.name == "write" and call.layer in ("namespaces", "cgroups") and ', 1)' not in call.text:
         yield "retval=1"  # a short write
 
 

@@ -86,3 +86,4 @@ def test_a_neighbour_that_cannot_be_seen_is_not_swept(root):
         assert os.path.exists(place)
     finally:
         os.rmdir(place)
+        faults.clean()

@@ -3,7 +3,10 @@
     [[exercise]]     1: the layer itself, 2: a variation, each with its targets; 3: an investigation
     [[wrong]]        a planted wrong answer, and what the check must say about it
     [[equivalent]]   a statement whose deletion no check can see, and why
+
+`cgroups = 1` or `2` in the latter two: so only on hosts with that version.
 """
+import os
 import tomllib
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from . import source
 
 FOLDER = Path(__file__).resolve().parent.parent / "exercises"
 CHAPTERS = range(1, 10)
+VERSION = 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1
 
 
 class Chapter:
@@ -22,7 +26,9 @@ class Chapter:
             words = tomllib.load(file)
         self.number, self.title = number, path.stem[3:]
         self.exercises = words["exercise"]
-        self.wrong, self.equivalent = words.get("wrong", []), words.get("equivalent", [])
+        self.wrong, self.equivalent = ([entry for entry in words.get(kind, ())
+                                        if entry.get("cgroups", VERSION) == VERSION]
+                                       for kind in ("wrong", "equivalent"))
         self.file, self.text = source.of(number, words.get("file"))
 
     def exercise(self, number):

@@ -45,7 +45,8 @@ def limited(machine, controller, *options, **kind):
         came_up(answer)
         raise Wrong("the container was not found", "the runtime has no child")
     must("crabcan-" in seen["path"], f"the group {seen['path'] or '/'}",
-         "the child is in no cgroup of ours: child() writes 0 to each of self.doors")
+         "the child is in no cgroup of ours: on version 1 child() writes 0 to tasks of each group; "
+         "on version 2 prepare() has asked for CLONE_INTO_CGROUP")
     return seen
 
 
