@@ -8,7 +8,7 @@ import sys
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VERSION = "python%d.%d" % sys.version_info[:2]
 sys.path[:0] = [HERE]
-sys.path += [f"{HERE}/.venv/lib/{VERSION}/site-packages", "/usr/lib/python3/dist-packages"]
+sys.path += ["/usr/lib/python3/dist-packages", f"{HERE}/.venv/lib/{VERSION}/site-packages"]
 
 try:
     import crabcan_steps.__main__  # noqa: F401
