@@ -38,7 +38,9 @@ static int f[4096];   /* descriptors, by the numbers that they had in the trace 
 static char word[16], path[64];
 struct how { uint64_t flags, mode, resolve; };
 struct attr { uint64_t set, clear, propagation, userns; };
-struct clone { uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, size, tls; };
+struct clone {
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack[3], set_tid[2], cgroup;
+};
 
 static int openat2_(int dir, const char *name, uint64_t flags, uint64_t resolve) {
     struct how how = {flags | O_CLOEXEC, 0, resolve};
@@ -98,7 +100,8 @@ int main(int argc, char **argv) {
         sigprocmask(SIG_BLOCK, &passed_on, &old);
         prepare();
         int pidfd = -1;
-        struct clone arguments = {FLAGS | CLONE_PIDFD, (uintptr_t)&pidfd, 0, 0, SIGCHLD, 0, 0, 0};
+        struct clone arguments = {.flags = FLAGS | CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd,
+                                  .exit_signal = SIGCHLD, .cgroup = CGROUP};
         int pid = syscall(435, &arguments, sizeof arguments);
         OK(pid);
         if (!pid) child(OURS, THEIRS);
@@ -128,93 +131,96 @@ int main(int argc, char **argv) {
 
 def program(events, filters):
     """The C program. events: of --trace; filters: the compiled seccomp filters, as bytes."""
-    clone = next(e for e in events if e["call"] == "clone3")
-    pid = str(clone["result"][0])
+    clone = next(event for event in events if event["call"] == "clone3")
+    pid, (flags, cgroup) = str(clone["result"][0]), clone["args"]
     ours, theirs = next(e for e in events if e["call"] == "socketpair")["result"]
     at = events.index(clone)
-    parents = [e for e in events[at + 1:] if e["side"] == "parent"]
+    parents = [event for event in events[at + 1:] if event["side"] == "parent"]
     parts = {"prepare": events[:at],
-             "parent": [e for e in parents if e["layer"] != "clone"],
+             "parent": [event for event in parents if event["layer"] != "clone"],
              "before": [e for e in events if e["side"] == "child" and e["layer"] != "seccomp"],
-             "undo": [e for e in parents if e["call"] == "rmdir"]}
-    text = f"{HEAD}#define FLAGS {clone['args'][0]}\n#define OURS {ours}\n#define THEIRS {theirs}\n"
-    for number, code in enumerate(filters):
-        text += f"static const unsigned char filter{number}[] = {{{','.join(map(str, code))}}};\n"
+             "undo": [event for event in parents if event["call"] == "rmdir"]}
+    text = (f"{HEAD}#define FLAGS {flags}\n#define CGROUP {descriptor(cgroup) if cgroup else 0}\n"
+            f"#define OURS {ours}\n#define THEIRS {theirs}\n")
+    load = ""
+    for n, code in enumerate(filters):
+        text += f"static const unsigned char filter{n}[] = {{{','.join(map(str, code))}}};\n"
+        load += f"    OK(filter(filter{n}, {len(code) // 8}));\n"
     for name, some in parts.items():
         head = "int pid" if name == "parent" else "void"
         lines = "".join(f"    {statement(event, pid)}\n" for event in some)
         text += f"static void {name}({head}) {{\n{lines}}}\n"
-    load = "".join(f"    OK(filter(filter{n}, {len(code) // 8}));\n" for n, code in enumerate(filters))
-    text += f"static void last(void) {{\n{load}}}\n"
-    return text + TAIL
+    return f"{text}static void last(void) {{\n{load}}}\n{TAIL}"
 
 
 def statement(event, pid):
     """One call as a statement of C."""
     call, args, options = event["call"], event["args"], event["options"]
+    words = [json.dumps(arg) if isinstance(arg, str) else str(arg) for arg in args]
     folder = descriptor(options.get("dir_fd", -100))
-    text = [json.dumps(a) if isinstance(a, str) else str(a) for a in args]
-    if call == "openat2":
-        made = f"openat2_({descriptor(args[0])}, {', '.join(text[1:])})"
-    elif call == "open_tree":
-        made = f"syscall(428, {folder}, {text[0]}, {args[1] | 0o2000000})"
-    elif call == "fsopen":
-        made = f"syscall(430, {text[0]}, 1)"
-    elif call == "fsmount":
-        made = f"syscall(432, {descriptor(args[0])}, 1, {args[1]})"
-    elif call == "socket":
-        made = f"socket({args[0]}, {args[1]} | SOCK_CLOEXEC, 0)"
-    elif call == "signalfd":
-        made = "signalfd(-1, &(sigset_t){0}, SFD_CLOEXEC)"
-    else:
-        return other(call, args, text, options, folder, pid)
-    return f"{made};" if event["errno"] else f"NEW({event['result']}, {made});"
+    if call in MAKES_DESCRIPTOR:
+        made = MAKES_DESCRIPTOR[call](args, words, folder)
+        return f"{made};" if event["errno"] else f"NEW({event['result']}, {made});"
+    if call == "write":
+        return write(args, words, folder, pid)
+    if call == "mount_setattr":
+        return mount_setattr(args, words, folder, options)
+    if call == "socketpair":
+        return (f"int pair[2]; OK(socketpair(1, {args[1]} | SOCK_CLOEXEC, 0, pair)); "
+                "f[OURS] = pair[0]; f[THEIRS] = pair[1];")
+    if call in CALLS:
+        return f"OK({CALLS[call](args, words, folder)});"
+    return f"OK({call}({', '.join(words)}));"
 
 
 def descriptor(number):
     return str(number) if number < 0 else f"f[{number}]"
 
 
-def other(call, args, text, options, folder, pid):
-    """A call that makes no descriptor."""
-    numbers = ", ".join(text)
-    made = {
-        "stat": lambda: f"stat({text[0]}, &(struct stat){{0}})",
-        "mount_setattr": lambda: setattr_call(args, text, options, folder),
-        "fsconfig": lambda: "syscall(431, {}, {}, {}, {}, 0)".format(
-            descriptor(args[0]), *(text[1:] + ["0", "0"])[:3]),
-        "move_mount": lambda: f'syscall(429, {descriptor(args[0])}, "", {descriptor(args[1])}, "", 0x44)',
-        "mkdir": lambda: f"mkdir_({folder}, {text[0]}, {(args + [0o755])[1]})",
-        "symlink": lambda: f"symlinkat({text[0]}, {folder}, {text[1]})",
-        "rmdir": lambda: f"rmdir({text[0]})",
-        "fchdir": lambda: f"fchdir({descriptor(args[0])})",
-        "pivot_root": lambda: f"syscall(SYS_pivot_root, {numbers})",
-        "umount2": lambda: f"syscall(SYS_umount2, {numbers})",
-        "keyctl": lambda: f"syscall(SYS_keyctl, {numbers})",
-        "setgroups": lambda: "setgroups(0, 0)",
-        "sethostname": lambda: f"sethostname({text[0]}, {len(args[0])})",
-        "ioctl": lambda: f"loopback({descriptor(args[0])})",
-        "setrlimit": lambda: f"setrlimit({args[0]}, &(struct rlimit){{{args[1][0]}, {args[1][1]}}})",
-        "capbset_drop": lambda: f"prctl(PR_CAPBSET_DROP, {args[0]}, 0, 0, 0)",
-        "capset": lambda: "capset_()",
-        "set_no_new_privs": lambda: "prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)",
-        "prctl": lambda: f"prctl({', '.join((text + ['0'] * 4)[:5])})",
-        "close_range": lambda: f"syscall(436, {numbers})",
-    }.get(call, lambda: f"{call}({numbers})")
-    if call == "write":
-        flags = args[2] if len(args) > 2 else 1
-        if pid in args[0]:
-            format = json.dumps(args[0].replace(pid, "%d"))
-            return f"snprintf(path, sizeof path, {format}, pid); OK(write_(-100, path, {text[1]}, {flags}));"
-        return f"OK(write_({folder}, {text[0]}, {text[1]}, {flags}));"
-    if call == "socketpair":
-        return "{ int pair[2]; OK(socketpair(1, %d | SOCK_CLOEXEC, 0, pair)); f[OURS] = pair[0]; " \
-               "f[THEIRS] = pair[1]; }" % args[1]
-    return f"OK({made()});"
+def write(args, words, folder, pid):
+    flags = args[2] if len(args) > 2 else 1
+    if pid not in args[0]:
+        return f"OK(write_({folder}, {words[0]}, {words[1]}, {flags}));"
+    pattern = json.dumps(args[0].replace(pid, "%d"))
+    return (f"snprintf(path, sizeof path, {pattern}, pid); "
+            f"OK(write_(-100, path, {words[1]}, {flags}));")
 
 
-def setattr_call(args, text, options, folder):
+def mount_setattr(args, words, folder, options):
     attributes, propagation = (args + [0, 0])[2:4]
-    userns = descriptor(options["userns_fd"]) if "userns_fd" in options else "0"
-    return f"mount_setattr_({folder}, {text[0]}, {args[1]}, {attributes}, " \
-           f"{options.get('propagation', propagation)}, {userns})"
+    propagation = options.get("propagation", propagation)
+    namespace = descriptor(options["userns_fd"]) if "userns_fd" in options else "0"
+    return (f"OK(mount_setattr_({folder}, {words[0]}, {args[1]}, {attributes}, {propagation}, "
+            f"{namespace}));")
+
+
+MAKES_DESCRIPTOR = {  # call -> its C, of the arguments as values and as words, and the directory
+    "open": lambda a, w, d: f"open({w[0]}, {a[1]} | O_CLOEXEC)",
+    "openat2": lambda a, w, d: f"openat2_({descriptor(a[0])}, {', '.join(w[1:])})",
+    "open_tree": lambda a, w, d: f"syscall(428, {d}, {w[0]}, {a[1]} | O_CLOEXEC)",
+    "fsopen": lambda a, w, d: f"syscall(430, {w[0]}, 1)",
+    "fsmount": lambda a, w, d: f"syscall(432, {descriptor(a[0])}, 1, {a[1]})",
+    "socket": lambda a, w, d: f"socket({a[0]}, {a[1]} | SOCK_CLOEXEC, 0)",
+    "signalfd": lambda a, w, d: "signalfd(-1, &(sigset_t){0}, SFD_CLOEXEC)",
+}
+CALLS = {  # the others, where C has other arguments
+    "stat": lambda a, w, d: f"stat({w[0]}, &(struct stat){{0}})",
+    "fsconfig": lambda a, w, d: f"syscall(431, {descriptor(a[0])}, "
+                                f"{', '.join((w[1:] + ['0', '0'])[:3])}, 0)",
+    "move_mount": lambda a, w, d: f'syscall(429, {descriptor(a[0])}, "", {descriptor(a[1])}, "", 0x44)',
+    "mkdir": lambda a, w, d: f"mkdir_({d}, {w[0]}, {(a + [0o755])[1]})",
+    "symlink": lambda a, w, d: f"symlinkat({w[0]}, {d}, {w[1]})",
+    "fchdir": lambda a, w, d: f"fchdir({descriptor(a[0])})",
+    "pivot_root": lambda a, w, d: f"syscall(SYS_pivot_root, {w[0]}, {w[1]})",
+    "umount2": lambda a, w, d: f"syscall(SYS_umount2, {w[0]}, {w[1]})",
+    "keyctl": lambda a, w, d: f"syscall(SYS_keyctl, {w[0]}, {w[1]})",
+    "setgroups": lambda a, w, d: "setgroups(0, 0)",
+    "sethostname": lambda a, w, d: f"sethostname({w[0]}, {len(a[0])})",
+    "ioctl": lambda a, w, d: f"loopback({descriptor(a[0])})",
+    "setrlimit": lambda a, w, d: f"setrlimit({a[0]}, &(struct rlimit){{{a[1][0]}, {a[1][1]}}})",
+    "capbset_drop": lambda a, w, d: f"prctl(PR_CAPBSET_DROP, {a[0]}, 0, 0, 0)",
+    "capset": lambda a, w, d: "capset_()",
+    "set_no_new_privs": lambda a, w, d: "prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)",
+    "prctl": lambda a, w, d: f"prctl({', '.join((w + ['0'] * 4)[:5])})",
+    "close_range": lambda a, w, d: f"syscall(436, {w[0]}, {w[1]}, {w[2]})",
+}

@@ -27,7 +27,7 @@ def machine():
 
 
 def prepare():
-    """As many open files as allowed; and both versions of cgroups at once, which crun refuses, hidden."""
+    """As many open files as allowed; and hides both versions of cgroups at once, which crun refuses."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if os.geteuid() == 0 and os.path.ismount(UNIFIED):
@@ -42,7 +42,7 @@ def spread(seconds):
 
 
 def ratio(some, others, aim):
-    """The median of ratios of pairs that were measured one after the other, and what it should be."""
+    """The median ratio of pairs that were measured one after the other, and what it should be."""
     return {"ratio": statistics.median(x / y for x, y in zip(some, others)), "aim": aim}
 
 

@@ -1,4 +1,4 @@
-"""Whether many containers cost more than as many times one: a thousand in a row, a hundred at once."""
+"""Whether many containers cost more than as many times one: 1,000 in a row, 100 at once."""
 import os
 import statistics
 

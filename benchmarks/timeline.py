@@ -1,4 +1,4 @@
-"""Draws a cold start as a timeline, of a real run: the quickest of twenty, whom others on the machine disturbed least.
+"""Draws a cold start as a timeline: the quickest of twenty runs, disturbed least by others.
 
 --write puts it into the book (chapters/diagrams); then run tools/diagrams.py.
 """
@@ -37,7 +37,8 @@ def run():
     ours, theirs = os.pipe()
     os.set_inheritable(theirs, True)
     begin = clock()
-    subprocess.run([*LAUNCHER[:3], "-c", RUN, str(theirs), str(CHECKOUT)], pass_fds=[theirs], check=True)
+    subprocess.run([*LAUNCHER[:3], "-c", RUN, str(theirs), str(CHECKOUT)], pass_fds=[theirs],
+                   check=True)
     end = (clock() - begin) * 1000
     os.close(theirs)
     with open(ours) as file:
@@ -65,10 +66,10 @@ def run():
 
 def drawn(parts):
     """The parts as lines of text, one each."""
-    columns = round(parts[-1][3] * COLUMNS_A_MS) + 1
-    ticks = range(0, columns + 1, 5 * COLUMNS_A_MS)
-    lines = [" " * 24 + "".join(f"{tick // COLUMNS_A_MS:<{5 * COLUMNS_A_MS}}" for tick in ticks).rstrip()
-             + " ms", " " * 24 + ("┬" + "─" * (5 * COLUMNS_A_MS - 1)) * (len(ticks) - 1) + "┬"]
+    tick = 5 * COLUMNS_A_MS  # each five milliseconds
+    ticks = int(parts[-1][3] / 5) + 1
+    numbers = "".join(f"{5 * i:<{tick}}" for i in range(ticks + 1)).rstrip()
+    lines = [f"{'':24}{numbers} ms", f"{'':24}{('┬' + '─' * (tick - 1)) * ticks}┬"]
     last = None
     for label, side, begin, end in parts:
         place = round(begin * COLUMNS_A_MS)
