@@ -175,6 +175,8 @@ def test_hints_get_better(kernel, place):
     assert [f"hint {level} of 3" in text for level, text in zip((1, 2, 3, 3), seen)] == [True] * 4
     assert "exercise 3" in kernel("hint(3, exercise=3)").text
     assert kernel("hint(3, 1)").text == seen[0] == kernel("hint(3, level=1)").text
+    assert ["hint 1 of 3" in kernel("hint(5, 1)").text, "hint 2 of 3" in kernel("hint(5)").text] == [
+        True, True]
     bad = kernel("hint(12)")
     assert "invalid choice: 12" in bad.text and not bad.error
     assert "with yes=True" in kernel("solution(3)").text

@@ -4,7 +4,6 @@ import http.server
 import importlib.metadata
 import json
 import os
-import platform
 import re
 import shutil
 import signal
@@ -15,7 +14,6 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-import browser as chromium
 import pytest
 from crabcan_steps import ch04_mounts, ch09_runtime  # noqa: F401: the latter loads all layers
 from crabcan_steps.layer import Layer, Stage
@@ -224,17 +222,6 @@ def served(folder):
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    program = chromium.find()
-    if not program and platform.freedesktop_os_release().get("ID") != "debian":
-        pytest.skip("no Chromium or Chrome, and apt-get has none here")
-    assert program, "no browser: apt-get install chromium-headless-shell"
-    page = chromium.Browser(program, tmp_path_factory.mktemp("browser"))
-    yield page
-    page.close()
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ def check(number, workspace=None, text=None, all_mine=False, **job):
         ast.parse(text)
     except SyntaxError as error:
         line = (error.text or "").strip()
-        result.error = f"{chapter.file}, line {error.lineno}: {error.msg}" + f": {line}" * bool(line)
+        result.error = f"{chapter.file}, line {error.lineno}: {error.msg}{line and f': {line}'}"
         return result
     except ValueError as error:  # a NUL byte
         result.error = f"{chapter.file}: {error}"

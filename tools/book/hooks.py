@@ -60,7 +60,7 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def speaker_note(found):
-    """A comment in the page: shown with INSTRUCTOR=1, else not there at all, not even to a search."""
+    """A comment in the page: shown with INSTRUCTOR=1, else not there at all, nor for a search."""
     if not FOR_INSTRUCTOR:
         return ""
     return f'!!! note "For the instructor"\n\n{indent(found[1], "    ")}\n\n'
