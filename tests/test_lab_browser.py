@@ -25,7 +25,7 @@ DONE = """document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.sta
 
 @pytest.fixture
 def lab():
-    """JupyterLab as `./workshop lab` starts it, on a copy of the notebook: its address, and home."""
+    """JupyterLab as `./workshop lab` starts it, on a copy of the lab: its address, and home."""
     home = Path("/tmp", f"crabcan-lab-{os.getpid()}")  # short: sockets are in it
     (home / "notebooks").mkdir(parents=True)
     shutil.copy(CHECKOUT / "notebooks" / "03-hostname.ipynb", home / "notebooks")

@@ -115,7 +115,8 @@ def test_it_shows_the_facts_of_the_terminal(kernel, place, capsys):
         assert line.split()[-1] in seen.html or "workshop" in line
     html(SimpleNamespace(_repr_html_=lambda: seen.html))
     assert "right" in kernel("%%mine ch03_hostname\n" + OURS).html  # signs are words, too
-    assert "called" in kernel("look(3, 'echo $(crabcan step 3 --hostname called -- hostname)')").text
+    seen = kernel("look(3, 'echo $(crabcan step 3 --hostname called -- hostname)')")
+    assert seen.text == "called"
 
 
 def test_what_the_cell_replaces_goes_to_the_attic(kernel, place):
@@ -175,8 +176,8 @@ def test_hints_get_better(kernel, place):
     assert [f"hint {level} of 3" in text for level, text in zip((1, 2, 3, 3), seen)] == [True] * 4
     assert "exercise 3" in kernel("hint(3, exercise=3)").text
     assert kernel("hint(3, 1)").text == seen[0] == kernel("hint(3, level=1)").text
-    assert ["hint 1 of 3" in kernel("hint(5, 1)").text, "hint 2 of 3" in kernel("hint(5)").text] == [
-        True, True]
+    assert "hint 1 of 3" in kernel("hint(5, 1)").text
+    assert "hint 2 of 3" in kernel("hint(5)").text
     bad = kernel("hint(12)")
     assert "invalid choice: 12" in bad.text and not bad.error
     assert "with yes=True" in kernel("solution(3)").text

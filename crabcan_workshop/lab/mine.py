@@ -48,7 +48,8 @@ def row(kind, text, details):
                    f'<span style="{TYPED if word in TO_TYPE else ""}">{escape(said)}</span></div>'
                    for word, said in details)
     return (f'<tr><th scope="row" style="{CELL}">'
-            f'<span aria-hidden="true" style="{look}">{sign}</span><span style="{HIDDEN}">{kind}</span></th>'
+            f'<span aria-hidden="true" style="{look}">{sign}</span>'
+            f'<span style="{HIDDEN}">{kind}</span></th>'
             f'<td style="{CELL};white-space:normal">{escape(text)}{more}</td></tr>')
 
 
