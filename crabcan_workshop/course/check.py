@@ -132,9 +132,10 @@ def report(result, progress):
     if any(fact["state"] == "harm" for fact in result.facts):
         yield "note", ("Nothing has happened to your machine: this ran in a room of its own. The "
                        "rest was not tried."), []
-    if result.good:
-        yield "passed", f"exercises {' and '.join(map(str, result.passed))} passed", []
-        if "answer" not in progress:
+    if result.passed:
+        plural = "s" if len(result.passed) > 1 else ""
+        yield "passed", f"exercise{plural} {' and '.join(map(str, result.passed))} passed", []
+        if result.good and "answer" not in progress:
             question = chapter.question
             yield "exercise", f"exercise {len(chapter.exercises)}: {question['title']}", []
             yield "question", question["question"], [
