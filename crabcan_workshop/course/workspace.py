@@ -99,7 +99,12 @@ class Workspace:
         old = self.text(chapter)
         if old not in (text, chapter.starter()):
             attic = self.folder / "attic"
-            attic.mkdir(exist_ok=True)
+            try:
+                attic.mkdir(exist_ok=True)
+            except OSError as error:
+                raise WorkspaceError(f"{attic}: {error.strerror}: nothing was changed; give the "
+                                     "directory back to yourself, or move away what is "
+                                     "there, then the same command again") from error
             stamp = time.strftime("%Y-%m-%d-%H%M%S")
             number = 0
             while (kept := attic / f"{path.stem}-{stamp}-{number}.py").exists():
