@@ -7,7 +7,7 @@ import shlex
 from .. import __main__ as workshop
 from ..course import exercises, workspace
 from .guess import Answer, unanswered
-from .show import Text
+from .show import Text, pre
 
 # What the terminal tells to type, as it is typed here.
 HERE = [(r"workshop hint (\d) --exercise (\d)", r"hint(\1, exercise=\2)"),
@@ -18,6 +18,13 @@ HERE = [(r"workshop hint (\d) --exercise (\d)", r"hint(\1, exercise=\2)"),
         (r"workshop escape (\d) --hint", r"%escape \1 --hint"),
         (r"workshop escape (\d)", r"%%escape \1"),
         (r"with --yes", "with yes=True"), (r"(?m)^workshop: ", "")]
+
+
+class Said(Text):
+    """What the terminal would print; a page wraps it."""
+
+    def _repr_html_(self):
+        return pre(self)
 
 
 def here(text):
@@ -42,8 +49,8 @@ def said(*words):
         try:
             workshop.main([str(word) for word in words])
         except SystemExit:  # argparse: how it is used, and then what is wrong
-            return Text(out.getvalue().strip().rpartition("error: ")[2])
-    return Text(here(out.getvalue()))
+            return Said(out.getvalue().strip().rpartition("error: ")[2])
+    return Said(here(out.getvalue()))
 
 
 def own(*words):
@@ -51,7 +58,7 @@ def own(*words):
     try:
         place()
     except workspace.WorkspaceError as error:
-        return Text(str(error))
+        return Said(error)
     return said(*words)
 
 
