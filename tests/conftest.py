@@ -3,6 +3,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import platform
 import pty
 import pwd
 import select
@@ -14,6 +15,7 @@ import termios
 import time
 from pathlib import Path
 
+import browser as chromium
 import pytest
 
 from crabcan_workshop import observe
@@ -234,6 +236,17 @@ def folder(who, tmp_path_factory):
         os.chown(path, who.uid, who.uid)
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    program = chromium.find()
+    if not program and platform.freedesktop_os_release().get("ID") != "debian":
+        pytest.skip("no Chromium or Chrome, and apt-get has none here")
+    assert program, "no browser: apt-get install chromium-headless-shell"
+    page = chromium.Browser(program, tmp_path_factory.mktemp("browser"))
+    yield page
+    page.close()
 
 
 def closes(matrix, name, step):

@@ -2,6 +2,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 import time
 
@@ -51,6 +52,16 @@ def test_a_chapter_that_grows_breaks_the_track(monkeypatch, tmp_path, capsys):
     page.write_text(page.read_text().replace("minutes: ", "hours: ", 1))
     assert main(["schedule"]) == 1
     assert "04-mounts.md: has no `minutes" in capsys.readouterr().err
+
+
+def test_the_table_of_chapters_has_the_minutes_of_the_chapters():
+    table = (CHECKOUT / "chapters" / "index.md").read_text()
+    rows = re.findall(r"^\| \[(.+)\]\(.+\) \| .+ \| (.*) \| (.*) ?\|$", table, re.M)
+    assert [row[0] for row in rows] == [instructor.chapter(number)[0] for number in range(10)]
+    for number, row in enumerate(rows):
+        minutes = instructor.chapter(number)[1]
+        shown = [f"{minutes[key]} min" if minutes[key] else "" for key in ("read", "do")]
+        assert [word.strip() for word in row[1:]] == shown, row
 
 
 def test_report(tmp_path, capsys):

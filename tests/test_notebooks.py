@@ -98,7 +98,7 @@ def execute(who, path, folder):
     copy = folder / path.name
     copy.write_bytes(path.read_bytes())
     copy.chmod(0o644)
-    own = {"IPYTHONDIR": folder / "ipython", "JUPYTER_RUNTIME_DIR": folder / "run",
+    own = {"HOME": folder, "IPYTHONDIR": folder / "ipython", "JUPYTER_RUNTIME_DIR": folder / "run",
            "JUPYTER_CONFIG_DIR": folder / "config", "JUPYTER_DATA_DIR": folder / "data"}
     environment = who.environment | {name: str(value) for name, value in own.items()}
     done = subprocess.run([*who.python, "-c", EXECUTE, copy, folder], env=environment, cwd="/",

@@ -4,7 +4,6 @@ import http.server
 import importlib.metadata
 import json
 import os
-import platform
 import re
 import shutil
 import signal
@@ -15,7 +14,6 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
-import browser as chromium
 import pytest
 from crabcan_steps import ch04_mounts, ch09_runtime  # noqa: F401: the latter loads all layers
 from crabcan_steps.layer import Layer, Stage
@@ -47,9 +45,10 @@ BAD = """# A page with all the faults
 
 # ---------------------------------------------------------------- building
 
-def build(chapters, site):
+def build(chapters, site, **environment):
     return subprocess.run([*SERVE, "--build", "--chapters", chapters, "--site", site],
-                          text=True, capture_output=True, timeout=100)
+                          text=True, capture_output=True, timeout=100,
+                          env={**os.environ, "INSTRUCTOR": "", **environment})
 
 
 def sample(folder, **pages):
@@ -102,6 +101,45 @@ def test_a_quotation_says_where_it_is_from(tmp_path):
     page = (built(tmp_path, page=f"# Page\n\n{quote}\n{run}") / "page.html").read_text()
     assert '<span class="filename">crabcan_steps/ch04_mounts.py, Mounts.child</span>' in page
     assert "<!-- run" not in page and "quote:" not in page
+
+
+# ---------------------------------------------------------------- speaker notes
+
+NOTE = re.compile(r"<!-- speaker:\n(.+?)\n-->\n", re.S)
+
+
+def written(folder):
+    """All that a reader of a site can come by."""
+    return {path.name: path.read_text() for path in folder.rglob("*")
+            if path.suffix in (".html", ".json", ".js", ".xml", ".txt")}
+
+
+def test_speaker_notes_are_for_the_instructor(site, tmp_path):
+    notes = {path.stem: NOTE.findall(path.read_text()) for path in CHAPTERS}
+    assert all(notes[path.stem] for path in CHAPTERS if path.stem[0] == "0")
+    ordinary = written(site)
+    assert "search_index.json" in ordinary and len(ordinary) > len(PAGES)
+    assert build(CHECKOUT / "chapters", tmp_path / "site", INSTRUCTOR="1").returncode == 0
+    shown = written(tmp_path / "site")
+    for text in ordinary.values():
+        assert not re.search("speaker:|For the instructor", text)
+    for name, texts in notes.items():
+        page = shown[f"{name}.html"]
+        assert page.count("For the instructor") == len(texts)
+        sentences = [words for text in texts for words in re.findall(r"[\w ,.]{30,}", text)]
+        assert len(sentences) >= 3 * len(texts)  # pieces of a line without markup
+        for words in sentences:
+            assert words in page and not any(words in text for text in ordinary.values()), words
+
+
+@pytest.mark.parametrize("value, seen", [("1", True), ("0", False), ("", False)])
+def test_a_speaker_note_is_all_there_or_not_at_all(tmp_path, value, seen):
+    page = "# Page\n\n<!-- speaker:\n**Ask** `a`\n\n- one\n-->\n\n<!--speaker: two -->\nText\n"
+    result = build(sample(tmp_path, page=page), tmp_path / "site", INSTRUCTOR=value)
+    assert result.returncode == 0, result.stderr
+    page = (tmp_path / "site" / "page.html").read_text()
+    assert page.count("For the instructor") == 2 * seen and "speaker:" not in page
+    assert ("<li>one</li>" in page and "<strong>Ask</strong>" in page) == seen and "Text" in page
 
 
 # ---------------------------------------------------------------- labs
@@ -184,17 +222,6 @@ def served(folder):
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    program = chromium.find()
-    if not program and platform.freedesktop_os_release().get("ID") != "debian":
-        pytest.skip("no Chromium or Chrome, and apt-get has none here")
-    assert program, "no browser: apt-get install chromium-headless-shell"
-    page = chromium.Browser(program, tmp_path_factory.mktemp("browser"))
-    yield page
-    page.close()
 
 
 @pytest.fixture(scope="module")

@@ -67,6 +67,18 @@ def test_reset_keeps_the_old_file(place):
     assert place.text(chapter) == chapter.starter()
 
 
+def test_without_an_attic_nothing_is_replaced(place):
+    chapter = exercises.chapter(3)
+    place.path(chapter).write_text("mine\n")
+    (place.folder / "attic").write_text("no directory")
+    with pytest.raises(workspace.WorkspaceError, match="attic: File exists: nothing was changed"):
+        place.put(chapter, "new\n")
+    assert place.text(chapter) == "mine\n"
+    (place.folder / "attic").unlink()
+    assert place.put(chapter, "new\n").read_text() == "mine\n"
+    assert place.put(chapter, "new\n") is None  # the same: there is nothing to keep
+
+
 def test_start_again_changes_nothing_and_makes_what_is_missing(place):
     """An upgrade of the repository: other starters, and perhaps a new chapter."""
     (place.folder / "ch03_hostname.py").write_text("mine\n")

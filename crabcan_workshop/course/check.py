@@ -7,7 +7,7 @@ from . import exercises, room, source
 
 SHELL = 'crabcan() { "$PYTHON" -P -m crabcan_steps "$@"; }\n'
 SIGNS = {"right": ("✓", "32"), "wrong": ("✗", "31"), "harm": ("✗", "31"), "absent": ("–", "33"),
-         "untried": ("–", "33")}
+         "untried": ("–", "33"), "error": ("✗", "31"), "to do": ("·", "33"), "question": ("?", "0")}
 
 
 class Result:
@@ -51,7 +51,11 @@ def check(number, workspace=None, text=None, all_mine=False, **job):
     try:
         ast.parse(text)
     except SyntaxError as error:
-        result.error = f"{chapter.file}, line {error.lineno}: {error.msg}"
+        line = (error.text or "").strip()
+        result.error = f"{chapter.file}, line {error.lineno}: {error.msg}{line and f': {line}'}"
+        return result
+    except ValueError as error:  # a NUL byte
+        result.error = f"{chapter.file}: {error}"
         return result
     wanted = []
     for place, exercise in enumerate(chapter.exercises, 1):
@@ -101,41 +105,56 @@ def attempt(number, line, workspace):
     return said["out"], said["err"], said["status"]
 
 
+def report(result, progress):
+    """What there is to say: (kind, text, details). Kinds: title, exercise, error, to do, the states
+    of facts, note, passed, question; details are a word and a text each."""
+    chapter = result.chapter
+    hint = ("hint", f"workshop hint {chapter.number}")
+    yield "title", f"chapter {chapter.number} {chapter.title}", []
+    if result.error:
+        yield "error", result.error, [hint]
+    for number, exercise in enumerate(chapter.exercises, 1):
+        facts = [fact for fact in result.facts if fact["exercise"] == number]
+        waits = number in result.waiting and not result.error
+        if facts or waits:
+            yield "exercise", f"exercise {number}: {exercise['title']}", []
+        if waits:
+            yield "to do", (f"to be written: {', '.join(exercise['targets'])} (until then ours are "
+                            "used)"), []
+        for fact in facts:
+            details = []
+            if fact["state"] in ("wrong", "harm"):
+                details = [("seen", fact["seen"][:300]), ("because", fact["why"]),
+                           ("look", look(chapter.number, fact["look"])), hint]
+            elif fact["state"] in ("absent", "untried"):
+                details = [("", fact["why"])]
+            yield fact["state"], fact["expected"], details
+    if any(fact["state"] == "harm" for fact in result.facts):
+        yield "note", ("Nothing has happened to your machine: this ran in a room of its own. The "
+                       "rest was not tried."), []
+    if result.passed:
+        plural = "s" if len(result.passed) > 1 else ""
+        yield "passed", f"exercise{plural} {' and '.join(map(str, result.passed))} passed", []
+        if result.good and "answer" not in progress:
+            question = chapter.question
+            yield "exercise", f"exercise {len(chapter.exercises)}: {question['title']}", []
+            yield "question", question["question"], [
+                ("answer", f"workshop check {chapter.number} --answer TEXT")]
+
+
+def lines(items):
+    """What report() says, as lines and the code of each one's colour."""
+    for kind, text, details in items:
+        sign, colour = SIGNS.get(kind, ("", {"title": "1", "passed": "32"}.get(kind, "0")))
+        indent = {"title": "", "exercise": " "}.get(kind, "  ")
+        yield f"{indent}{sign} {text}" if sign else f"{indent}{text}", colour
+        for word, more in details:
+            yield f"      {word:9} {more}" if word else f"      {more}", "0"
+
+
 def show(result, progress, out=None):
     """The table, for a reader."""
     out = out or sys.stdout
     colours = out.isatty()
-
-    def line(text, code="0"):
-        print(f"\033[{code}m{text}\033[0m" if colours and code != "0" else text, file=out)
-    chapter = result.chapter
-    line(f"chapter {chapter.number} {chapter.title}", "1")
-    if result.error:
-        line(f"  ✗ {result.error}", "31")
-        line(f"      hint      workshop hint {chapter.number}")
-    for number, exercise in enumerate(chapter.exercises, 1):
-        facts = [fact for fact in result.facts if fact["exercise"] == number]
-        if facts or number in result.waiting and not result.error:
-            line(f" exercise {number}: {exercise['title']}")
-        if number in result.waiting and not result.error:
-            line(f"  · to be written: {', '.join(exercise['targets'])} (until then ours are used)",
-                 "33")
-        for fact in facts:
-            sign, colour = SIGNS[fact["state"]]
-            line(f"  {sign} {fact['expected']}", colour)
-            if fact["state"] in ("wrong", "harm"):
-                line(f"      seen      {fact['seen'][:300]}")
-                line(f"      because   {fact['why']}")
-                line(f"      look      {look(chapter.number, fact['look'])}")
-                line(f"      hint      workshop hint {chapter.number}")
-            elif fact["state"] in ("absent", "untried"):
-                line(f"      {fact['why']}")
-    if any(fact["state"] == "harm" for fact in result.facts):
-        line("  Nothing has happened to your machine: this ran in a room of its own. The rest was "
-             "not tried.")
-    if result.good:
-        line(f"  exercises {' and '.join(map(str, result.passed))} passed", "32")
-        if "answer" not in progress:
-            line(f" exercise {len(chapter.exercises)}: {chapter.question['title']}")
-            line(f"  ? {chapter.question['question']}")
-            line(f"      answer    workshop check {chapter.number} --answer TEXT")
+    for line, colour in lines(report(result, progress)):
+        print(f"\033[{colour}m{line}\033[0m" if colours and colour != "0" else line, file=out)

@@ -133,11 +133,10 @@ def hint(place, options):
     entry = place.progress().get(str(chapter.number), {})
     done = entry.get("passed", []) + ([3] if "answer" in entry else [])
     which = options.exercise or next((n for n in (1, 2, 3) if n not in done), 1)
-    level = options.level
-    if level is None:
-        level = min(3, entry.get("hints", {}).get(str(which), 0) + 1)
-        with place.changing(chapter.number) as changed:
-            changed.setdefault("hints", {})[str(which)] = level
+    seen = entry.get("hints", {}).get(str(which), 0)
+    level = options.level or min(3, seen + 1)
+    with place.changing(chapter.number) as changed:
+        changed.setdefault("hints", {})[str(which)] = max(level, seen)
     exercise = chapter.exercise(which)
     print(f"chapter {chapter.number}, exercise {which}: {exercise['title']} (hint {level} of 3)\n")
     print(exercise["hints"][level - 1])

@@ -92,19 +92,31 @@ class Workspace:
         except (OSError, ValueError) as error:
             raise WorkspaceError(f"{self.path(chapter)}: cannot be read: {error}") from error
 
-    def reset(self, chapter):
-        """The old file goes to the attic; returns where, or None if there was none."""
+    def put(self, chapter, text):
+        """A new text for a file. The old one goes to the attic; returns where, or None if it was
+        the same, or nothing but the starter."""
         path, kept = self.path(chapter), None
-        if path.exists():
+        old = self.text(chapter)
+        if old not in (text, chapter.starter()):
             attic = self.folder / "attic"
-            attic.mkdir(exist_ok=True)
+            try:
+                attic.mkdir(exist_ok=True)
+            except OSError as error:
+                raise WorkspaceError(f"{attic}: {error.strerror}: nothing was changed; give the "
+                                     "directory back to yourself, or move away what is "
+                                     "there, then the same command again") from error
             stamp = time.strftime("%Y-%m-%d-%H%M%S")
             number = 0
             while (kept := attic / f"{path.stem}-{stamp}-{number}.py").exists():
                 number += 1
-            write(kept, path.read_text())
-        write(path, chapter.starter())
+            write(kept, old)
+        if old != text or not path.exists():
+            write(path, text)
         return kept
+
+    def reset(self, chapter):
+        """Back to the starter."""
+        return self.put(chapter, chapter.starter())
 
     # ------------------------------------------------------------ progress
 

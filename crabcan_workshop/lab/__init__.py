@@ -4,13 +4,19 @@ A container starts in a fresh interpreter, never by cloning the notebook's kerne
 and a child of a threaded process may wait for ever for a lock that nobody holds.
 """
 from .containers import Result, Running, can_limit, run, start
+from .exercises import answer, diff, flag, hint, look, reset, solution, status
 from .guess import check
 from .views import matrix, observe, trace
 
-__all__ = ["Result", "Running", "can_limit", "check", "matrix", "observe", "run", "start", "trace"]
+__all__ = ["Result", "Running", "answer", "can_limit", "check", "diff", "flag", "hint", "look",
+           "matrix", "observe", "reset", "run", "solution", "start", "status", "trace"]
 
 
 def load_ipython_extension(shell):
-    """%load_ext crabcan_workshop.lab: adds the cell magic %%inside."""
+    """%load_ext crabcan_workshop.lab: adds the magics."""
     from .magic import inside
+    from .mine import mine
+    from .rooms import visit
     shell.register_magic_function(inside, "cell", "inside")
+    shell.register_magic_function(mine, "line_cell", "mine")
+    shell.register_magic_function(visit, "line_cell", "escape")

@@ -56,21 +56,26 @@ def run(command, step=9, stdin="", check=False, timeout=SECONDS, raw=(), **optio
     read_only=True; `raw` are more of them, as words. With check=True an exit status other than 0
     is an exception."""
     words = command_line(step, command, [*arguments(options), *raw])
-    try:
-        done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=timeout,
-                              errors="replace")
-        stdout, stderr, status = done.stdout, done.stderr, done.returncode
-    except subprocess.TimeoutExpired as late:
-        stdout = (late.stdout or b"").decode(errors="replace")
-        stderr, status = f"crabcan: no end after {timeout} s, so the lab ended it\n", 125
-    if status < 0:  # step 1 becomes the command; a signal's number as a shell counts it
-        status = 128 - status
+    stdout, stderr, status = finish(words, stdin, timeout)
     if check and status:
         error = subprocess.CalledProcessError(status, words, stdout, stderr)
         error.add_note(stderr.strip())
         raise error
     layers = words[words.index("--layers") + 1] if "--layers" in words else "all"
     return Result(step, stdout, stderr, status, standing(step, layers))
+
+
+def finish(words, stdin="", timeout=SECONDS):
+    """Runs a program to its end, or to the end of our patience: (stdout, stderr, status)."""
+    try:
+        done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=timeout,
+                              errors="replace")
+    except subprocess.TimeoutExpired as late:
+        stdout = (late.stdout or b"").decode(errors="replace")
+        return stdout, f"crabcan: no end after {timeout} s, so the lab ended it\n", 125
+    # Step 1 becomes the command; a signal's number as a shell counts it.
+    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    return done.stdout, done.stderr, status
 
 
 def command_line(step, command, options):

@@ -24,11 +24,15 @@ class Answer:
 def check(guess, result, because=""):
     """Compares a guess with what happened. Without a guess it asks for one, and goes on."""
     actual = result.stdout.strip() if hasattr(result, "stdout") else result
-    if any(guess is word or guess == word for word in UNANSWERED):
+    if unanswered(guess):
         return Answer(None, "Guess? Make a guess first, in the line `guess = ...`, then run again.")
     right = same(guess, actual)
     said = "Yes: it is" if right else f"Surprised? You said {plain(guess)}; it is"
     return Answer(right, f"{said} {plain(actual)}. {because}".rstrip())
+
+
+def unanswered(guess):
+    return any(guess is word or guess == word for word in UNANSWERED)
 
 
 def same(guess, actual):

@@ -1,7 +1,9 @@
-"""What MkDocs does for this book beyond its own: order, labs, links, diagrams."""
+"""What MkDocs does for this book beyond its own: order, labs, links, diagrams, speaker notes."""
+import os
 import re
 import sys
 from pathlib import Path
+from textwrap import indent
 
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
@@ -12,6 +14,8 @@ import labs  # noqa: E402
 
 QUOTED = re.compile(r"^([ >]*)<!-- *quote(?: again)?: *(\S+?)::(.+?) *-->\n\1(`{3,})(\w+)$", re.M)
 CAPTURED = re.compile(r"^[ >]*<!--\s*run\b[^>]*?:.*?-->\n(?=[ >]*`{3})", re.M | re.S)
+SPEAKER = re.compile(r"^<!--\s*speaker:\s*(.*?)\s*-->\n*", re.M | re.S)
+FOR_INSTRUCTOR = os.environ.get("INSTRUCTOR", "") not in ("", "0")
 UPWARD = re.compile(r"(?<!!)\[([^\]]+)\]\(\.\./([^)#]+)(#[^)]*)?\)")
 DIAGRAM = re.compile(r'<img alt="([^"]*)" src="([^"]*diagrams/([\w-]+)\.svg)" ?/?>')
 
@@ -50,8 +54,16 @@ def title(file):
 
 def on_page_markdown(markdown, page, config, files):
     """Says above each quotation where it is from; leads links to where this site has their goal."""
+    markdown = SPEAKER.sub(speaker_note, markdown)
     markdown = CAPTURED.sub("", QUOTED.sub(name_source, markdown))
     return UPWARD.sub(lambda link: lead(link, page, config), markdown)
+
+
+def speaker_note(found):
+    """A comment in the page: shown with INSTRUCTOR=1, else not there at all, nor for a search."""
+    if not FOR_INSTRUCTOR:
+        return ""
+    return f'!!! note "For the instructor"\n\n{indent(found[1], "    ")}\n\n'
 
 
 def name_source(found):

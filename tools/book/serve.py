@@ -14,7 +14,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
 def options():
-    parser = argparse.ArgumentParser(prog="workshop book", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="workshop book", description=__doc__,
+        epilog="INSTRUCTOR=1 in the environment: with the speaker notes of each chapter")
     parser.add_argument("--build", action="store_true", help="only build it: into build/site")
     parser.add_argument("--port", type=int, help="of this machine (8000, or a free one)")
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",

@@ -1,0 +1,115 @@
+"""Lab 3 as a learner meets it: JupyterLab in a real browser, its cells run by the keyboard."""
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from conftest import CHECKOUT
+from crabcan_workshop.course import exercises
+
+pytestmark = pytest.mark.slow  # left out by --fast
+
+CHAPTER = exercises.chapter(3)
+SHIFT, CONTROL = 8, 2
+ACTIVE = "document.querySelector('.jp-Notebook .jp-Cell.jp-mod-active')"
+OUTPUT = f"({ACTIVE}.querySelector('.jp-OutputArea')?.innerText ?? '')"
+# Every cell that was started has ended, and so has the kernel's work.
+DONE = """document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status == 'idle' &&
+    ![...document.querySelectorAll('.jp-InputPrompt')].some(e => e.innerText.includes('*'))"""
+
+
+@pytest.fixture
+def lab():
+    """JupyterLab as `./workshop lab` starts it, on a copy of the lab: its address, and home."""
+    home = Path("/tmp", f"crabcan-lab-{os.getpid()}")  # short: sockets are in it
+    (home / "notebooks").mkdir(parents=True)
+    shutil.copy(CHECKOUT / "notebooks" / "03-hostname.ipynb", home / "notebooks")
+    own = {"HOME": "", "IPYTHONDIR": "ipython", "JUPYTER_RUNTIME_DIR": "run",
+           "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data"}
+    environment = {**os.environ, **{name: str(home / folder) for name, folder in own.items()}}
+    environment.pop("CRABCAN_WORKSPACE", None)
+    with open(home / "said", "w") as said, subprocess.Popen(
+            [CHECKOUT / "workshop", "lab", "--port", "0", f"--ServerApp.root_dir={home}/notebooks"],
+            env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said) as server:
+        try:
+            yield SimpleNamespace(address=address(server, home / "said"), home=home)
+        finally:
+            server.terminate()  # it ends its kernels
+            server.wait(30)
+            shutil.rmtree(home)
+
+
+def address(server, said):
+    """What it tells its user to open."""
+    for _ in range(600):
+        found = re.search(r"http://127.0.0.1:\d+/lab\?token=\w+", said.read_text())
+        if found:
+            return found[0]
+        assert server.poll() is None, said.read_text()
+        time.sleep(0.1)
+    pytest.fail(f"no address: {said.read_text()}")
+
+
+def press(page, name, code, number, modifiers=0):
+    for kind in ("rawKeyDown", "keyUp"):
+        page.call("Input.dispatchKeyEvent", type=kind, key=name, code=code, modifiers=modifiers,
+                  windowsVirtualKeyCode=number)
+
+
+def enter(page, modifiers=0):
+    """Enter begins to edit a cell; with Control it runs it, with Shift it goes on to the next."""
+    press(page, "Enter", "Enter", 13, modifiers)
+    time.sleep(0.1)
+    assert page.wait(DONE, 60), "the kernel is still busy"
+
+
+def fill(page, text):
+    """Puts another text into the cell, and runs it."""
+    enter(page)
+    press(page, "a", "KeyA", 65, CONTROL)
+    page.call("Input.insertText", text=text)
+    enter(page, CONTROL)
+
+
+@pytest.mark.timeout(240)
+def test_lab_3_in_a_browser(browser, lab):
+    browser.width(720, 1000)  # narrow: beside a terminal, say
+    where, token = lab.address.split("?")
+    browser.go(f"{where}/tree/03-hostname.ipynb?{token}")
+    assert browser.wait("document.querySelectorAll('.jp-Notebook .jp-Cell').length > 5 && "
+                        "!document.querySelector('#jupyterlab-splash')", 60)
+    assert browser.wait(DONE, 60)
+    browser.script("document.querySelector('.jp-Notebook .jp-Cell').click()")
+    browser.script("document.querySelector('.jp-Notebook').focus()")
+
+    source = f"({ACTIVE}.querySelector('.cm-content')?.innerText ?? '')"
+    for _ in range(40):
+        if browser.script(source).startswith("%mine"):
+            break
+        enter(browser, SHIFT)
+    assert browser.script(source).strip() == "%mine ch03_hostname"
+    enter(browser, CONTROL)
+    assert browser.wait(f"{source}.includes('NotImplementedError(\"invent\")')")
+    assert browser.script(source).startswith("%%mine ch03_hostname")
+    assert browser.wait(f"{OUTPUT}.includes('nothing is written yet')")
+
+    wrong = CHAPTER.text.replace("    def child(self):\n", "    def parent(self, pid, undo):\n")
+    fill(browser, f"%%mine ch03_hostname\n{wrong}")
+    assert browser.wait(f"{OUTPUT}.includes(\"your machine would now be called 'mine'\")")
+    assert browser.script(f"{ACTIVE}.querySelector('table').rows.length") == 3
+    assert browser.script("(e => e.scrollWidth <= e.clientWidth)"
+                          f"({ACTIVE}.querySelector('[role=region]'))")
+    fill(browser, f"%%mine ch03_hostname\n{CHAPTER.text}")
+    assert browser.wait(f"{OUTPUT}.includes('exercises 1 and 2 passed')")
+    assert (lab.home / "my-container" / CHAPTER.file).read_text() == CHAPTER.text
+
+    for _ in range(10):
+        enter(browser, SHIFT)
+    assert browser.wait("document.querySelector('.jp-Notebook').innerText.includes('All true.')")
+    assert browser.complaints() == []
+    assert all(re.match("(http|ws)://127.0.0.1:|data:|blob:", url) for url in browser.requests())
