@@ -203,9 +203,16 @@ def test_ctrl_c_at_any_moment_is_no_traceback(who):
             run.send_signal(signal.SIGINT)
             try:
                 errors = run.communicate(timeout=20)[1]
+            except subprocess.TimeoutExpired:
+                run.kill()
+                errors = run.communicate()[1]
+                # It was lost, but to importlib, before a line of ours was reached.
+                assert "Exception ignored in: <function _get_module_lock" in errors, milliseconds
+                continue
             finally:
                 run.kill()
-        if "init_import_site" not in errors and ("crabcan" in errors or not errors):  # in Python's own start nothing can be done
+        # In Python's own start nothing can be done.
+        if "init_import_site" not in errors and ("crabcan" in errors or not errors):
             assert run.returncode in (130, -signal.SIGINT), (milliseconds, errors)
             assert "Traceback" not in errors, (milliseconds, errors)
 
