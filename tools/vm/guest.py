@@ -24,7 +24,7 @@ import image  # noqa: E402  the disk
 from image import Failure, say  # noqa: E402
 from machine import Machine  # noqa: E402  the guest
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crabcan" / "guests"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crabcan-guests"
 WEEK = 7 * 24 * 3600
 
 
