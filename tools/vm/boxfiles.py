@@ -104,7 +104,7 @@ def sources(root, suite, write):
 
 
 def here():
-    """This machine's ways to its packages: proxies, indexes, certificates of its own. {path: text}"""
+    """This machine's ways to its packages: proxies, indexes, own certificates. {path: text}"""
     dump = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True).stdout
     files = {"etc/apt/apt.conf.d/99as-here": "\n".join(
         line for line in dump.splitlines() if "IndexTargets" not in line) + "\n"}

@@ -37,7 +37,8 @@ def options():
     parser.add_argument("--suite", choices=image.SUITES, default="trixie")
     parser.add_argument("--cpus", type=int, default=os.cpu_count())
     parser.add_argument("--memory", default="2G")
-    parser.add_argument("--timeout", type=int, default=2400, metavar="SECONDS", help="for all of it")
+    parser.add_argument("--timeout", type=int, default=2400, metavar="SECONDS",
+                        help="for all of it (2400)")
     parser.add_argument("--setup", metavar="LINE", help="what runs first, with a network")
     parser.add_argument("--only-disk", action="store_true", help="only make the disk, if need be")
     parser.add_argument("command", nargs="*")

@@ -1,4 +1,4 @@
-"""A disk that boots into a bare Debian, from Debian's packages alone: for a box, and for guest.py."""
+"""A disk that boots into a bare Debian, from Debian's packages alone: for box.py and guest.py."""
 import hashlib
 import os
 import platform
@@ -43,22 +43,22 @@ def ready(folder):
     if platform.machine() != "x86_64":
         raise Failure("disks are built for amd64 only so far, and on it. On arm64 use one of the"
                       " ways without Vagrant in chapters/00-start.md")
-    missing = sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)})
-    if missing:
-        raise Failure(f"something is missing here: apt-get install {' '.join(missing)}")
     free = shutil.disk_usage(folder).free
     if free < SPACE:
         raise Failure(f"{folder} has {free >> 20} MiB left, and {SPACE >> 20} MiB are needed")
+    missing = sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)})
+    if missing:
+        raise Failure(f"something is missing here: apt-get install {' '.join(missing)}")
 
 
-def run(*command, log, own_log=None, **more):
+def run(*command, log, own_log=None, name=None, **more):
     if subprocess.run([str(c) for c in command], stdout=log, stderr=log, **more).returncode:
         if own_log and own_log.exists():
             log.write(own_log.read_bytes())
             log.flush()
         with open(log.name, errors="replace") as text:
             print(*text.readlines()[-12:], sep="    ", file=sys.stderr)
-        raise Failure(f"{command[0]} failed (all of it: {log.name}). Is the network there?")
+        raise Failure(f"{name or command[0]} failed (all of it: {log.name}). Is the network there?")
 
 
 def mirror():
@@ -75,7 +75,7 @@ def tree(root, suite, key, as_here, log):
     say(f"unpacking {len(PACKAGES)} packages of {suite} and what they need: some minutes")
     run("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
         "debootstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), suite, root,
-        *mirror(), log=log, own_log=root / "debootstrap/debootstrap.log")
+        *mirror(), log=log, own_log=root / "debootstrap/debootstrap.log", name="debootstrap")
     boxfiles.configure(root, suite, key, as_here,
                        lambda *words: run("chroot", root, *words, log=log))
 

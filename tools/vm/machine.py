@@ -22,7 +22,8 @@ class Machine:
 
     def __init__(self, disk, key, chosen, work):
         self.key, self.chosen, self.work, self.qemu = key, chosen, work, None
-        self.overlay, self.console, self.errors = work / "overlay", work / "console", work / "errors"
+        self.overlay, self.console = work / "overlay", work / "console"
+        self.errors = work / "errors"
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", disk,
                         self.overlay], check=True)
 
@@ -35,8 +36,8 @@ class Machine:
         network = f"user,id=n,ipv6=off,hostfwd=tcp:127.0.0.1:{self.port}-:22"
         with self.errors.open("wb") as errors:
             self.qemu = subprocess.Popen(  # setpriv: should we be killed, the machine goes with us
-                ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-reboot",
-                 "-display", "none", "-accel", accel, "-cpu", cpu, "-smp", str(self.chosen.cpus),
+                ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults",
+                 "-no-reboot", "-display", "none", "-accel", accel, "-cpu", cpu, "-smp", str(self.chosen.cpus),
                  "-m", self.chosen.memory, "-serial", f"file:{self.console}",
                  "-drive", f"file={self.overlay},if=virtio,cache=unsafe,discard=unmap",
                  "-netdev", network + ",restrict=on" * offline,
@@ -46,8 +47,8 @@ class Machine:
     def boot(self, offline=False):
         """Returns once the guest's ssh server greets."""
         for accel in accelerators():
-            say(f"booting {self.chosen.suite}" + " (no KVM here: emulated, so some ten times slower)"
-                * (accel == "tcg") + ", without a network" * offline)
+            say(f"booting {self.chosen.suite}" + ", without a network" * offline
+                + " (emulated, for there is no KVM: ten times slower)" * (accel == "tcg"))
             self.start(accel, offline)
             while self.qemu.poll() is None:
                 with contextlib.suppress(OSError):
