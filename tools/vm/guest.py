@@ -2,6 +2,7 @@
 """Boots a throw-away Debian, made of Debian's packages, and runs commands in it as a newcomer.
 
     workshop guest --setup './workshop setup --services' tools/vm/check
+    workshop guest                         a shell in it
 
 The checkout is copied to /vagrant, without what git ignores. --setup runs with a network, as this
 machine has it; then the guest is booted again, and COMMAND runs without one. The bare disk is kept
@@ -95,7 +96,8 @@ def main():
     chosen = options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGALRM, time_is_up)
-    signal.alarm(chosen.timeout)
+    typed = not chosen.command and not chosen.setup and not chosen.only_disk
+    signal.alarm(0 if typed else chosen.timeout)
     folder = bare(chosen.suite)
     if chosen.only_disk:
         return print(folder)

@@ -58,15 +58,17 @@ class Machine:
                 time.sleep(0.5)
         raise Failure(f"QEMU ended: {self.errors.read_text(errors='replace').strip()}")
 
-    def ssh(self, line, **more):
+    def ssh(self, line, *words, **more):
         return subprocess.run(
-            ["ssh", "-q", "-F", "none", "-i", self.key, "-p", str(self.port),
+            ["ssh", *words, "-q", "-F", "none", "-i", self.key, "-p", str(self.port),
              "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
              "-o", "UserKnownHostsFile=/dev/null", "-o", "ServerAliveInterval=30",
              "-o", "ServerAliveCountMax=20", "vagrant@127.0.0.1", line], **more).returncode
 
     def run(self, line):
-        """A line of shell in the checkout there; its exit status."""
+        """A line of shell in the checkout there, or a shell; its exit status."""
+        if not line:
+            return self.ssh("cd /vagrant && exec bash -l", "-t")
         say(f"in the guest: {line}")
         return self.ssh(f"cd /vagrant && exec bash -lc {shlex.quote(line)}",
                         stdin=subprocess.DEVNULL)
