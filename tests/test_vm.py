@@ -122,7 +122,7 @@ def test_a_guest_that_does_not_come_up(tmp_path, words, said):
     result = python(NO_SYSTEM, tmp_path, *words, "true", TMPDIR=str(tmp_path))
     assert result.returncode == 1
     assert said in result.stderr
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True).stdout
+    running = subprocess.run(["ps", "-wweo", "args"], capture_output=True, text=True).stdout
     assert f"{tmp_path}/guest-" not in running, "the machine outlives us"
     assert not list(tmp_path.glob("guest-*"))
 
