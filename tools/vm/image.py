@@ -21,7 +21,7 @@ PACKAGES = """systemd-sysv systemd-resolved dbus libpam-systemd udev kmod initra
     linux-image-amd64 grub-pc-bin grub-common sudo openssh-server ca-certificates iproute2 procps
     less nano rsync python3 man-db""".split()
 LOADER = """set root=(hd0,msdos1)
-linux /vmlinuz root=LABEL=root ro console=tty0 console=ttyS0 net.ifnames=0 quiet
+linux /vmlinuz root=LABEL=root ro console=tty0 console=ttyS0 net.ifnames=0 panic=5 quiet
 initrd /initrd.img
 boot
 """

@@ -14,7 +14,9 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
 def accelerators():
-    return ["kvm"] * os.access("/dev/kvm", os.W_OK) + ["tcg"]
+    """KVM, if this machine may have it. Emulated processors can trip over each other while the
+    kernel patches itself (an Oops: int3, early in the boot): so that may take more than one try."""
+    return ["kvm"] * os.access("/dev/kvm", os.W_OK) + ["tcg"] * 3
 
 
 class Machine:
@@ -56,7 +58,8 @@ class Machine:
                         if ssh.recv(4) == b"SSH-":
                             return
                 time.sleep(0.5)
-        raise Failure(f"QEMU ended: {self.errors.read_text(errors='replace').strip()}")
+        said = self.errors.read_text(errors="replace").strip()
+        raise Failure(f"QEMU ended: {said}\n{self.last_words()}")
 
     def ssh(self, line, *words, **more):
         return subprocess.run(
