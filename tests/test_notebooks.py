@@ -30,7 +30,7 @@ from nbclient.exceptions import CellExecutionError
 notebook = nbformat.read(sys.argv[1], 4)
 # Sockets in the folder: two that look for free ports at once may find the same.
 kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=sys.argv[2] + "/kernel")
-client = NotebookClient(notebook, km=kernel, timeout=90,
+client = NotebookClient(notebook, km=kernel, timeout=400,
                         resources={"metadata": {"path": sys.argv[2]}})
 failure = ""
 try:
@@ -102,7 +102,7 @@ def execute(who, path, folder):
            "JUPYTER_CONFIG_DIR": folder / "config", "JUPYTER_DATA_DIR": folder / "data"}
     environment = who.environment | {name: str(value) for name, value in own.items()}
     done = subprocess.run([*who.python, "-c", EXECUTE, copy, folder], env=environment, cwd="/",
-                          capture_output=True, text=True, timeout=280)
+                          capture_output=True, text=True, timeout=1100)
     if done.returncode:
         return f"{path.name}: {done.stderr.strip().splitlines()[-1]}"
     failure, text = json.loads(done.stdout.splitlines()[-1])
@@ -143,7 +143,7 @@ def executions(request):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)  # an emulated guest is slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_runs(who, path, packages, executions, request):
     futures, start = executions

@@ -2,6 +2,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import yaml
 pytestmark = pytest.mark.slow  # left out by --fast
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT / "tools" / "vm"))
+TOOLS = CHECKOUT / "tools" / "vm"
+sys.path.insert(0, str(TOOLS))
 
 
 @pytest.fixture
@@ -55,29 +57,137 @@ def test_without_any_box_the_ways_out_are_said(vagrant):
         assert way in result.stderr
 
 
-def test_the_disk_of_a_box_has_one_active_partition():
-    import box
-    record = bytes(440) + box.partitions(2048, 40000)
+def need(*programs):
+    """CI must have them; elsewhere what wants them is skipped."""
+    missing = [program for program in programs if not shutil.which(program)]
+    if missing:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"not here: {', '.join(missing)}")
+
+
+def python(text, *args, prefix=(), **environment):
+    """Runs a script that may import the modules of tools/vm."""
+    text = f"import sys; sys.path.insert(0, {str(TOOLS)!r})\n" + text
+    return subprocess.run([*prefix, sys.executable, "-c", text, *map(str, args)], text=True,
+                          env=os.environ | environment, capture_output=True, timeout=100)
+
+
+def test_the_disk_has_one_active_partition():
+    import image
+    record = bytes(440) + image.partitions(2048, 40000)
     assert len(record) == 512 and record[510:] == b"\x55\xaa"
     assert record[446] == 0x80 and record[450] == 0x83
     assert int.from_bytes(record[454:458], "little") == 2048
     assert int.from_bytes(record[458:462], "little") == 40000
 
 
-def test_a_box_wants_root(tmp_path):
+def test_a_disk_wants_root(tmp_path):
     nobody = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
-    result = subprocess.run([*nobody, sys.executable, "-I", "-c", BOX, str(tmp_path)], text=True,
+    result = python("import image; image.ready(sys.argv[1])", tmp_path, prefix=nobody)
+    assert "needs root: the same command again, with sudo" in result.stderr
+
+
+def test_a_disk_that_does_not_fit_says_how_much_it_wants(tmp_path, root):
+    small = ["unshare", "--mount", "sh", "-c",
+             'mount -t tmpfs -o size=64m none "$0" && exec "$@"', tmp_path]
+    result = subprocess.run([*small, sys.executable, TOOLS / "guest.py", "--only-disk"], text=True,
+                            env=os.environ | {"XDG_CACHE_HOME": str(tmp_path)}, capture_output=True)
+    assert result.returncode == 1
+    said = f"{tmp_path}/crabcan-guests has 64 MiB left, and 5120 MiB are needed"
+    assert said in result.stderr
+
+
+def test_a_disk_without_a_way_to_debian(tmp_path, root):
+    need("debootstrap")
+    result = python(NO_MIRROR, tmp_path)
+    assert result.returncode == 1
+    assert f"debootstrap failed (all of it: {tmp_path}/log). Is the network there?" in result.stderr
+
+
+NO_MIRROR = """
+from pathlib import Path
+import image
+image.mirror = lambda: ["http://127.0.0.1:9/debian"]
+folder = Path(sys.argv[1])
+with open(folder / "log", "wb") as log:
+    image.tree(folder / "root", "trixie", "", False, log)
+"""
+
+
+@pytest.mark.parametrize("words, said", [
+    (["--timeout", "5"], "time is up, after 5 s. Longer: --timeout SECONDS."),
+    (["--memory", "much"], "QEMU ended: ")])
+def test_a_guest_that_does_not_come_up(tmp_path, words, said):
+    need("qemu-system-x86_64", "qemu-img")
+    (tmp_path / "disk.raw").write_bytes(bytes(1 << 20))
+    result = python(NO_SYSTEM, tmp_path, *words, "true", TMPDIR=str(tmp_path))
+    assert result.returncode == 1
+    assert said in result.stderr
+    running = subprocess.run(["ps", "-wweo", "args"], capture_output=True, text=True).stdout
+    assert f"{tmp_path}/guest-" not in running, "the machine outlives us"
+    assert not list(tmp_path.glob("guest-*"))
+
+
+NO_SYSTEM = """
+from pathlib import Path
+import guest
+folder = Path(sys.argv.pop(1))
+guest.bare = lambda suite: folder
+try:
+    guest.main()
+except guest.Failure as failure:
+    sys.exit(str(failure))
+"""
+
+
+def test_a_port_that_is_taken_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = python(PORT, "free", port)
+        assert f"port {port}, for the book, cannot be had on 127.0.0.1" in result.stderr
+        assert f"sport = :{port}" in result.stderr
+        assert python(PORT, "answers", port).returncode == 0
+    assert python(PORT, "free", port).returncode == 0
+    result = python(PORT, "answers", port)
+    assert result.returncode == 1
+    assert f"nothing answers at port {port}" in result.stderr
+    assert "journalctl --user -u crabcan-book" in result.stderr
+
+
+PORT = """
+import ports
+what, port = sys.argv[1:]
+address = "127.0.0.1", "book", int(port)
+ports.free(*address) if what == "free" else ports.answers(*address, seconds=1)
+"""
+
+
+def test_the_token_is_shown_to_a_terminal_alone(tmp_path):
+    script = (TOOLS / "services").read_text()
+    function = script[script.index("greeting() {"):script.index("# What `./workshop lab`")]
+    settings = tmp_path / ".config" / "crabcan"
+    settings.mkdir(parents=True)
+    (settings / "token").write_text("JUPYTER_TOKEN=secret\n")
+    make = "root_file() { cat >/dev/null; }\nhere=/vagrant settings=$0\n" + function + "greeting"
+    subprocess.run(["sh", "-euc", make, settings], check=True)
+    environment = os.environ | {"HOME": str(tmp_path)}
+    logged = subprocess.run([settings / "greeting"], env=environment, text=True,
+                            capture_output=True)
+    assert "http://localhost:8888/ " in logged.stdout and "secret" not in logged.stdout
+    typed = subprocess.run(["script", "-qec", settings / "greeting", "/dev/null"], env=environment,
+                           stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert "http://localhost:8888/lab?token=secret" in typed.stdout
+
+
+def test_a_checkout_that_nobody_may_write_says_why_and_what_helps(tmp_path, root):
+    folder = tmp_path / "a folder"  # with a space, too
+    (folder / "requirements").mkdir(parents=True)
+    shutil.copy(CHECKOUT / "workshop", folder)
+    read_only = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && "$0/workshop" doctor'
+    result = subprocess.run(["unshare", "--mount", "sh", "-c", read_only, folder], text=True,
                             capture_output=True)
     assert result.returncode == 1
-    assert "sudo ./workshop box" in result.stderr
-
-
-BOX = f"""
-import sys
-sys.path.insert(0, {str(CHECKOUT / "tools" / "vm")!r})
-import box
-box.ready(sys.argv[1])
-"""
+    assert f"cannot write to {folder} (Read-only file system)" in result.stderr
+    assert f"cp -r '{folder}' ~/crabcan" in result.stderr
 
 
 def test_services_are_an_ordinary_users():

@@ -4,10 +4,8 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import pwd
 import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
@@ -16,23 +14,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import boxfiles  # noqa: E402  the files that go into the box
+import image  # noqa: E402  the disk
+from image import SUITES, Failure, run, say  # noqa: E402
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
-SUITES = {"trixie": 13, "bookworm": 12}
-TOOLS = {"debootstrap": "debootstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils",
-         "ssh-keygen": "openssh-client"}
-SPACE = 5 << 30  # a tree, a raw disk and the box at the same time
-DISK = 20 << 30  # what the guest sees; the files hold only what is used
-GAP = 1 << 20    # before the first partition: room for the boot loader
-# debootstrap follows no virtual packages: so dbus has to be named.
-PACKAGES = """systemd-sysv systemd-resolved dbus libpam-systemd udev kmod initramfs-tools
-    linux-image-amd64 grub-pc-bin grub-common sudo openssh-server ca-certificates iproute2 procps
-    less nano rsync python3 man-db""".split()
-LOADER = """set root=(hd0,msdos1)
-linux /vmlinuz root=LABEL=root ro console=tty0 console=ttyS0 net.ifnames=0 quiet
-initrd /initrd.img
-boot
-"""
 
 
 def options():
@@ -47,103 +32,22 @@ def options():
     return parser.parse_args()
 
 
-def fail(text):
-    sys.exit(f"workshop box: {text}")
-
-
-def say(text):
-    print(f"workshop: [{time.monotonic() - BEGAN:.0f} s] {text}", file=sys.stderr, flush=True)
-
-
-def ready(folder):
-    """Everything that is known to fail, before the first minute is spent."""
-    if os.geteuid() != 0:
-        fail("debootstrap needs root: sudo ./workshop box")
-    if platform.machine() != "x86_64":
-        fail("boxes are built for amd64 only so far, and on it. On arm64 use one of the ways"
-             " without Vagrant in chapters/00-start.md")
-    missing = sorted({package for tool, package in TOOLS.items() if not shutil.which(tool)})
-    if missing:
-        fail(f"something is missing here: apt-get install {' '.join(missing)}")
-    free = shutil.disk_usage(folder).free
-    if free < SPACE:
-        fail(f"{folder} has {free >> 20} MiB left, and {SPACE >> 20} MiB are needed")
-
-
-def run(*command, log, own_log=None, **more):
-    if subprocess.run([str(c) for c in command], stdout=log, stderr=log, **more).returncode:
-        if own_log and own_log.exists():
-            log.write(own_log.read_bytes())
-            log.flush()
-        with open(log.name, errors="replace") as text:
-            print(*text.readlines()[-12:], sep="    ", file=sys.stderr)
-        fail(f"{command[0]} failed (all of it: {log.name})")
-
-
-def mirror(suite):
-    """Where this machine gets Debian from, if it does; else debootstrap's own choice."""
-    if not shutil.which("apt-get"):
-        return []
-    lines = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian",
-                            "Identifier: Packages"], capture_output=True, text=True).stdout.split()
-    return [uri for uri in sorted(set(lines)) if uri.rstrip("/").endswith("/debian")][:1]
-
-
-def tree(root, chosen, log):
-    """The guest's files."""
-    say(f"unpacking {len(PACKAGES)} packages of {chosen.suite} and what they need: some minutes")
-    run("debootstrap", "--variant=minbase", "--include=" + ",".join(PACKAGES), chosen.suite, root,
-        *mirror(chosen.suite), log=log, own_log=root / "debootstrap/debootstrap.log")
-    boxfiles.configure(root, chosen, lambda *words: run("chroot", root, *words, log=log))
-
-
-def disk(root, work, log):
-    """A disk with a boot loader for a BIOS in front of one partition, made without mounting it."""
-    say("making the disk")
-    (root / "tmp/loader.cfg").write_text(LOADER)
-    run("chroot", root, "grub-mkimage", "-O", "i386-pc", "-p", "/boot/grub",
-        "-c", "/tmp/loader.cfg", "-o", "/tmp/core.img",
-        "biosdisk", "part_msdos", "ext2", "linux", "all_video", log=log)
-    first = (root / "usr/lib/grub/i386-pc/boot.img").read_bytes()[:440]
-    core = (root / "tmp/core.img").read_bytes()
-    if len(core) > GAP - 512:
-        fail("the boot loader is larger than the gap before the partition")
-    for name in "loader.cfg", "core.img":
-        (root / "tmp" / name).unlink()
-    raw = work / "disk.raw"
-    run("mke2fs", "-q", "-t", "ext4", "-L", "root", "-O", "^metadata_csum_seed,^orphan_file",
-        "-E", f"offset={GAP},lazy_itable_init=1", "-d", root, raw, f"{(DISK - GAP) >> 10}k",
-        log=log)
-    with raw.open("r+b") as file:
-        file.write(first + partitions(GAP // 512, (DISK - GAP) // 512))
-        file.write(core)  # from sector 1 on, where boot.img looks for it
-        file.truncate(DISK)
-    return raw
-
-
-def partitions(start, sectors):
-    """The rest of a master boot record: a disk's number, and one active Linux partition."""
-    entry = (b"\x80\xfe\xff\xff\x83\xfe\xff\xff" + start.to_bytes(4, "little")
-             + sectors.to_bytes(4, "little"))
-    return b"crab\0\0" + entry + bytes(48) + b"\x55\xaa"
-
-
 def pack(raw, provider, base, work, log):
     """The .box: a tar of a disk and of what the provider must know."""
     say(f"packing the box for {provider}")
     kind = {"libvirt": ["-c", "-O", "qcow2"],
             "virtualbox": ["-O", "vmdk", "-o", "subformat=streamOptimized"]}[provider]
-    image = work / {"libvirt": "box.img", "virtualbox": "disk.vmdk"}[provider]
-    run("qemu-img", "convert", *kind, raw, image, log=log)
-    files = boxfiles.for_provider(provider, image, DISK)
+    disk = work / {"libvirt": "box.img", "virtualbox": "disk.vmdk"}[provider]
+    run("qemu-img", "convert", *kind, raw, disk, log=log)
+    files = boxfiles.for_provider(provider, disk, image.DISK)
     box = base.with_name(f"{base.name}.{provider}.box")
     with tarfile.open(f"{box}.new", "w") as tar:
         for name, text in files.items():
             (work / name).write_text(text)
-        for name in [*files, image.name]:
+        for name in [*files, disk.name]:
             tar.add(work / name, name, filter=anonymous)
     os.replace(f"{box}.new", box)
-    image.unlink()
+    disk.unlink()
     return box
 
 
@@ -182,22 +86,21 @@ def give(path, boxes, log):
     return say("Vagrant has it: vagrant up")
 
 
-def main():
-    chosen = options()
+def build(chosen):
     folder = CHECKOUT / "build" / "box"
     folder.mkdir(parents=True, exist_ok=True)
-    ready(folder)
-    chosen.key = boxfiles.key("vagrant.pub") or fail(
-        "Vagrant's first key (keys/vagrant.pub) is not here: install vagrant on this machine")
+    image.ready(folder)
+    key = boxfiles.key("vagrant.pub")
+    if not key:
+        raise Failure("Vagrant's first key (keys/vagrant.pub) is not here: install vagrant")
     with (tempfile.TemporaryDirectory(dir=folder, prefix="making-") as work,
           (folder / "log").open("wb") as log):
-        work = Path(work)
-        root = work / "root"
-        tree(root, chosen, log)
-        words = boxfiles.packages(root) + Path(__file__).read_text() + boxfiles.source()
-        name = hashlib.sha256(words.encode()).hexdigest()[:12]  # what went in names what came out
-        raw = disk(root, work, log)
-        boxes = {provider: pack(raw, provider, folder / f"{chosen.suite}-amd64-{name}", work, log)
+        root, raw = Path(work, "root"), Path(work, "disk.raw")
+        image.tree(root, chosen.suite, key, chosen.as_here, log)
+        # What went in names what came out.
+        name = f"{chosen.suite}-amd64-{image.recipe(boxfiles.packages(root))}"
+        image.disk(root, raw, log)
+        boxes = {provider: pack(raw, provider, folder / name, Path(work), log)
                  for provider in ("libvirt", *["virtualbox"] * chosen.virtualbox)}
         path = folder / f"{chosen.suite}-amd64.json"
         describe(chosen.suite, boxes, path)
@@ -216,9 +119,10 @@ def hand_over(folder):
 
 
 if __name__ == "__main__":
-    BEGAN = time.monotonic()
     os.umask(0o022)
     try:
-        main()
+        build(options())
+    except (Failure, OSError) as failure:
+        sys.exit(f"workshop box: {failure}")
     except KeyboardInterrupt:
         sys.exit(130)

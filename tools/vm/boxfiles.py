@@ -67,7 +67,7 @@ def key(name):
     return None
 
 
-def configure(root, chosen, chroot):
+def configure(root, suite, key, as_here, chroot):
     def write(path, text, mode=0o644):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
@@ -76,14 +76,15 @@ def configure(root, chosen, chroot):
     for path, text in FILES.items():
         write(path, text, 0o440 if "sudoers" in path else 0o644)
     chroot("useradd", "--create-home", "--shell", "/bin/bash", "vagrant")
-    write("home/vagrant/.ssh/authorized_keys", chosen.key, 0o600)
+    write("home/vagrant/.ssh/authorized_keys", key, 0o600)
     (root / "home/vagrant/.ssh").chmod(0o700)
     chroot("chown", "-R", "vagrant:vagrant", "/home/vagrant/.ssh")
     chroot("install", "-d", "-o", "vagrant", "-g", "vagrant", "/vagrant")
     chroot("systemctl", "--quiet", "enable", "systemd-networkd", "systemd-resolved", "ssh")
-    sources(root, chosen.suite, write)
-    if chosen.as_here:
-        as_here(write)
+    sources(root, suite, write)
+    if as_here:
+        for path, text in here().items():
+            write(path, text)
         chroot("update-ca-certificates")
     chroot("apt-get", "clean")
     for path in [*root.glob("etc/ssh/ssh_host_*"), *root.glob("var/lib/apt/lists/*")]:
@@ -102,16 +103,17 @@ def sources(root, suite, write):
     write("etc/apt/sources.list", "\n".join(lines) + "\n")
 
 
-def as_here(write):
-    """This machine's ways to its packages: proxies, indexes, certificates of its own."""
+def here():
+    """This machine's ways to its packages: proxies, indexes, own certificates. {path: text}"""
     dump = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True).stdout
-    write("etc/apt/apt.conf.d/99as-here",
-          "\n".join(line for line in dump.splitlines() if "IndexTargets" not in line) + "\n")
+    files = {"etc/apt/apt.conf.d/99as-here": "\n".join(
+        line for line in dump.splitlines() if "IndexTargets" not in line) + "\n"}
     for certificate in Path("/usr/local/share/ca-certificates").glob("*.crt"):
-        write(f"usr/local/share/ca-certificates/{certificate.name}", certificate.read_text())
+        files[f"usr/local/share/ca-certificates/{certificate.name}"] = certificate.read_text()
     index = os.environ.get("PIP_INDEX_URL")
-    write("etc/pip.conf", "[global]\ncert = /etc/ssl/certs/ca-certificates.crt\ntimeout = 180\n"
-          + (f"index-url = {index}\n" if index else ""))
+    files["etc/pip.conf"] = ("[global]\ncert = /etc/ssl/certs/ca-certificates.crt\ntimeout = 180\n"
+                             + (f"index-url = {index}\n" if index else ""))
+    return files
 
 
 def for_provider(provider, image, size):

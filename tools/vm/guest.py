@@ -1,143 +1,128 @@
 #!/usr/bin/env python3
-"""Boots a throw-away copy of our own box, without Vagrant, and runs a command in it as the learner.
+"""Boots a throw-away Debian, made of Debian's packages, and runs commands in it as a newcomer.
 
-    tools/vm/guest.py [--suite bookworm] -- './workshop setup --services && tools/vm/check'
+    workshop guest --setup './workshop setup --services' tools/vm/check
+    workshop guest                         a shell in it
 
-The checkout is copied to /vagrant, without what git ignores. Needs qemu-system-x86, a box (made by
-`./workshop box`), and Vagrant's first key (of the package vagrant). With KVM where that works."""
+The checkout is copied to /vagrant, without what git ignores. --setup runs with a network, as this
+machine has it; then the guest is booted again, and COMMAND runs without one. The bare disk is kept
+in the user's cache for a month. With KVM where that works, else emulated."""
 import argparse
+import fcntl
 import json
 import os
-import shlex
 import shutil
-import socket
+import signal
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
-import urllib.parse
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-import boxfiles  # noqa: E402
+import boxfiles  # noqa: E402  the files that make it a guest
+import image  # noqa: E402  the disk
+from image import Failure, say  # noqa: E402
+from machine import Machine  # noqa: E402  the guest
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
-BOXES = CHECKOUT / "build" / "box"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crabcan-guests"
+WEEK = 7 * 24 * 3600
 
 
-def fail(text):
-    sys.exit(f"guest: {text}")
+class TimeIsUp(Exception):
+    """The alarm: whatever it was that hung."""
 
 
 def options():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--suite", default="trixie")
+    parser = argparse.ArgumentParser(prog="workshop guest", description=__doc__.splitlines()[0])
+    parser.add_argument("--suite", choices=image.SUITES, default="trixie")
+    parser.add_argument("--cpus", type=int, default=os.cpu_count())
     parser.add_argument("--memory", default="2G")
-    parser.add_argument("--timeout", type=float, default=2400, metavar="SECONDS")
-    parser.add_argument("command", nargs="+")
+    parser.add_argument("--timeout", type=int, default=2400, metavar="SECONDS",
+                        help="for all of it (2400)")
+    parser.add_argument("--setup", metavar="LINE", help="what runs first, with a network")
+    parser.add_argument("--only-disk", action="store_true", help="only make the disk, if need be")
+    parser.add_argument("command", nargs="*")
     return parser.parse_args()
 
 
-def disk(suite, work):
-    """An overlay on the disk of our box; the disk itself is taken out of the box once."""
-    try:
-        [version] = json.loads((BOXES / f"{suite}-amd64.json").read_text())["versions"]
-    except FileNotFoundError:
-        fail(f"no box of {suite}: sudo ./workshop box --suite {suite}")
-    [url] = [p["url"] for p in version["providers"] if p["name"] == "libvirt"]
-    box = Path(urllib.parse.unquote(urllib.parse.urlparse(url).path))
-    image = box.with_suffix(".qcow2")
-    if not image.exists():
-        with tarfile.open(box) as tar, open(f"{image}.new", "wb") as file:
-            shutil.copyfileobj(tar.extractfile("box.img"), file)
-        os.replace(f"{image}.new", image)
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", image,
-                    work / "overlay"], check=True)
-    return work / "overlay"
+# ---------------------------------------------------------------- the bare disk
+
+def bare(suite):
+    """The folder of a bare disk and the key to it: from the cache, or built."""
+    name = image.recipe(suite, json.dumps(boxfiles.here()), time.strftime("%Y-%m"))
+    folder = CACHE / f"{suite}-{name}"
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            image.ready(CACHE)
+            build(suite, folder)
+    os.utime(folder)  # it is in use
+    return folder
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def build(suite, folder):
+    for old in CACHE.glob(f"{suite}-*"):
+        if old.is_dir() and time.time() - old.stat().st_mtime > WEEK:
+            shutil.rmtree(old)
+    with (tempfile.TemporaryDirectory(dir=CACHE, prefix="making-") as work,
+          (CACHE / f"{suite}.log").open("wb") as log):
+        root, new = Path(work, "root"), Path(work, "new")
+        new.mkdir()
+        image.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "guest", "-f", new / "key",
+                  log=log)
+        image.tree(root, suite, (new / "key.pub").read_text(), True, log)
+        image.disk(root, new / "disk.raw", log)
+        new.rename(folder)
 
 
-def machine(accel, disk, port, memory, console):
-    cpu = {"kvm": "host", "tcg": "max"}[accel]
-    accel = {"tcg": "tcg,thread=multi,tb-size=512"}.get(accel, accel)
-    return subprocess.Popen(  # setpriv: should we be killed, the machine goes with us
-        ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults", "-no-reboot",
-         "-display", "none", "-accel", accel, "-cpu", cpu, "-smp", str(os.cpu_count()),
-         "-m", memory, "-serial", f"file:{console}",
-         "-drive", f"file={disk},if=virtio,cache=unsafe,discard=unmap",
-         "-netdev", f"user,id=n,ipv6=off,hostfwd=tcp:127.0.0.1:{port}-:22",
-         "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci"],
-        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def boot(disk, port, memory, console, end):
-    """Starts the machine, emulated if need be; returns once its ssh server greets."""
-    for accel in ["kvm"] * os.access("/dev/kvm", os.W_OK) + ["tcg"]:
-        qemu = machine(accel, disk, port, memory, console)
-        while qemu.poll() is None:
-            try:
-                with socket.create_connection(("127.0.0.1", port), timeout=2) as ssh:
-                    if ssh.recv(4) == b"SSH-":
-                        return qemu
-            except OSError:
-                pass
-            if time.monotonic() > end:
-                qemu.kill()
-                fail(f"the guest does not come up; its console:\n{console.read_text()[-2000:]}")
-            time.sleep(0.5)
-    return fail(f"QEMU ended: {qemu.stderr.read()}")
-
-
-def send(ssh):
-    """The checkout as git sees it, changes included."""
-    names = subprocess.run(["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others",
-                            "--exclude-standard", "--deduplicate"], check=True,
-                           capture_output=True).stdout.split(b"\0")
-    top = os.fsencode(CHECKOUT) + b"/"
-    names = [name for name in names if name and os.path.lexists(top + name)]
-    with tempfile.TemporaryFile() as tar:
-        subprocess.run(["tar", "-C", CHECKOUT, "--null", "--verbatim-files-from", "-T", "-", "-c"],
-                       input=b"\0".join(names), stdout=tar, check=True)
-        tar.seek(0)
-        if subprocess.run([*ssh, "tar -xC /vagrant"], stdin=tar).returncode:
-            fail("the checkout could not be copied into the guest")
+def classroom(machine, chosen):
+    machine.boot()
+    machine.send()
+    if chosen.setup:
+        status = machine.run(chosen.setup)
+        if status:
+            say(f"the set-up in the guest failed (exit status {status})")
+            return status
+        if not chosen.command:
+            return 0
+        machine.power_off()
+        machine.boot(offline=True)
+    return machine.run(" ".join(chosen.command))
 
 
 def main():
     chosen = options()
-    end = time.monotonic() + chosen.timeout
-    key = boxfiles.key("vagrant") or fail("Vagrant's first key is not here: install vagrant")
-    missing = [tool for tool in ("qemu-system-x86_64", "qemu-img", "ssh") if not shutil.which(tool)]
-    if missing:
-        fail(f"not installed: {', '.join(missing)} (qemu-system-x86, qemu-utils, openssh-client)")
-    with tempfile.TemporaryDirectory(prefix="crabcan-guest-") as work:
-        work = Path(work)
-        (work / "key").write_text(key)
-        (work / "key").chmod(0o600)
-        port = free_port()
-        ssh = ["ssh", "-q", "-F", "none", "-i", work / "key", "-p", str(port),
-               "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
-               "-o", "UserKnownHostsFile=/dev/null", "-o", "ServerAliveInterval=30",
-               "-o", "ServerAliveCountMax=20", "vagrant@127.0.0.1"]
-        qemu = boot(disk(chosen.suite, work), port, chosen.memory, work / "console", end)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGALRM, time_is_up)
+    typed = not chosen.command and not chosen.setup and not chosen.only_disk
+    signal.alarm(0 if typed else chosen.timeout)
+    folder = bare(chosen.suite)
+    if chosen.only_disk:
+        return print(folder)
+    with tempfile.TemporaryDirectory(prefix="guest-") as work:
+        machine = Machine(folder / "disk.raw", folder / "key", chosen, Path(work))
         try:
-            send(ssh)
-            line = chosen.command[0] if len(chosen.command) == 1 else shlex.join(chosen.command)
-            left = max(1, end - time.monotonic())
-            return subprocess.run([*ssh, f"cd /vagrant && exec bash -lc {shlex.quote(line)}"],
-                                  stdin=subprocess.DEVNULL, timeout=left).returncode
-        except subprocess.TimeoutExpired:
-            fail(f"time is up ({chosen.timeout:.0f} s)")
+            return classroom(machine, chosen)
+        except TimeIsUp:
+            raise Failure(f"time is up, after {chosen.timeout} s. Longer: --timeout SECONDS.\n"
+                          + machine.last_words())
         finally:
-            qemu.kill()
-            qemu.wait()
+            machine.end()
+
+
+def time_is_up(*_):
+    raise TimeIsUp
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os.umask(0o022)
+    try:
+        sys.exit(main())
+    except (Failure, OSError, subprocess.SubprocessError) as failure:
+        sys.exit(f"workshop guest: {failure}")
+    except TimeIsUp:
+        sys.exit("workshop guest: time is up before the disk was made. Longer: --timeout SECONDS")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,104 @@
+"""A guest that runs: QEMU on a throw-away overlay of a disk, and ssh into it as user vagrant."""
+import contextlib
+import os
+import shlex
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from image import Failure, say
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+
+
+def accelerators():
+    """KVM, if this machine may have it. Emulated processors can trip over each other while the
+    kernel patches itself (an Oops: int3, early in the boot): so that may take more than one try."""
+    return ["kvm"] * os.access("/dev/kvm", os.W_OK) + ["tcg"] * 3
+
+
+class Machine:
+    """A guest on a throw-away overlay of a disk."""
+
+    def __init__(self, disk, key, chosen, work):
+        self.key, self.chosen, self.work, self.qemu = key, chosen, work, None
+        self.overlay, self.console = work / "overlay", work / "console"
+        self.errors = work / "errors"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", disk,
+                        self.overlay], check=True)
+
+    def start(self, accel, offline):
+        cpu = {"kvm": "host", "tcg": "max"}[accel]
+        accel = {"tcg": "tcg,thread=multi,tb-size=512"}.get(accel, accel)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        network = f"user,id=n,ipv6=off,hostfwd=tcp:127.0.0.1:{self.port}-:22"
+        with self.errors.open("wb") as errors:
+            self.qemu = subprocess.Popen(  # setpriv: should we be killed, the machine goes with us
+                ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults",
+                 "-no-reboot", "-display", "none", "-accel", accel, "-cpu", cpu, "-smp", str(self.chosen.cpus),
+                 "-m", self.chosen.memory, "-serial", f"file:{self.console}",
+                 "-drive", f"file={self.overlay},if=virtio,cache=unsafe,discard=unmap",
+                 "-netdev", network + ",restrict=on" * offline,
+                 "-device", "virtio-net-pci,netdev=n,romfile=", "-device", "virtio-rng-pci"],
+                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
+
+    def boot(self, offline=False):
+        """Returns once the guest's ssh server greets."""
+        for accel in accelerators():
+            say(f"booting {self.chosen.suite}" + ", without a network" * offline
+                + " (emulated, for there is no KVM: ten times slower)" * (accel == "tcg"))
+            self.start(accel, offline)
+            while self.qemu.poll() is None:
+                with contextlib.suppress(OSError):
+                    with socket.create_connection(("127.0.0.1", self.port), timeout=2) as ssh:
+                        if ssh.recv(4) == b"SSH-":
+                            return
+                time.sleep(0.5)
+        said = self.errors.read_text(errors="replace").strip()
+        raise Failure(f"QEMU ended: {said}\n{self.last_words()}")
+
+    def ssh(self, line, *words, **more):
+        return subprocess.run(
+            ["ssh", *words, "-q", "-F", "none", "-i", self.key, "-p", str(self.port),
+             "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no",
+             "-o", "UserKnownHostsFile=/dev/null", "-o", "ServerAliveInterval=30",
+             "-o", "ServerAliveCountMax=20", "vagrant@127.0.0.1", line], **more).returncode
+
+    def run(self, line):
+        """A line of shell in the checkout there, or a shell; its exit status."""
+        if not line:
+            return self.ssh("cd /vagrant && exec bash -l", "-t")
+        say(f"in the guest: {line}")
+        return self.ssh(f"cd /vagrant && exec bash -lc {shlex.quote(line)}",
+                        stdin=subprocess.DEVNULL)
+
+    def send(self):
+        """The checkout as git sees it, changes included."""
+        names = subprocess.run(["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others",
+                                "--exclude-standard", "--deduplicate"], check=True,
+                               capture_output=True).stdout.split(b"\0")
+        top = os.fsencode(CHECKOUT) + b"/"
+        names = [name for name in names if name and os.path.lexists(top + name)]
+        with tempfile.TemporaryFile() as tar:
+            subprocess.run(["tar", "-C", CHECKOUT, "--null", "--verbatim-files-from", "-T", "-",
+                            "-c"], input=b"\0".join(names), stdout=tar, check=True)
+            tar.seek(0)
+            if self.ssh("tar -xC /vagrant", stdin=tar):
+                raise Failure("the checkout could not be copied into the guest")
+
+    def power_off(self):
+        self.ssh("sudo systemctl poweroff", stderr=subprocess.DEVNULL)
+        self.qemu.wait()
+
+    def end(self):
+        if self.qemu:
+            self.qemu.kill()
+            self.qemu.wait()
+
+    def last_words(self):
+        text = self.console.read_text(errors="replace") if self.console.exists() else ""
+        return "\n".join(["The last lines of its console:", *text.splitlines()[-15:]])
