@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-LAUNCHER = ["/usr/bin/python3", "-I", "-S", str(CHECKOUT / "tools/start.py")]
+FLAGS = ["-I", *["-B"] * sys.dont_write_bytecode]  # under sudo: no compiled files of root's
+LAUNCHER = ["/usr/bin/python3", *FLAGS, "-S", str(CHECKOUT / "tools/start.py")]
 UNIFIED = "/sys/fs/cgroup/unified"
 HIDE = ["unshare", "--mount", "sh", "-c", f'umount --lazy {UNIFIED}; exec "$@"', "sh"]
 sys.path.insert(0, str(CHECKOUT))
@@ -32,7 +33,7 @@ def prepare():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if os.geteuid() == 0 and os.path.ismount(UNIFIED):
         # in a mount namespace of our own: nobody here is to see version 2
-        os.execvp(HIDE[0], [*HIDE, sys.executable, "-I", *sys.argv])
+        os.execvp(HIDE[0], [*HIDE, sys.executable, *FLAGS, *sys.argv])
 
 
 def spread(seconds):

@@ -1,21 +1,20 @@
 """What an idle container costs in memory: its supervisor, which waits for it to end."""
-import os
 import signal
 import subprocess
 
 from common import LAUNCHER, machine, progress
 
 
-def supervisors(number):
-    """Starts so many containers that sleep, each with a supervisor; returns them when all run."""
-    some = []
+def start(number, some):
+    """Starts so many containers that sleep, each with a supervisor; returns when all run."""
     for _ in range(number):
-        command = [*LAUNCHER, "run", "--", "/bin/sh", "-c", "echo up; exec sleep 1000"]
+        # Should we be killed, they end too.
+        command = ["setpriv", "--pdeathsig", "TERM", *LAUNCHER,
+                   "run", "--", "/bin/sh", "-c", "echo up; exec sleep 1000"]
         some.append(subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL))
         progress(f"memory: {len(some)} of {number}")
     for one in some:
         assert one.stdout.readline() == b"up\n"
-    return some
 
 
 def megabytes(pid, field):
@@ -27,8 +26,9 @@ def megabytes(pid, field):
 def measure(rounds):
     """The report: 5 containers a round, and so 100 for the usual 20."""
     number = min(100, 5 * rounds)
-    some = supervisors(number)
+    some = []
     try:
+        start(number, some)
         pss = sorted(megabytes(one.pid, "Pss") for one in some)
         resident = sorted(megabytes(one.pid, "Rss") for one in some)
     finally:

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import as_c
-from common import CHECKOUT, LAUNCHER, clock, machine, progress, ratio, spread
+from common import CHECKOUT, FLAGS, LAUNCHER, clock, machine, progress, ratio, spread
 
 from crabcan_steps import ch04_mounts, ch05_namespaces, ch07_seccomp
 
@@ -76,7 +76,7 @@ def commands(folder):
     unshare = ["unshare", "--fork", "--pid", "--uts", "--mount", "--ipc", "--net", "--cgroup"]
     return {
         COLD: [*LAUNCHER, "run", "/bin/true"],
-        "crabcan, warm": [sys.executable, "-I", "-S", "-c", WARM, "3", *sys.path],
+        "crabcan, warm": [sys.executable, *FLAGS, "-S", "-c", WARM, "3", *sys.path],
         C: in_c(folder),
         RUNC: ["runc", *state, "run", "--bundle", str(folder), "crabcan-bench"],
         CRUN: ["crun", *state, "run", "--bundle", str(folder), "crabcan-bench"],

@@ -37,7 +37,7 @@ def run():
     ours, theirs = os.pipe()
     os.set_inheritable(theirs, True)
     begin = clock()
-    subprocess.run([*LAUNCHER[:3], "-c", RUN, str(theirs), str(CHECKOUT)], pass_fds=[theirs],
+    subprocess.run([*LAUNCHER[:-1], "-c", RUN, str(theirs), str(CHECKOUT)], pass_fds=[theirs],
                    check=True)
     end = (clock() - begin) * 1000
     os.close(theirs)

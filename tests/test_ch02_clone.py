@@ -5,6 +5,7 @@ import signal
 import pytest
 
 from conftest import closes, end, gone, wait_for
+from crabcan_steps.layer import Undo
 
 
 def test_it_is_pid_1(matrix):
@@ -94,3 +95,31 @@ def survivors():
         except OSError:
             pass
     return found
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_what_is_to_be_undone_is_undone_whatever_happens(error):
+    """Last things first, all of them, and the error is still told."""
+    done, undo = [], Undo()
+
+    def fail():
+        done.append("failed")
+        raise error
+
+    for deed in (lambda: done.append("first"), fail, lambda: done.append("last")):
+        undo.callback(deed)
+    with pytest.raises(error), undo:
+        pass
+    assert done == ["last", "failed", "first"]
+    undo.close()
+    assert len(done) == 3  # each once
+
+
+def test_what_is_handed_over_is_not_undone_here():
+    done, undo = [], Undo()
+    with undo:
+        undo.callback(done.append, 1)
+        heir = undo.pop_all()
+    assert done == []
+    heir.close()
+    assert done == [1]

@@ -139,6 +139,25 @@ except guest.Failure as failure:
 """
 
 
+IMPATIENT = """
+import machine
+machine.accelerators = lambda: ["tcg", "tcg"]
+machine.PATIENCE = {"tcg": 2}
+"""
+
+
+def test_an_accelerator_that_hangs_is_left_for_the_next(tmp_path):
+    """Two machines without a system, which never greet: each is given up, and none is left."""
+    need("qemu-system-x86_64", "qemu-img")
+    (tmp_path / "disk.raw").write_bytes(bytes(1 << 20))
+    result = python(IMPATIENT + NO_SYSTEM, tmp_path, "--timeout", "60", "true",
+                    TMPDIR=str(tmp_path))
+    assert result.returncode == 1 and "QEMU ended" in result.stderr
+    assert result.stderr.count("booting") == 2
+    running = subprocess.run(["ps", "-wweo", "args"], capture_output=True, text=True).stdout
+    assert f"{tmp_path}/guest-" not in running
+
+
 def test_a_port_that_is_taken_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

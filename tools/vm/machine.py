@@ -10,6 +10,7 @@ from pathlib import Path
 
 from image import Failure, say
 
+PATIENCE = {"kvm": 180}  # seconds: on some machines it hangs, and the emulation goes on
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
@@ -52,7 +53,11 @@ class Machine:
             say(f"booting {self.chosen.suite}" + ", without a network" * offline
                 + " (emulated, for there is no KVM: ten times slower)" * (accel == "tcg"))
             self.start(accel, offline)
+            until = time.monotonic() + PATIENCE.get(accel, float("inf"))
             while self.qemu.poll() is None:
+                if time.monotonic() > until:
+                    self.end()
+                    break
                 with contextlib.suppress(OSError):
                     with socket.create_connection(("127.0.0.1", self.port), timeout=2) as ssh:
                         if ssh.recv(4) == b"SSH-":
