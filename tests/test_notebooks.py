@@ -21,7 +21,7 @@ UNUSED = ("jupyterlab", "notebook", "babel", "widgetsnbextension", "material", "
 
 # Runs a notebook as whoever starts it; prints the cell that failed, if any, and the executed copy.
 EXECUTE = """
-import json, sys
+import json, re, sys
 import nbformat
 from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
@@ -36,9 +36,11 @@ failure = ""
 try:
     client.execute()
 except CellExecutionError as error:
-    cell = next(cell for cell in notebook.cells for output in cell.get("outputs", ())
-                if output.output_type == "error")
-    failure = f"cell {cell.id}: {error.ename}: {error.evalue}"
+    cell, output = next((cell, output) for cell in notebook.cells for output in cell.get("outputs", ())
+                        if output.output_type == "error")
+    plain = re.sub("\\x1b\\[[0-9;]*m", "", "\\n".join(output.traceback))
+    line = "".join(re.findall("^-+> *[0-9]+ (.*)", plain, re.MULTILINE)[:1])
+    failure = f"cell {cell.id}: {error.ename}: {error.evalue} ({line})"
 print(json.dumps([failure, nbformat.writes(notebook)]))
 """
 
