@@ -158,6 +158,32 @@ def test_an_accelerator_that_hangs_is_left_for_the_next(tmp_path):
     assert f"{tmp_path}/guest-" not in running
 
 
+def test_a_kept_disk_is_for_the_same_set_up_only(tmp_path, monkeypatch):
+    """It is another one if a file that set-up reads has another text, and only then."""
+    import guest
+    monkeypatch.setattr(guest, "CHECKOUT", tmp_path)
+    for name in ("workshop", "requirements/base.txt", "tools/vm/services", "chapters/page.md"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    first = guest.kept(tmp_path, "./workshop setup")
+    assert guest.kept(tmp_path, "./workshop setup") == first
+    assert guest.kept(tmp_path, "./workshop setup --services") != first
+    (tmp_path / "chapters/page.md").write_text("mended")
+    assert guest.kept(tmp_path, "./workshop setup") == first
+    (tmp_path / "requirements/base.txt").write_text("one more")
+    assert guest.kept(tmp_path, "./workshop setup") != first
+
+
+def test_kept_disks_that_nobody_uses_go(tmp_path):
+    import guest
+    new, old, disk = tmp_path / "after-1.qcow2", tmp_path / "after-2.qcow2", tmp_path / "overlay"
+    old.touch()
+    os.utime(old, (0, 0))
+    disk.write_text("a disk")
+    guest.keep(disk, new)
+    assert new.read_text() == "a disk" and sorted(tmp_path.iterdir()) == [new, disk]
+
+
 def test_a_port_that_is_taken_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 """Boots a throw-away Debian, made of Debian's packages, and runs commands in it as a newcomer.
 
+    workshop guest                                 a shell in it
+    workshop guest --suite bookworm uname -a       one command in a Debian 12
     workshop guest --setup './workshop setup --services' tools/vm/check
-    workshop guest                         a shell in it
 
 The checkout is copied to /vagrant, without what git ignores. --setup runs with a network, as this
 machine has it; then the guest is booted again, and COMMAND runs without one. The bare disk is kept
-in the user's cache for a month. With KVM where that works, else emulated."""
+in the user's cache for a month; with --keep, so is the disk after --setup, as a head start for the
+next time: --setup runs then, too. With KVM where that works, else emulated."""
 import argparse
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -23,10 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import boxfiles  # noqa: E402  the files that make it a guest
 import image  # noqa: E402  the disk
 from image import Failure, say  # noqa: E402
-from machine import Machine  # noqa: E402  the guest
+from machine import CHECKOUT, Machine  # noqa: E402  the guest
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crabcan-guests"
 WEEK = 7 * 24 * 3600
+SET_UP = "workshop", "pyproject.toml", "requirements", "tools"  # what a set-up is made of
 
 
 class TimeIsUp(Exception):
@@ -34,15 +38,18 @@ class TimeIsUp(Exception):
 
 
 def options():
-    parser = argparse.ArgumentParser(prog="workshop guest", description=__doc__.splitlines()[0])
-    parser.add_argument("--suite", choices=image.SUITES, default="trixie")
-    parser.add_argument("--cpus", type=int, default=os.cpu_count())
-    parser.add_argument("--memory", default="2G")
+    parser = argparse.ArgumentParser(prog="workshop guest", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--suite", choices=image.SUITES, default="trixie", help="(trixie)")
+    parser.add_argument("--cpus", type=int, default=os.cpu_count(), help="(all of this machine)")
+    parser.add_argument("--memory", default="2G", help="as QEMU has it: 512M, 4G (2G)")
     parser.add_argument("--timeout", type=int, default=2400, metavar="SECONDS",
                         help="for all of it (2400)")
     parser.add_argument("--setup", metavar="LINE", help="what runs first, with a network")
+    parser.add_argument("--keep", action="store_true",
+                        help="keep the disk after --setup, and begin with it if it is there")
     parser.add_argument("--only-disk", action="store_true", help="only make the disk, if need be")
-    parser.add_argument("command", nargs="*")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="and its words")
     return parser.parse_args()
 
 
@@ -77,7 +84,30 @@ def build(suite, folder):
         new.rename(folder)
 
 
-def classroom(machine, chosen):
+def kept(folder, line):
+    """Where the disk after a set-up is kept: by what goes into it."""
+    files = [file for name in SET_UP for file in (CHECKOUT / name, *(CHECKOUT / name).rglob("*"))
+             if file.is_file() and file.suffix != ".pyc"]
+    content = hashlib.sha256(line.encode())
+    for file in sorted(files):
+        content.update(f"{file.relative_to(CHECKOUT)}\0".encode() + file.read_bytes())
+    return folder / f"after-{content.hexdigest()[:12]}.qcow2"
+
+
+def keep(disk, path):
+    """Keeps a disk, and no longer those that nobody used for a week."""
+    for old in path.parent.glob("after-*"):
+        if time.time() - old.stat().st_mtime > WEEK:
+            old.unlink()
+    new = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        shutil.copyfile(disk, new)
+        new.rename(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def classroom(machine, chosen, after):
     machine.boot()
     machine.send()
     if chosen.setup:
@@ -88,6 +118,8 @@ def classroom(machine, chosen):
         if not chosen.command:
             return 0
         machine.power_off()
+        if chosen.keep and machine.disk != after:
+            keep(machine.overlay, after)
         machine.boot(offline=True)
     return machine.run(" ".join(chosen.command))
 
@@ -102,9 +134,15 @@ def main():
     if chosen.only_disk:
         return print(folder)
     with tempfile.TemporaryDirectory(prefix="guest-") as work:
-        machine = Machine(folder / "disk.raw", folder / "key", chosen, Path(work))
+        after = kept(folder, chosen.setup or "")
+        disk = folder / "disk.raw"
+        if chosen.keep and after.exists():
+            say("beginning with the disk of an earlier set-up that was made of the same")
+            os.utime(after)
+            disk = after
+        machine = Machine(disk, folder / "key", chosen, Path(work))
         try:
-            return classroom(machine, chosen)
+            return classroom(machine, chosen, after)
         except TimeIsUp:
             raise Failure(f"time is up, after {chosen.timeout} s. Longer: --timeout SECONDS.\n"
                           + machine.last_words())

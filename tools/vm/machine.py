@@ -24,10 +24,11 @@ class Machine:
     """A guest on a throw-away overlay of a disk."""
 
     def __init__(self, disk, key, chosen, work):
-        self.key, self.chosen, self.work, self.qemu = key, chosen, work, None
+        self.disk, self.key, self.chosen, self.qemu = disk, key, chosen, None
         self.overlay, self.console = work / "overlay", work / "console"
         self.errors = work / "errors"
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", disk,
+        form = {".raw": "raw", ".qcow2": "qcow2"}[disk.suffix]
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", form, "-b", disk,
                         self.overlay], check=True)
 
     def start(self, accel, offline):
@@ -40,7 +41,8 @@ class Machine:
         with self.errors.open("wb") as errors:
             self.qemu = subprocess.Popen(  # setpriv: should we be killed, the machine goes with us
                 ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults",
-                 "-no-reboot", "-display", "none", "-accel", accel, "-cpu", cpu, "-smp", str(self.chosen.cpus),
+                 "-no-reboot", "-display", "none", "-accel", accel, "-cpu", cpu,
+                 "-smp", str(self.chosen.cpus),
                  "-m", self.chosen.memory, "-serial", f"file:{self.console}",
                  "-drive", f"file={self.overlay},if=virtio,cache=unsafe,discard=unmap",
                  "-netdev", network + ",restrict=on" * offline,
@@ -82,7 +84,7 @@ class Machine:
                         stdin=subprocess.DEVNULL)
 
     def send(self):
-        """The checkout as git sees it, changes included."""
+        """The checkout as git sees it, changes included, in place of an earlier one."""
         names = subprocess.run(["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others",
                                 "--exclude-standard", "--deduplicate"], check=True,
                                capture_output=True).stdout.split(b"\0")
@@ -92,7 +94,8 @@ class Machine:
             subprocess.run(["tar", "-C", CHECKOUT, "--null", "--verbatim-files-from", "-T", "-",
                             "-c"], input=b"\0".join(names), stdout=tar, check=True)
             tar.seek(0)
-            if self.ssh("tar -xC /vagrant", stdin=tar):
+            clear = "find /vagrant -mindepth 1 -maxdepth 1 ! -name .venv -exec rm -rf {} +"
+            if self.ssh(f"{clear} && tar -xC /vagrant", stdin=tar):
                 raise Failure("the checkout could not be copied into the guest")
 
     def power_off(self):
