@@ -215,7 +215,12 @@ def fsmount(fs, attributes):
 def openat2(dir_fd, path, flags, resolve):
     """Opens a path with rules for what may happen on the way to it."""
     how = struct.pack("3Q", flags | os.O_CLOEXEC, 0, resolve)
-    return raw_call("openat2", dir_fd, os.fsencode(path), how, 24, about=path)
+    for attempt in range(1000):
+        try:
+            return raw_call("openat2", dir_fd, os.fsencode(path), how, 24, about=path)
+        except BlockingIOError:  # EAGAIN: something was renamed just now, and ".." might lead out
+            if attempt == 999:
+                raise
 
 
 @system_call

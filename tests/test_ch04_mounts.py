@@ -2,6 +2,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,20 @@ def test_the_root_has_a_size_even_without_a_limit_on_memory(who):
     script = "import os; s = os.statvfs('/'); print(s.f_blocks * s.f_frsize, s.f_files)"
     assert who.run("/usr/bin/python3", "-c", script, options=["--layers", "all,-cgroups"]).split() == \
         [str(1 << 30), str(256 << 10)]
+
+
+def test_renames_elsewhere_do_not_disturb(who, rootfs, tmp_path):
+    """openat2 gives up on a ".." if anything was renamed meanwhile, anywhere: it is asked again."""
+    (rootfs / "escape").symlink_to("/.." * 30 + "/etc")
+    script = "import os, sys\nwhile True: os.rename(*sys.argv[1:]); os.rename(*sys.argv[:0:-1])"
+    (tmp_path / "a").touch()
+    renamer = subprocess.Popen([sys.executable, "-c", script, tmp_path / "a", tmp_path / "b"])
+    try:
+        for _ in range(8):
+            who.run("true", options=["-m", rootfs, *SYSTEM, "-a", "/etc:/escape:ro"])
+    finally:
+        renamer.kill()
+        renamer.wait()
 
 
 def mountinfo():
