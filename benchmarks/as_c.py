@@ -60,6 +60,11 @@ static int write_(int dir, const char *name, const char *text, int flags) {
 static int mkdir_(int dir, const char *name, int mode) {
     return mkdirat(dir, name, mode) < 0 ? -1 : fchmodat(dir, name, mode, 0);
 }
+static int rmdir_(const char *name) {  /* a cgroup is busy until its last process is quite gone */
+    int bad;
+    while ((bad = rmdir(name)) && errno == EBUSY) usleep(1000);
+    return bad;
+}
 static int capset_(void) {
     uint32_t header[2] = {0x20080522, 0}, data[6] = {0};
     return syscall(SYS_capset, header, data);
@@ -141,7 +146,7 @@ def program(events, filters):
     parts = {"prepare": events[:at],
              "parent": [event for event in parents if event["layer"] != "clone"],
              "before": [e for e in events if e["side"] == "child" and e["layer"] != "seccomp"],
-             "undo": [event for event in parents if event["call"] == "rmdir"]}
+             "undo": [e for e in parents if e["call"] == "rmdir" and not e["errno"]]}
     text = (f"{HEAD}#define FLAGS {flags}\n#define CGROUP {descriptor(cgroup) if cgroup else 0}\n"
             f"#define OURS {ours}\n#define THEIRS {theirs}\n")
     load = ""
@@ -207,6 +212,7 @@ MAKES_DESCRIPTOR = {  # call -> its C, of the arguments as values and as words, 
 }
 CALLS = {  # the others, where C has other arguments
     "stat": lambda a, w, d: f"stat({w[0]}, &(struct stat){{0}})",
+    "rmdir": lambda a, w, d: f"rmdir_({w[0]})",
     "fsconfig": lambda a, w, d: f"syscall(431, {descriptor(a[0])}, "
                                 f"{', '.join((w[1:] + ['0', '0'])[:3])}, 0)",
     "move_mount": lambda a, w, d: f'syscall(429, {descriptor(a[0])}, "", {descriptor(a[1])}, "", 0x44)',

@@ -128,9 +128,10 @@ def measure(rounds):
             else:
                 able[name] = command
                 if name == WARM_ONE:
-                    _, parent, child = result.stdout.splitlines()[-1].split()
-                    notes.append(f"pages copied or made in a warm start: {parent} by the parent, "
-                                 f"{child} by the child")
+                    pages = map(int, result.stdout.splitlines()[-1].split()[1:])
+                    parent, child = (n * os.sysconf("SC_PAGESIZE") / (1 << 20) for n in pages)
+                    notes.append(f"pages copied or made in a warm start: {parent:.1f} MiB by the "
+                                 f"parent, {child:.1f} MiB by the child")
         times = {name: [] for name in able}
         for number in range(rounds):
             progress(f"start: round {number + 1} of {rounds}")
