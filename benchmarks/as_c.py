@@ -61,9 +61,11 @@ static int mkdir_(int dir, const char *name, int mode) {
     return mkdirat(dir, name, mode) < 0 ? -1 : fchmodat(dir, name, mode, 0);
 }
 static int rmdir_(const char *name) {  /* a cgroup is busy until its last process is quite gone */
-    int bad;
-    while ((bad = rmdir(name)) && errno == EBUSY) usleep(1000);
-    return bad;
+    for (int attempt = 1; rmdir(name); attempt++) {
+        if (errno != EBUSY || attempt == 1000) return -1;
+        usleep(1000);
+    }
+    return 0;
 }
 static int capset_(void) {
     uint32_t header[2] = {0x20080522, 0}, data[6] = {0};

@@ -282,6 +282,12 @@ def kept(pid):
     return False
 
 
+def host_mounts():
+    """The host's mounts, less those that systemd makes whenever it starts a service."""
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return {line for line in lines if " /run/credentials/" not in line}
+
+
 def host_state():
     """All that a runtime could leave behind, as sets to compare."""
     cgroups = {f"{top}/{name}" for top, names, _ in os.walk("/sys/fs/cgroup") for name in names
@@ -296,8 +302,7 @@ def host_state():
             words = words.replace(b"\0", b" ").decode(errors="replace")
             if ("crabcan_steps" in words or "container-marker" in words) and not kept(entry.name):
                 processes.add((entry.name, words))
-    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
-    return {"mounts": {line for line in mounts if " /run/credentials/" not in line},  # systemd's
+    return {"mounts": host_mounts(),
             "cgroups": cgroups,
             "links": set(os.listdir("/sys/class/net")),
             "processes": processes,

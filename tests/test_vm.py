@@ -174,6 +174,16 @@ def test_a_kept_disk_is_for_the_same_set_up_only(tmp_path, monkeypatch):
     assert guest.kept(tmp_path, "./workshop setup") != first
 
 
+def test_to_keep_a_disk_without_a_set_up_is_refused():
+    result = python("import guest; guest.main()", "--keep", "true")
+    assert result.returncode == 2 and "say --setup LINE, too" in result.stderr
+
+
+def test_the_words_after_two_dashes_are_the_command():
+    result = python("import guest; print(guest.options().command)", "--", "uname", "-a")
+    assert result.stdout == "['uname', '-a']\n"
+
+
 def test_kept_disks_that_nobody_uses_go(tmp_path):
     import guest
     new, old, disk = tmp_path / "after-1.qcow2", tmp_path / "after-2.qcow2", tmp_path / "overlay"

@@ -50,7 +50,12 @@ def options():
                         help="keep the disk after --setup, and begin with it if it is there")
     parser.add_argument("--only-disk", action="store_true", help="only make the disk, if need be")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="and its words")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.command[:1] == ["--"]:  # which argparse leaves in place
+        del chosen.command[0]
+    if chosen.keep and not chosen.setup:
+        parser.error("--keep is for the disk after a set-up: say --setup LINE, too")
+    return chosen
 
 
 # ---------------------------------------------------------------- the bare disk

@@ -94,7 +94,9 @@ class Machine:
             subprocess.run(["tar", "-C", CHECKOUT, "--null", "--verbatim-files-from", "-T", "-",
                             "-c"], input=b"\0".join(names), stdout=tar, check=True)
             tar.seek(0)
-            clear = "find /vagrant -mindepth 1 -maxdepth 1 ! -name .venv -exec rm -rf {} +"
+            # The services of a kept disk would write there meanwhile.
+            clear = ("systemctl --user stop crabcan-book crabcan-lab 2>/dev/null; "
+                     "find /vagrant -mindepth 1 -maxdepth 1 ! -name .venv -exec rm -rf {} +")
             if self.ssh(f"{clear} && tar -xC /vagrant", stdin=tar):
                 raise Failure("the checkout could not be copied into the guest")
 
