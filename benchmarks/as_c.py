@@ -140,6 +140,10 @@ def program(events, filters):
     """The C program. events: of --trace; filters: the compiled seccomp filters, as bytes."""
     # Not by the name that the trace has: its process is gone, so another crabcan would remove it.
     events = json.loads(json.dumps(events).replace("/crabcan-", "/in-c-crabcan-"))
+    # Nor what it did for others: it swept away what a killed one had left, or tried in vain.
+    made = {event["args"][0] for event in events if event["call"] == "mkdir"}
+    events = [event for event in events if event["call"] != "rmdir"
+              or event["args"][0] in made and not event["errno"]]
     clone = next(event for event in events if event["call"] == "clone3")
     pid, (flags, cgroup) = str(clone["result"][0]), clone["args"]
     ours, theirs = next(e for e in events if e["call"] == "socketpair")["result"]
@@ -148,7 +152,7 @@ def program(events, filters):
     parts = {"prepare": events[:at],
              "parent": [event for event in parents if event["layer"] != "clone"],
              "before": [e for e in events if e["side"] == "child" and e["layer"] != "seccomp"],
-             "undo": [e for e in parents if e["call"] == "rmdir" and not e["errno"]]}
+             "undo": [event for event in parents if event["call"] == "rmdir"]}
     text = (f"{HEAD}#define FLAGS {flags}\n#define CGROUP {descriptor(cgroup) if cgroup else 0}\n"
             f"#define OURS {ours}\n#define THEIRS {theirs}\n")
     load = ""
