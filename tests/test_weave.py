@@ -556,6 +556,8 @@ def test_only_and_no_run(book, need_root):
     ("runc   28.1   (24.0 to 40.2)", "runc   31.5   (27.2 to 141.0)"),
     ("cold / runc   0.91   (at most 0.9)", "cold / runc   1.12   (at most 0.9)"),
     ("A, 2 processors, load 0.1 0.2 0.3; x", "B C, 64 processors, load 9.1 0.2 0.3; y"),
+    ("warm start: 1.5 MiB by the parent, 1.7 MiB by the child, 4.3 µs each",
+     "warm start: 1.6 MiB by the parent, 1.8 MiB by the child, 2.9 µs each"),
     ("/tmp/tmpab12cd3_/x", "/tmp/tmpzz12cd3k/x"),
     ("/tmp/root.Ab12Cd/x", "/tmp/root.Xb12Cd/x"),
 ])

@@ -44,6 +44,7 @@ PATTERNS = [(re.compile(pattern, re.M), new) for pattern, new in (
     (r"(\"?microseconds\"?: )\d+", r"\1DURATION"),                # --trace
     (r"\b\d+\.\d+ +\(\d+\.\d+ to \d+\.\d+\)", "SPREAD"),        # ./workshop bench
     (r"\b\d+\.\d+(?= +\(at most )", "RATIO"),
+    (r"\b\d+\.\d+(?= MiB by the (?:parent|child)\b)", "SIZE"),
     (r"^.+, \d+ processors, load .*", "MACHINE"),
     # The machine's own.
     (r"#\d+\S* SMP.*?(?= x86_64| aarch64|$)", "BUILD"),           # uname -v
