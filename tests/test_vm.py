@@ -174,6 +174,26 @@ def test_a_kept_disk_is_for_the_same_set_up_only(tmp_path, monkeypatch):
     assert guest.kept(tmp_path, "./workshop setup") != first
 
 
+@pytest.mark.parametrize("content, said", [
+    (b"no longer a disk", "is damaged, and removed: beginning with the bare one"),
+    (None, "removed: the next time begins with the bare one")])
+def test_a_kept_disk_that_is_of_no_use_goes(tmp_path, content, said):
+    """One that is damaged, and one (without a system) whose guest does not come up."""
+    need("qemu-system-x86_64", "qemu-img")
+    import guest
+    (tmp_path / "disk.raw").write_bytes(bytes(1 << 20))
+    after = guest.kept(tmp_path, "true")
+    if content:
+        after.write_bytes(content)
+    else:
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", after, "1M"], check=True)
+    result = python(NO_SYSTEM, tmp_path, "--keep", "--setup", "true", "--timeout", "5", "true",
+                    TMPDIR=str(tmp_path))
+    assert result.returncode == 1 and said in result.stderr
+    assert "time is up, after 5 s" in result.stderr
+    assert not after.exists()
+
+
 def test_to_keep_a_disk_without_a_set_up_is_refused():
     result = python("import guest; guest.main()", "--keep", "true")
     assert result.returncode == 2 and "say --setup LINE, too" in result.stderr

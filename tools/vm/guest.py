@@ -8,7 +8,8 @@
 The checkout is copied to /vagrant, without what git ignores. --setup runs with a network, as this
 machine has it; then the guest is booted again, and COMMAND runs without one. The bare disk is kept
 in the user's cache for a month; with --keep, so is the disk after --setup, as a head start for the
-next time: --setup runs then, too. With KVM where that works, else emulated."""
+next time: --setup runs then, too, and if it fails, the kept disk goes. With KVM where that works, else
+emulated."""
 import argparse
 import fcntl
 import hashlib
@@ -112,14 +113,43 @@ def keep(disk, path):
         new.unlink(missing_ok=True)
 
 
-def classroom(machine, chosen, after):
+def sound(disk):
+    """Whether a kept disk is there and is a disk; else it is removed."""
+    if not disk.exists():
+        return False
+    if subprocess.run(["qemu-img", "check", "-q", disk], capture_output=True).returncode:
+        say("the disk of an earlier set-up is damaged, and removed: beginning with the bare one")
+        disk.unlink()
+        return False
+    return True
+
+
+def set_up(machine, chosen):
     machine.boot()
     machine.send()
+    status = machine.run(chosen.setup) if chosen.setup else 0
+    if status:
+        say(f"the set-up in the guest failed (exit status {status})")
+    return status
+
+
+def distrust(disk, after):
+    if disk == after:
+        say("it began with the disk of an earlier set-up. In case that is to blame, it is removed:"
+            " the next time begins with the bare one")
+        after.unlink(missing_ok=True)
+
+
+def classroom(machine, chosen, after):
+    try:
+        status = set_up(machine, chosen)
+    except (Failure, TimeIsUp):
+        distrust(machine.disk, after)
+        raise
+    if status:
+        distrust(machine.disk, after)
+        return status
     if chosen.setup:
-        status = machine.run(chosen.setup)
-        if status:
-            say(f"the set-up in the guest failed (exit status {status})")
-            return status
         if not chosen.command:
             return 0
         machine.power_off()
@@ -141,7 +171,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="guest-") as work:
         after = kept(folder, chosen.setup or "")
         disk = folder / "disk.raw"
-        if chosen.keep and after.exists():
+        if chosen.keep and sound(after):
             say("beginning with the disk of an earlier set-up that was made of the same")
             os.utime(after)
             disk = after
