@@ -129,9 +129,10 @@ def test_a_guest_that_does_not_come_up(tmp_path, words, said):
 
 NO_SYSTEM = """
 from pathlib import Path
+import disks
 import guest
 folder = Path(sys.argv.pop(1))
-guest.bare = lambda suite: folder
+disks.bare = lambda suite: folder
 try:
     guest.main()
 except guest.Failure as failure:
@@ -160,18 +161,18 @@ def test_an_accelerator_that_hangs_is_left_for_the_next(tmp_path):
 
 def test_a_kept_disk_is_for_the_same_set_up_only(tmp_path, monkeypatch):
     """It is another one if a file that set-up reads has another text, and only then."""
-    import guest
-    monkeypatch.setattr(guest, "CHECKOUT", tmp_path)
+    import disks
+    monkeypatch.setattr(disks, "CHECKOUT", tmp_path)
     for name in ("workshop", "requirements/base.txt", "tools/vm/services", "chapters/page.md"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
-    first = guest.kept(tmp_path, "./workshop setup")
-    assert guest.kept(tmp_path, "./workshop setup") == first
-    assert guest.kept(tmp_path, "./workshop setup --services") != first
+    first = disks.kept(tmp_path, "./workshop setup")
+    assert disks.kept(tmp_path, "./workshop setup") == first
+    assert disks.kept(tmp_path, "./workshop setup --services") != first
     (tmp_path / "chapters/page.md").write_text("mended")
-    assert guest.kept(tmp_path, "./workshop setup") == first
+    assert disks.kept(tmp_path, "./workshop setup") == first
     (tmp_path / "requirements/base.txt").write_text("one more")
-    assert guest.kept(tmp_path, "./workshop setup") != first
+    assert disks.kept(tmp_path, "./workshop setup") != first
 
 
 @pytest.mark.parametrize("content, said", [
@@ -180,9 +181,9 @@ def test_a_kept_disk_is_for_the_same_set_up_only(tmp_path, monkeypatch):
 def test_a_kept_disk_that_is_of_no_use_goes(tmp_path, content, said):
     """One that is damaged, and one (without a system) whose guest does not come up."""
     need("qemu-system-x86_64", "qemu-img")
-    import guest
+    import disks
     (tmp_path / "disk.raw").write_bytes(bytes(1 << 20))
-    after = guest.kept(tmp_path, "true")
+    after = disks.kept(tmp_path, "true")
     if content:
         after.write_bytes(content)
     else:
@@ -205,12 +206,12 @@ def test_the_words_after_two_dashes_are_the_command():
 
 
 def test_kept_disks_that_nobody_uses_go(tmp_path):
-    import guest
+    import disks
     new, old, disk = tmp_path / "after-1.qcow2", tmp_path / "after-2.qcow2", tmp_path / "overlay"
     old.touch()
     os.utime(old, (0, 0))
     disk.write_text("a disk")
-    guest.keep(disk, new)
+    disks.keep(disk, new)
     assert new.read_text() == "a disk" and sorted(tmp_path.iterdir()) == [new, disk]
 
 
