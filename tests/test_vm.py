@@ -300,6 +300,24 @@ def test_the_dev_container_says_that_it_is_privileged():
     assert "PRIVILEGED" in text
 
 
+@pytest.mark.parametrize("instructor", ["", "1"])
+def test_the_book_service_shows_speaker_notes_to_an_instructor_only(tmp_path, instructor):
+    """The unit as `INSTRUCTOR=1 ./workshop setup --services` writes it, started as systemd would."""
+    script = (CHECKOUT / "tools/vm/services").read_text()
+    names = "quoted()", "service()"
+    [quoted, service] = [script[script.index(f"\n{name}"):] for name in names]
+    functions = quoted[:quoted.index("}\n") + 2] + service[:service.index("\n}\n") + 3]
+    subprocess.run(["sh", "-euc", f"units={tmp_path} here=/course\n{functions}\nservice book Book book"],
+                   env=os.environ | {"INSTRUCTOR": instructor}, check=True)
+    unit = (tmp_path / "crabcan-book.service").read_text()
+    [line] = [line for line in unit.splitlines() if line.startswith("Environment=")]
+    settings = line.removeprefix("Environment=").split()
+    hooks = subprocess.run(
+        ["env", *settings, sys.executable, "-c", "import hooks; print(hooks.FOR_INSTRUCTOR)"],
+        cwd=CHECKOUT / "tools/book", text=True, capture_output=True)
+    assert hooks.stdout == f"{bool(instructor)}\n", hooks.stderr
+
+
 def test_a_path_in_a_unit_file_is_quoted():
     """As systemd reads it: a space, a percent sign, a dollar and a quote are themselves."""
     script = (CHECKOUT / "tools" / "vm" / "services").read_text()
