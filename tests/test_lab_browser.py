@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import CHECKOUT
+from conftest import CHECKOUT, wait_for
 from crabcan_workshop.course import exercises
 
 pytestmark = pytest.mark.slow  # left out by --fast
@@ -25,17 +25,15 @@ DONE = """document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.sta
 
 @pytest.fixture
 def lab():
-    """JupyterLab as `./workshop lab` starts it, on a copy of the lab: its address, and home."""
+    """JupyterLab as `./workshop lab` starts it, for one who is new: its address, and home."""
     home = Path("/tmp", f"crabcan-lab-{os.getpid()}")  # short: sockets are in it
-    (home / "notebooks").mkdir(parents=True)
-    shutil.copy(CHECKOUT / "notebooks" / "03-hostname.ipynb", home / "notebooks")
+    home.mkdir()
     own = {"HOME": "", "IPYTHONDIR": "ipython", "JUPYTER_RUNTIME_DIR": "run",
            "JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data"}
     environment = {**os.environ, **{name: str(home / folder) for name, folder in own.items()}}
     environment.pop("CRABCAN_WORKSPACE", None)
     with open(home / "said", "w") as said, subprocess.Popen(
-            [CHECKOUT / "workshop", "lab", "--port", "0", f"--ServerApp.root_dir={home}/notebooks"],
-            env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said) as server:
+            [CHECKOUT / "workshop", "lab", "--port", "0"], env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said) as server:
         try:
             yield SimpleNamespace(address=address(server, home / "said"), home=home)
         finally:
@@ -78,6 +76,7 @@ def fill(page, text):
 
 @pytest.mark.timeout(240)
 def test_lab_3_in_a_browser(browser, lab):
+    course = (CHECKOUT / "notebooks" / "03-hostname.ipynb").read_text()
     browser.width(720, 1000)  # narrow: beside a terminal, say
     where, token = lab.address.split("?")
     browser.go(f"{where}/tree/03-hostname.ipynb?{token}")
@@ -111,5 +110,9 @@ def test_lab_3_in_a_browser(browser, lab):
     for _ in range(10):
         enter(browser, SHIFT)
     assert browser.wait("document.querySelector('.jp-Notebook').innerText.includes('All true.')")
+    press(browser, "s", "KeyS", 83, CONTROL)
+    copy = lab.home / "my-container" / "notebooks" / "03-hostname.ipynb"
+    assert wait_for(lambda: "All true." in copy.read_text()), "it was not saved"
+    assert (CHECKOUT / "notebooks" / copy.name).read_text() == course
     assert browser.complaints() == []
     assert all(re.match("(http|ws)://127.0.0.1:|data:|blob:", url) for url in browser.requests())

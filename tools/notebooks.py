@@ -8,27 +8,13 @@ import re
 import sys
 from pathlib import Path
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
-KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT))
+from crabcan_workshop.course.notebooks import clean, text  # noqa: E402
+
+NOTEBOOKS = CHECKOUT / "notebooks"
 ID = re.compile(r"[a-z][a-z-]*-\d+")  # break-it-1: the section, and a number in it
 SECTIONS = ["title", "set-up", "break-it", "look", "build", "prove", "exercises", "learned"]
-
-
-def clean(notebook):
-    """The notebook without what running it has left."""
-    cells = []
-    for cell in notebook["cells"]:
-        kept = {"cell_type": cell["cell_type"], "id": cell.get("id", ""), "metadata": {},
-                "source": "".join(cell["source"]).rstrip().splitlines(keepends=True)}
-        if cell["cell_type"] == "code":
-            kept |= {"execution_count": None, "outputs": []}
-        cells.append(kept)
-    return {"cells": cells, "metadata": {"kernelspec": KERNEL}, "nbformat": 4, "nbformat_minor": 5}
-
-
-def text(notebook):
-    """As Jupyter itself writes it, so that saving without a change changes nothing."""
-    return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def faults(path):
