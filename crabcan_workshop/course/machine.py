@@ -37,13 +37,18 @@ class Answer:
         lines = self.err.strip().splitlines()
         return lines[-1].removeprefix("crabcan: ") if lines else ""
 
+    @property
+    def reason(self):
+        """Why there is nothing good to see."""
+        return diagnosis(self.err) or "the container did not come up"
+
     def json(self):
         """What the program inside reported; if nothing, the runtime's words are the reason."""
         try:
             return json.loads(self.out.splitlines()[0])
         except (ValueError, IndexError):
             seen = self.error or f"no output, and exit status {self.status}"
-            raise Wrong(seen, diagnosis(self.err) or "the container did not come up") from None
+            raise Wrong(seen, self.reason) from None
 
 
 def diagnosis(err):

@@ -62,9 +62,7 @@ def equal(seen, expected, why):
 def came_up(answer):
     """The answer, if its container ran to a good end."""
     if answer.status != 0:
-        from ..machine import diagnosis
-        raise Wrong(answer.error or f"exit status {answer.status}",
-                    diagnosis(answer.err) or "the container did not come up")
+        raise Wrong(answer.error or f"exit status {answer.status}", answer.reason)
     return answer
 
 
