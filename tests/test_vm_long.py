@@ -26,8 +26,8 @@ def long(request):
 def run(*command, seconds=3600, **more):
     """Runs a command that must succeed; shows what it says as it says it; returns nothing."""
     print("+", *command, flush=True)
-    assert subprocess.run(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, timeout=seconds,
-                          **more).returncode == 0
+    assert subprocess.run(command, cwd=CHECKOUT, timeout=seconds,
+                          **{"stdin": subprocess.DEVNULL} | more).returncode == 0
 
 
 def test_debian_12_is_a_classroom():
@@ -55,7 +55,7 @@ def vagrant(tmp_path):
         "VAGRANT_HOME": str(tmp_path / "home"), "VAGRANT_DOTFILE_PATH": str(tmp_path / "machine"),
         "VAGRANT_CHECKPOINT_DISABLE": "1", "VAGRANT_NO_COLOR": "1", "CRABCAN_SUITE": "trixie",
         "VAGRANT_SERVER_URL": "http://127.0.0.1:9", "VAGRANT_DEFAULT_PROVIDER": "libvirt"}
-    yield lambda *words: run("vagrant", *words, env=environment)
+    yield lambda *words, **more: run("vagrant", *words, env=environment, **more)
     run("vagrant", "destroy", "--force", env=environment)
     for name in names("vol-list") - before["vol"]:
         virsh("vol-delete", name, "default")
@@ -84,7 +84,7 @@ def answer(address, seconds=300):
             time.sleep(1)
 
 
-def test_vagrant_up_without_a_registry_of_boxes(vagrant):
+def test_vagrant_up_without_a_registry_of_boxes(vagrant, tmp_path):
     if not list((CHECKOUT / "build" / "box").glob("trixie-amd64.json")):
         run("./workshop", "box", "--as-here", "--no-add")
     [version] = json.loads((CHECKOUT / "build/box/trixie-amd64.json").read_text())["versions"]
@@ -93,6 +93,14 @@ def test_vagrant_up_without_a_registry_of_boxes(vagrant):
     vagrant("up")
     assert (answer(BOOK), answer(LAB)) == (200, 403)
     vagrant("ssh", "-c", "workshop doctor && workshop matrix && sudo /vagrant/workshop matrix")
+    vagrant("ssh", "-c", "workshop start && echo mine >>my-container/ch01_args.py")
+    work = tmp_path / "my-container.tar"
+    with work.open("wb") as tar:  # as chapter 0 says
+        vagrant("ssh", "--no-tty", "-c", "tar c my-container", stdout=tar)
+    vagrant("ssh", "-c", "rm -r my-container")
+    with work.open("rb") as tar:
+        vagrant("ssh", "--no-tty", "-c", "tar x", stdin=tar)
+    vagrant("ssh", "-c", "tail -n 1 my-container/ch01_args.py | grep -x mine")
     vagrant("reload")
     assert (answer(BOOK), answer(LAB)) == (200, 403)
     vagrant("destroy", "--force")
