@@ -32,6 +32,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by --fast")
+    Who.patience = (config.getoption("timeout") or float(config.getini("timeout"))) / 2
     # A script's background ignores Ctrl-C, and what it starts would, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
@@ -41,6 +42,7 @@ def pytest_configure(config):
 
 class Who:
     """A user of the host's who starts containers: root, or an ordinary one."""
+    patience = None  # seconds for one run; --timeout is for a whole test
 
     def __init__(self, name, python, path, prefix=()):
         self.name, self.prefix = name, list(prefix)
@@ -55,10 +57,10 @@ class Who:
     def command(self, *args):
         return [*self.python, "-m", "crabcan_steps", *map(str, args)]
 
-    def crabcan(self, *args, stdin="", timeout=60, **options):
+    def crabcan(self, *args, stdin="", **options):
         """Runs crabcan to its end; returns the CompletedProcess, with text."""
         return subprocess.run(self.command(*args), env=self.environment, input=stdin, text=True,
-                              capture_output=True, timeout=timeout, **options)
+                              capture_output=True, **{"timeout": self.patience} | options)
 
     def run(self, *command, options=()):
         """`crabcan run` of a command that must succeed; returns what it printed."""
@@ -69,7 +71,8 @@ class Who:
     def script(self, text, *args, **options):
         """Runs a Python script on the host (not in a container), as this user."""
         return subprocess.run([*self.python, "-c", text, *map(str, args)], env=self.environment,
-                              text=True, capture_output=True, timeout=60, cwd="/", **options)
+                              text=True, capture_output=True, cwd="/",
+                              **{"timeout": self.patience} | options)
 
     def start(self, *args):
         """Starts crabcan in the background; a Running to look at and to end."""
