@@ -17,12 +17,12 @@ def main():
     facts = importlib.import_module(f"crabcan_workshop.course.facts.ch{chapter:02}").FACTS
     results, begin = [], time.monotonic()
     with Canaries() as canaries:
-        machine = Machine(chapter, canaries, job["many ids"])
+        machine = Machine(chapter, canaries, job["many ids"], job["slowness"])
         if "shell" in job:
             results = machine.shell(job["shell"])
             facts = ()
         for fact in facts:
-            if time.monotonic() - begin > BUDGET:
+            if time.monotonic() - begin > BUDGET * job["slowness"]:
                 results.append(fact.untried())
             elif fact.exercise in job.get("exercises", (1, 2)):
                 results.append(fact.result(machine, Harm))

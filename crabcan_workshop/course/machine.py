@@ -17,7 +17,7 @@ from ..observe import PROBE, ObserveError, child_of, look
 from .facts import Wrong
 
 PRECIOUS = "/home/you/thesis"
-SECONDS = 5   # for one run
+SECONDS = 5   # for one run, on a usual machine
 
 
 class Harm(Exception):
@@ -63,8 +63,9 @@ def diagnosis(err):
 class Machine:
     """The room as a machine with a checkpoint on it."""
 
-    def __init__(self, chapter, canaries, many_ids):
+    def __init__(self, chapter, canaries, many_ids, slowness):
         self.chapter, self.canaries, self.many_ids = chapter, canaries, many_ids
+        self.seconds = SECONDS * slowness
         self.proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
         self.kept = {}
         os.makedirs(os.path.dirname(PRECIOUS), exist_ok=True)
@@ -110,10 +111,10 @@ class Machine:
                 process.send_signal(kill)
         try:
             if kill == signal.SIGKILL:  # the pipe's other end may live on; that is the question
-                process.wait(SECONDS)
+                process.wait(self.seconds)
                 out = err = b""
             else:
-                out, err = process.communicate(timeout=start + SECONDS - time.monotonic())
+                out, err = process.communicate(timeout=start + self.seconds - time.monotonic())
         except subprocess.TimeoutExpired:
             sentence = self.end_all()
             self.compare()  # worse than that it took long
@@ -130,7 +131,7 @@ class Machine:
 
     def first_line(self, process, step, watch):
         """Waits for what the program prints first; then it is time to look at it."""
-        line, end = b"", time.monotonic() + SECONDS
+        line, end = b"", time.monotonic() + self.seconds
         while not line.endswith(b"\n"):
             if not select.select([process.stdout], [], [], max(0, end - time.monotonic()))[0]:
                 break
@@ -206,11 +207,13 @@ class Machine:
         self.no_process_left()
 
     def no_process_left(self):
-        for _ in range(50):
-            left = self.others()
-            if not left:
-                return
+        end = time.monotonic() + self.seconds / 20
+        while left := self.others():
+            if time.monotonic() > end:
+                break
             time.sleep(0.005)
+        else:
+            return
         for pid in left:
             os.kill(pid, signal.SIGKILL)
         raise Harm(f"{len(left)} processes would still run on your machine after the container has "
@@ -240,5 +243,5 @@ class Machine:
         if count > 60:
             return (f"it had started {count} processes, and would have gone on until your machine "
                     "could start no other: a fork bomb")
-        return (f"it was still running after {SECONDS} s, and we ended it: an endless loop, or two "
-                "processes that wait for each other")
+        return (f"it was still running after {self.seconds:.0f} s, and we ended it: an endless loop, "
+                "or two processes that wait for each other")
