@@ -24,7 +24,7 @@ def limited(machine, controller, *options, **kind):
         for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
             _, names, path = line.split(":", 2)
             for name in names.split(","):
-                groups[name] = f"{ROOT}/{name}{path}" if name else f"{ROOT}/room{path}"
+                groups[name] = f"{ROOT}/{name}{path}"
         folder = Path(os.path.normpath(groups.get("" if UNIFIED else controller, ROOT)))
         for file in folder.glob("*") if folder.is_dir() else ():
             try:
