@@ -10,6 +10,7 @@ from conftest import closes, host_mounts
 from crabcan_steps.ch04_mounts import HIDDEN
 
 SYSTEM = ["-a", "/usr:/usr:ro"]
+LIBRARIES = [path for path in ("/lib", "/lib64") if os.path.exists(path)]  # arm64 has one
 
 
 @pytest.fixture
@@ -17,8 +18,8 @@ def rootfs(folder):
     """A root file system with all the places that mounts need, without its own programs."""
     for name in ("usr", "proc", "sys", "dev", "etc", "tmp", "data"):
         (folder / name).mkdir()
-    for name in ("bin", "lib", "lib64"):
-        (folder / name).symlink_to(f"usr/{name}")
+    for path in ("/bin", *LIBRARIES):
+        (folder / path[1:]).symlink_to(f"usr{path}")
     subprocess.run(["chown", "-R", "--reference", folder, *folder.iterdir()], check=True)
     return folder
 
@@ -73,11 +74,11 @@ def test_the_original_s_documented_call(who, folder):
     (folder / "mountdir").mkdir()
     shutil.copy("/bin/bash", folder / "mountdir")
     before = tree(folder)
-    result = who.crabcan("--debug", "-u", "0", "-m", "./mountdir/", "-c", "/bash", "-a",
-                         "/lib64:/lib64", "-a", "/lib:/lib", cwd=folder,
+    add = [word for path in reversed(LIBRARIES) for word in ("-a", f"{path}:{path}")]
+    result = who.crabcan("--debug", "-u", "0", "-m", "./mountdir/", "-c", "/bash", *add, cwd=folder,
                          stdin="echo $$ /*; exit 3\n")
     assert result.returncode == 3, result.stderr
-    assert result.stdout == "1 /bash /dev /lib /lib64 /proc /sys\n"
+    assert result.stdout == " ".join(["1 /bash /dev", *LIBRARIES, "/proc /sys\n"])
     assert tree(folder) == before
 
 
@@ -199,8 +200,8 @@ def test_a_read_only_root(who, rootfs, given):
 def test_a_read_only_root_without_all_places_is_read_only_deeper_down_too(who, folder):
     (folder / "data").mkdir()
     subprocess.run(["chown", "--reference", folder, folder / "data"], check=True)
-    result = who.crabcan("run", "--read-only", "-m", folder, "-a", "/usr:/usr:ro", "-a", "/bin:/bin:ro",
-                         "-a", "/lib:/lib:ro", "-a", "/lib64:/lib64:ro", "--", "sh", "-c", "touch /data/x")
+    add = [word for path in ("/usr", "/bin", *LIBRARIES) for word in ("-a", f"{path}:{path}:ro")]
+    result = who.crabcan("run", "--read-only", "-m", folder, *add, "--", "sh", "-c", "touch /data/x")
     assert "Read-only file system" in result.stderr and not list((folder / "data").iterdir())
 
 
