@@ -72,17 +72,27 @@ def python(text, *args, prefix=(), **environment):
 
 
 def test_the_disk_has_one_active_partition():
-    import image
-    record = bytes(440) + image.partitions(2048, 40000)
+    import bootable
+    record = bytes(440) + bootable.partitions((0x83, 2048 * 512, 40000 * 512))
     assert len(record) == 512 and record[510:] == b"\x55\xaa"
     assert record[446] == 0x80 and record[450] == 0x83
     assert int.from_bytes(record[454:458], "little") == 2048
     assert int.from_bytes(record[458:462], "little") == 40000
+    assert not any(record[462:510])
+
+
+def test_a_disk_for_efi_has_a_second_partition():
+    import bootable
+    record = bytes(440) + bootable.partitions((0xEF, 2048 * 512, 4096 * 512), (0x83, 6144 * 512, 1024))
+    assert len(record) == 512 and record[510:] == b"\x55\xaa"
+    assert [record[446], record[450], record[462], record[466]] == [0x80, 0xEF, 0, 0x83]
+    assert int.from_bytes(record[470:474], "little") == 6144
+    assert int.from_bytes(record[474:478], "little") == 2
 
 
 def test_a_disk_wants_root(tmp_path):
     nobody = ["setpriv", "--reuid=65534", "--clear-groups"] if os.geteuid() == 0 else []
-    result = python("import image; image.ready(sys.argv[1])", tmp_path, prefix=nobody)
+    result = python("import image; image.ready(sys.argv[1], 'amd64')", tmp_path, prefix=nobody)
     assert "needs root: the same command again, with sudo" in result.stderr
 
 
@@ -109,15 +119,87 @@ import image
 image.mirror = lambda: ["http://127.0.0.1:9/debian"]
 folder = Path(sys.argv[1])
 with open(folder / "log", "wb") as log:
-    image.tree(folder / "root", "trixie", "", False, log)
+    image.tree(folder / "root", "trixie", image.processors.HERE, "", False, log)
 """
+
+
+# ---------------------------------------------------------------- other processors
+
+def ready(change, folder):
+    """What image.ready says of arm64, on a machine that has been changed."""
+    text = "import arch, image\nfrom pathlib import Path\narch.HERE, image.TOOLS = 'amd64', {}\n"
+    return python(text + change + "image.ready(sys.argv[1], 'arm64')", folder).stderr
+
+
+def test_the_packages_for_another_processor_are_named(tmp_path, root):
+    said = ready("""
+arch.entry = lambda arch: Path('/missing')
+arch.ARCHES['arm64'] = arch.ARCHES['arm64']._replace(needs={'/missing, too': 'mtools'})
+""", tmp_path)
+    assert "something is missing here: apt-get install mtools qemu-user-static" in said
+
+
+def test_a_kernel_that_hands_programs_to_nobody(tmp_path, root):
+    said = ready("""
+arch.missing, arch.known, arch.apart = lambda _: set(), lambda _: False, lambda _: ['false']
+""", tmp_path)
+    assert "no program for arm64 runs here: " in said
+    assert "systemctl restart systemd-binfmt" in said
+
+
+@pytest.fixture
+def other(root):
+    """A processor that is not this machine's, and whose programs can run here."""
+    import arch
+    [other] = set(arch.ARCHES) - {arch.HERE}
+    if not arch.entry(other).exists():
+        pytest.skip("no qemu-user-static")
+    if arch.known(other) or not arch.runs(other):
+        pytest.skip("the machine's own table has it, or this kernel (before Linux 6.7) has no other")
+    return other
+
+
+def test_another_processor_s_programs_run_in_a_namespace_only(other):
+    import arch
+    name = f"/proc/sys/fs/binfmt_misc/qemu-{arch.ARCHES[other].machine}"
+    script = f"cat {name} /proc/self/uid_map /proc/self/gid_map; id -u; readlink /proc/self/ns/user"
+    result = subprocess.run([*arch.apart(other), "sh", "-c", script], text=True, capture_output=True)
+    lines = result.stdout.splitlines()
+    assert result.returncode == 0 and lines[0] == "enabled", result.stderr
+    ids = [Path("/proc/self", ids).read_text().split() for ids in ("uid_map", "gid_map")]
+    inside = [line.split() for line in lines[-4:-2]]
+    assert [i[2] for i in inside] == [i[2] for i in ids], "not all ids"
+    assert all(i[0] == i[1] for i in inside), "an id has another number outside"
+    assert lines[-2] == "0" and lines[-1] != os.readlink("/proc/self/ns/user")
+    assert not os.path.exists(name), "the whole machine has it"
+
+
+def test_what_is_killed_apart_leaves_nothing(other):
+    import arch
+    process = subprocess.Popen([*arch.apart(other), "sh", "-c", "echo $0; exec sleep 98765", "here"],
+                               stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"here\n"
+    process.kill()
+    assert process.stdout.read() == b"", "open until the last of it has gone"
+    process.wait()
+
+
+@pytest.mark.parametrize("tool, words, said", [
+    ("guest", ["--arch", "riscv64", "true"], "invalid choice: 'riscv64'"),
+    ("box", ["--arch", "arm64", "--virtualbox"], "--virtualbox is for amd64 only: for arm64, leave it out")])
+def test_a_processor_that_cannot_be_is_refused(tool, words, said):
+    result = python(f"import {tool}; {tool}.options()", *words)
+    assert result.returncode == 2 and said in result.stderr
 
 
 @pytest.mark.parametrize("words, said", [
     (["--timeout", "5"], "time is up, after 5 s. Longer: --timeout SECONDS."),
+    (["--arch", "arm64", "--timeout", "5"], "time is up, after 5 s. Longer: --timeout SECONDS."),
     (["--memory", "much"], "QEMU ended: ")])
 def test_a_guest_that_does_not_come_up(tmp_path, words, said):
     need("qemu-system-x86_64", "qemu-img")
+    if "arm64" in words and not shutil.which("qemu-system-aarch64"):
+        pytest.skip("no qemu-system-aarch64")
     (tmp_path / "disk.raw").write_bytes(bytes(1 << 20))
     result = python(NO_SYSTEM, tmp_path, *words, "true", TMPDIR=str(tmp_path))
     assert result.returncode == 1
@@ -132,7 +214,7 @@ from pathlib import Path
 import disks
 import guest
 folder = Path(sys.argv.pop(1))
-disks.bare = lambda suite: folder
+disks.bare = lambda suite, arch: folder
 try:
     guest.main()
 except guest.Failure as failure:
@@ -142,7 +224,7 @@ except guest.Failure as failure:
 
 IMPATIENT = """
 import machine
-machine.accelerators = lambda: ["tcg", "tcg"]
+machine.accelerators = lambda arch: ["tcg", "tcg"]
 machine.PATIENCE = {"tcg": 2}
 """
 

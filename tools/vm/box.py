@@ -13,8 +13,10 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import bootable  # noqa: E402  the disk
 import boxfiles  # noqa: E402  the files that go into the box
-import image  # noqa: E402  the disk
+import image  # noqa: E402  what is on the disk
+from arch import ARCHES, HERE  # noqa: E402  the processors
 from image import SUITES, Failure, run, say  # noqa: E402
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -24,12 +26,17 @@ def options():
     parser = argparse.ArgumentParser(prog="workshop box", description=__doc__)
     parser.add_argument("--suite", choices=SUITES,
                         default=os.environ.get("CRABCAN_SUITE") or "trixie")
+    parser.add_argument("--arch", choices=ARCHES, default=HERE or "amd64", help="the processor:"
+                        " another than this machine's is emulated, which takes long")
     parser.add_argument("--virtualbox", action="store_true",
                         help="one for VirtualBox as well (nobody has tried it yet)")
     parser.add_argument("--as-here", action="store_true", help="the guest reaches packages as this"
                         " machine does: apt's proxy, pip's settings, local certificates")
     parser.add_argument("--no-add", action="store_true", help="do not give it to Vagrant")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.virtualbox and chosen.arch != "amd64":
+        parser.error(f"--virtualbox is for amd64 only: for {chosen.arch}, leave it out")
+    return chosen
 
 
 def pack(raw, provider, base, work, log):
@@ -39,7 +46,7 @@ def pack(raw, provider, base, work, log):
             "virtualbox": ["-O", "vmdk", "-o", "subformat=streamOptimized"]}[provider]
     disk = work / {"libvirt": "box.img", "virtualbox": "disk.vmdk"}[provider]
     run("qemu-img", "convert", *kind, raw, disk, log=log)
-    files = boxfiles.for_provider(provider, disk, image.DISK)
+    files = boxfiles.for_provider(provider, disk, bootable.DISK)
     box = base.with_name(f"{base.name}.{provider}.box")
     with tarfile.open(f"{box}.new", "w") as tar:
         for name, text in files.items():
@@ -89,20 +96,20 @@ def give(path, boxes, log):
 def build(chosen):
     folder = CHECKOUT / "build" / "box"
     folder.mkdir(parents=True, exist_ok=True)
-    image.ready(folder)
+    image.ready(folder, chosen.arch)
     key = boxfiles.key("vagrant.pub")
     if not key:
         raise Failure("Vagrant's first key (keys/vagrant.pub) is not here: install vagrant")
     with (tempfile.TemporaryDirectory(dir=folder, prefix="making-") as work,
           (folder / "log").open("wb") as log):
         root, raw = Path(work, "root"), Path(work, "disk.raw")
-        image.tree(root, chosen.suite, key, chosen.as_here, log)
+        image.tree(root, chosen.suite, chosen.arch, key, chosen.as_here, log)
         # What went in names what came out.
-        name = f"{chosen.suite}-amd64-{image.recipe(boxfiles.packages(root))}"
-        image.disk(root, raw, log)
+        name = f"{chosen.suite}-{chosen.arch}-{image.recipe(boxfiles.packages(root))}"
+        bootable.disk(root, raw, chosen.arch, log)
         boxes = {provider: pack(raw, provider, folder / name, Path(work), log)
                  for provider in ("libvirt", *["virtualbox"] * chosen.virtualbox)}
-        path = folder / f"{chosen.suite}-amd64.json"
+        path = folder / f"{chosen.suite}-{chosen.arch}.json"
         describe(chosen.suite, boxes, path)
         hand_over(folder)
         if not chosen.no_add:

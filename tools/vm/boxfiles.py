@@ -133,7 +133,3 @@ def packages(root):
     wanted = "Package: ", "Version: "
     lines = (root / "var/lib/dpkg/status").read_text().splitlines()
     return "\n".join(line for line in lines if line.startswith(wanted))
-
-
-def source():
-    return Path(__file__).read_text()

@@ -9,6 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import bootable  # makes a disk of files
 import boxfiles  # the files that make it a guest
 import image
 from image import say
@@ -19,32 +20,32 @@ WEEK = 7 * 24 * 3600
 SET_UP = "workshop", "pyproject.toml", "requirements", "tools"  # what a set-up is made of
 
 
-def bare(suite):
+def bare(suite, arch):
     """The folder of a bare disk and the key to it: from the cache, or built."""
-    name = image.recipe(suite, json.dumps(boxfiles.here()), time.strftime("%Y-%m"))
-    folder = CACHE / f"{suite}-{name}"
+    name = image.recipe(suite, arch, json.dumps(boxfiles.here()), time.strftime("%Y-%m"))
+    folder = CACHE / f"{suite}-{arch}-{name}"
     CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
+    with (CACHE / f"{suite}-{arch}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            image.ready(CACHE)
-            build(suite, folder)
+            image.ready(CACHE, arch)
+            build(suite, arch, folder)
     os.utime(folder)  # it is in use
     return folder
 
 
-def build(suite, folder):
+def build(suite, arch, folder):
     for old in CACHE.glob(f"{suite}-*"):
         if old.is_dir() and time.time() - old.stat().st_mtime > WEEK:
-            shutil.rmtree(old)
+            shutil.rmtree(old, ignore_errors=True)  # another may be doing the same
     with (tempfile.TemporaryDirectory(dir=CACHE, prefix="making-") as work,
-          (CACHE / f"{suite}.log").open("wb") as log):
+          (CACHE / f"{suite}-{arch}.log").open("wb") as log):
         root, new = Path(work, "root"), Path(work, "new")
         new.mkdir()
         image.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "guest", "-f", new / "key",
                   log=log)
-        image.tree(root, suite, (new / "key.pub").read_text(), True, log)
-        image.disk(root, new / "disk.raw", log)
+        image.tree(root, suite, arch, (new / "key.pub").read_text(), True, log)
+        bootable.disk(root, new / "disk.raw", arch, log)
         new.rename(folder)
 
 

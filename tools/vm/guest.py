@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import disks  # noqa: E402  the user's cache of them
+from arch import ARCHES, HERE  # noqa: E402  the processors
 from image import SUITES, Failure, say  # noqa: E402
 from machine import Machine  # noqa: E402  the guest
 
@@ -32,6 +33,8 @@ def options():
     parser = argparse.ArgumentParser(prog="workshop guest", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", choices=SUITES, default="trixie", help="(trixie)")
+    parser.add_argument("--arch", choices=ARCHES, default=HERE or "amd64", help="the processor: another than"
+                        " this machine's is emulated, and wants a long --timeout")
     parser.add_argument("--cpus", type=int, default=os.cpu_count(), help="(all of this machine)")
     parser.add_argument("--memory", default="2G", help="as QEMU has it: 512M, 4G (2G)")
     parser.add_argument("--timeout", type=int, default=2400, metavar="SECONDS",
@@ -90,7 +93,7 @@ def main():
     signal.signal(signal.SIGALRM, time_is_up)
     typed = not chosen.command and not chosen.setup and not chosen.only_disk
     signal.alarm(0 if typed else chosen.timeout)
-    folder = disks.bare(chosen.suite)
+    folder = disks.bare(chosen.suite, chosen.arch)
     if chosen.only_disk:
         return print(folder)
     with tempfile.TemporaryDirectory(prefix="guest-") as work:

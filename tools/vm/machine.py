@@ -8,16 +8,18 @@ import tempfile
 import time
 from pathlib import Path
 
+from arch import ARCHES, HERE
 from image import Failure, say
 
 PATIENCE = {"kvm": 180}  # seconds: on some machines it hangs, and the emulation goes on
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
-def accelerators():
+def accelerators(arch):
     """KVM, if this machine may have it. Emulated processors can trip over each other while the
     kernel patches itself (an Oops: int3, early in the boot): so that may take more than one try."""
-    return ["kvm"] * os.access("/dev/kvm", os.W_OK) + ["tcg"] * 3
+    kvm = arch == HERE and os.access("/dev/kvm", os.W_OK)
+    return ["kvm"] * kvm + ["tcg"] * 3
 
 
 class Machine:
@@ -32,7 +34,8 @@ class Machine:
                         self.overlay], check=True)
 
     def start(self, accel, offline):
-        cpu = {"kvm": "host", "tcg": "max"}[accel]
+        arch = ARCHES[self.chosen.arch]
+        cpu = {"kvm": "host", "tcg": arch.emulated}[accel]
         accel = {"tcg": "tcg,thread=multi,tb-size=512"}.get(accel, accel)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -40,8 +43,8 @@ class Machine:
         network = f"user,id=n,ipv6=off,hostfwd=tcp:127.0.0.1:{self.port}-:22"
         with self.errors.open("wb") as errors:
             self.qemu = subprocess.Popen(  # setpriv: should we be killed, the machine goes with us
-                ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", "-nodefaults",
-                 "-no-reboot", "-display", "none", "-accel", accel, "-cpu", cpu,
+                ["setpriv", "--pdeathsig", "KILL", f"qemu-system-{arch.machine}", *arch.words,
+                 "-nodefaults", "-no-reboot", "-display", "none", "-accel", accel, "-cpu", cpu,
                  "-smp", str(self.chosen.cpus),
                  "-m", self.chosen.memory, "-serial", f"file:{self.console}",
                  "-drive", f"file={self.overlay},if=virtio,cache=unsafe,discard=unmap",
@@ -51,9 +54,10 @@ class Machine:
 
     def boot(self, offline=False):
         """Returns once the guest's ssh server greets."""
-        for accel in accelerators():
+        for accel in accelerators(self.chosen.arch):
+            why = "there is no KVM" if self.chosen.arch == HERE else "it is another processor"
             say(f"booting {self.chosen.suite}" + ", without a network" * offline
-                + " (emulated, for there is no KVM: ten times slower)" * (accel == "tcg"))
+                + f" (emulated, for {why}: ten times slower)" * (accel == "tcg"))
             self.start(accel, offline)
             until = time.monotonic() + PATIENCE.get(accel, float("inf"))
             while self.qemu.poll() is None:
