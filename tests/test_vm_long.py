@@ -11,7 +11,7 @@ import pytest
 
 from conftest import CHECKOUT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(5400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(6300)]
 BOOK, LAB = "http://127.0.0.1:8000/", "http://127.0.0.1:8888/api/status"
 
 
@@ -33,6 +33,14 @@ def run(*command, seconds=3600, **more):
 def test_debian_12_is_a_classroom():
     run("./workshop", "guest", "--suite", "bookworm", "--timeout", "3500",
         "--setup", "./workshop setup --services", "tools/vm/check")
+
+
+def test_the_chapters_on_an_emulated_arm64():
+    """Twice as slow again as Debian 12 above, so only the tests; as the learner and as root."""
+    run("./workshop", "guest", "--arch", "arm64", "--timeout", "6000", "--setup", "./workshop setup",
+        "./workshop test --timeout 1200 tests/test_ch0*.py; learner=$?;"
+        " sudo ./workshop test --timeout 1200 -k 'not [user' tests/test_ch0*.py && exit $learner",
+        seconds=6100)
 
 
 # ---------------------------------------------------------------- Vagrant

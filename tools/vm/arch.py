@@ -74,7 +74,7 @@ def missing(arch):
 
 
 def apart(arch):
-    """The words before a command with which it runs programs for a processor, and leaves nothing."""
+    """The words before a command that runs programs for a processor and leaves nothing behind."""
     if arch == HERE or known(arch):
         return ALONE
     return [sys.executable, "-I", __file__, arch]

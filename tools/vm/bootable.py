@@ -1,4 +1,6 @@
-"""Makes a tree of files a disk that boots, without mounting it: with a BIOS (amd64) or EFI (arm64)."""
+"""Makes a tree of files a disk that boots, by BIOS (amd64) or EFI (arm64), without mounting it."""
+import struct
+
 from arch import ARCHES
 from image import Failure, inside, run, say
 
@@ -66,7 +68,8 @@ def system(root, raw, start, log):
 
 def partitions(*wanted):
     """The rest of a master boot record: a disk's number, and partitions, the first one active."""
-    entries = [b"\xfe\xff\xff" + bytes([kind]) + b"\xfe\xff\xff" + (start // 512).to_bytes(4, "little")
-               + (size // 512).to_bytes(4, "little") for kind, start, size in wanted]
+    far = b"\xfe\xff\xff"  # what cylinders, heads and sectors cannot count
+    entries = [struct.pack("<3sB3sII", far, kind, far, start // 512, size // 512)
+               for kind, start, size in wanted]
     table = b"\x80" + b"\0".join(entries)
     return b"crab\0\0" + table.ljust(64, b"\0") + b"\x55\xaa"

@@ -26,8 +26,8 @@ def options():
     parser = argparse.ArgumentParser(prog="workshop box", description=__doc__)
     parser.add_argument("--suite", choices=SUITES,
                         default=os.environ.get("CRABCAN_SUITE") or "trixie")
-    parser.add_argument("--arch", choices=ARCHES, default=HERE or "amd64", help="the processor:"
-                        " another than this machine's is emulated, which takes long")
+    parser.add_argument("--arch", choices=ARCHES, default=HERE or "amd64", help="the processor."
+                        " (Nobody has tried a box for arm64 with Vagrant yet; its disk boots.)")
     parser.add_argument("--virtualbox", action="store_true",
                         help="one for VirtualBox as well (nobody has tried it yet)")
     parser.add_argument("--as-here", action="store_true", help="the guest reaches packages as this"
@@ -39,14 +39,14 @@ def options():
     return chosen
 
 
-def pack(raw, provider, base, work, log):
+def pack(raw, provider, arch, base, work, log):
     """The .box: a tar of a disk and of what the provider must know."""
     say(f"packing the box for {provider}")
     kind = {"libvirt": ["-c", "-O", "qcow2"],
             "virtualbox": ["-O", "vmdk", "-o", "subformat=streamOptimized"]}[provider]
     disk = work / {"libvirt": "box.img", "virtualbox": "disk.vmdk"}[provider]
     run("qemu-img", "convert", *kind, raw, disk, log=log)
-    files = boxfiles.for_provider(provider, disk, bootable.DISK)
+    files = boxfiles.for_provider(provider, disk, bootable.DISK, arch)
     box = base.with_name(f"{base.name}.{provider}.box")
     with tarfile.open(f"{box}.new", "w") as tar:
         for name, text in files.items():
@@ -107,12 +107,14 @@ def build(chosen):
         # What went in names what came out.
         name = f"{chosen.suite}-{chosen.arch}-{image.recipe(boxfiles.packages(root))}"
         bootable.disk(root, raw, chosen.arch, log)
-        boxes = {provider: pack(raw, provider, folder / name, Path(work), log)
+        boxes = {provider: pack(raw, provider, chosen.arch, folder / name, Path(work), log)
                  for provider in ("libvirt", *["virtualbox"] * chosen.virtualbox)}
         path = folder / f"{chosen.suite}-{chosen.arch}.json"
         describe(chosen.suite, boxes, path)
         hand_over(folder)
-        if not chosen.no_add:
+        if chosen.arch != HERE:
+            say(f"it is for another machine: there, vagrant box add {path}, or keep build/box/")
+        elif not chosen.no_add:
             give(path, boxes, log)
     for box in boxes.values():
         print(f"{box.stat().st_size >> 20} MiB  {box}")

@@ -25,6 +25,15 @@ FILES = {
     "etc/ssh/sshd_config.d/vagrant.conf": "UseDNS no\nPasswordAuthentication no\n",
     "etc/sudoers.d/vagrant": "vagrant ALL=(ALL) NOPASSWD: ALL\n",
 }
+# Of what libvirt takes for granted, its machine for arm64 has neither BIOS nor screen nor mouse.
+LIBVIRT_ARM64 = """Vagrant.configure("2") do |config|
+  config.vm.provider :libvirt do |libvirt|
+    libvirt.machine_type, libvirt.loader = "virt", "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd"
+    libvirt.features, libvirt.graphics_type = [], "none"
+    libvirt.input type: "keyboard", bus: "virtio"
+  end
+end
+"""
 OVF = """<?xml version="1.0"?>
 <Envelope ovf:version="1.0" xmlns="http://schemas.dmtf.org/ovf/envelope/1"
  xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
@@ -116,11 +125,12 @@ def here():
     return files
 
 
-def for_provider(provider, image, size):
+def for_provider(provider, image, size, arch):
     """The other files of a box: name: text."""
     if provider == "libvirt":
-        return {"metadata.json": json.dumps({"provider": "libvirt", "format": "qcow2",
-                                             "virtual_size": size >> 30}) + "\n"}
+        files = {"metadata.json": json.dumps({"provider": "libvirt", "format": "qcow2",
+                                              "virtual_size": size >> 30}) + "\n"}
+        return files | ({"Vagrantfile": LIBVIRT_ARM64} if arch == "arm64" else {})
     items = "\n".join("   <Item>" + "".join(f"<rasd:{key}>{value}</rasd:{key}>"
                                            for key, value in item.items()) + "</Item>"
                       for item in ITEMS)

@@ -33,8 +33,9 @@ def options():
     parser = argparse.ArgumentParser(prog="workshop guest", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", choices=SUITES, default="trixie", help="(trixie)")
-    parser.add_argument("--arch", choices=ARCHES, default=HERE or "amd64", help="the processor: another than"
-                        " this machine's is emulated, and wants a long --timeout")
+    parser.add_argument("--arch", choices=ARCHES, default=HERE or "amd64",
+                        help="the processor: another than this machine's is emulated, and wants a"
+                        " long --timeout")
     parser.add_argument("--cpus", type=int, default=os.cpu_count(), help="(all of this machine)")
     parser.add_argument("--memory", default="2G", help="as QEMU has it: 512M, 4G (2G)")
     parser.add_argument("--timeout", type=int, default=2400, metavar="SECONDS",

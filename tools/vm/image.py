@@ -40,8 +40,9 @@ def ready(folder, arch):
     if missing:
         raise Failure(f"something is missing here: apt-get install {' '.join(sorted(missing))}")
     if not processors.runs(arch):
-        raise Failure(f"no program for {arch} runs here: nothing has told the kernel how, and before"
-                      " Linux 6.7 only the whole machine can be told: systemctl restart systemd-binfmt")
+        raise Failure(f"no program for {arch} runs here: nothing has told the kernel how, and"
+                      " before Linux 6.7 only the whole machine can be told:"
+                      " systemctl restart systemd-binfmt")
 
 
 def run(*command, log, own_log=None, name=None, **more):
@@ -79,7 +80,8 @@ def tree(root, suite, arch, key, as_here, log):
 
 def inside(root, arch, *words, log):
     """A command of the tree's own. (Our folder for temporary files need not be in there.)"""
-    run(*processors.apart(arch), "env", "-u", "TMPDIR", "chroot", root, *words, log=log, name=words[0])
+    run(*processors.apart(arch), "env", "-u", "TMPDIR", "chroot", root, *words, log=log,
+        name=words[0])
 
 
 def recipe(*more):
