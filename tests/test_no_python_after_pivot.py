@@ -99,7 +99,8 @@ class Traps:
         self.names = set()
         for path in who.script("import sys, os; print(*filter(None, sys.path), sep='\\n')").stdout.split():
             self.python(path)
-        for path in "/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib":
+        ours = f"{os.uname().machine}-linux-gnu"
+        for path in f"/lib/{ours}", f"/usr/lib/{ours}", "/lib64", "/usr/lib64", "/lib", "/usr/lib":
             for name in ("files", "compat", "systemd", "dns", "booby"):
                 self.lay(f"{path}/libnss_{name}.so.2", "not a library")
         self.lay("/etc/nsswitch.conf", "passwd: booby\ngroup: booby\n")
