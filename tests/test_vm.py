@@ -135,6 +135,18 @@ with open(folder / "log", "wb") as log:
 """
 
 
+INSIDE = """
+import image
+with open(sys.argv[1], "wb") as log:
+    image.inside("/", image.processors.HERE, "sh", "-c", "[ -z $TMPDIR ]", log=log)
+"""
+
+
+def test_the_tree_s_own_commands_are_not_sent_to_our_temporary_files(tmp_path, root):
+    result = python(INSIDE, tmp_path / "log", TMPDIR=str(tmp_path))
+    assert result.returncode == 0, result.stderr
+
+
 # ---------------------------------------------------------------- other processors
 
 def ready(change, folder):

@@ -41,13 +41,14 @@ APART = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
 ALONE = [*APART, "--mount-proc"]
 DEVICES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9),
            ("tty", 5, 0), ("console", 5, 1), ("ptmx", 5, 2))
-# The ids come from outside: only so may they be more than one.
-ENTER = """until [ -n "$(cat /proc/self/uid_map)" ]; do sleep 0.05; done
+# The ids come from outside: only so may they be more than one. With them the shell's next program
+# gains capabilities, for which the kernel forgets that it should end with its parent.
+ENTER = """until [ -n "$(cat /proc/self/gid_map)" ]; do sleep 0.05; done
 mount -t proc proc /proc
 mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
 cat "$0" >/proc/sys/fs/binfmt_misc/register
 export container=lxc  # where debootstrap takes the devices that are there
-exec "$@"
+exec setpriv --pdeathsig KILL "$@"
 """
 
 

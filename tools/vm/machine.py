@@ -36,7 +36,7 @@ class Machine:
     def start(self, accel, offline):
         arch = ARCHES[self.chosen.arch]
         cpu = {"kvm": "host", "tcg": arch.emulated}[accel]
-        accel = {"tcg": "tcg,thread=multi,tb-size=512"}.get(accel, accel)
+        accel = {"tcg": "tcg,tb-size=512"}.get(accel, accel)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
