@@ -62,16 +62,17 @@ def test_another_abi_is_another_door_and_shut(root):
 
 
 @pytest.mark.skipif(os.uname().machine != "aarch64", reason="a door of arm64's")
-def test_a_32_bit_program_knocks_at_another_door(root, folder):
+def test_a_32_bit_program_knocks_at_another_door(root, tmp_path):
     """Its exit(7) is not asked for by our numbers: it is killed. (Some processors run none.)"""
     at = 0x10000
     code = bytes.fromhex("0700a0e3 0170a0e3 000000ef")  # mov r0, #7; mov r7, #1; svc #0
     size = 52 + 32 + len(code)
     header = struct.pack("<16s2H5I6H", b"\x7fELF\1\1\1", 2, 40, 1, at + 84, 52, 0, 0x5000000,
                          52, 32, 1, 0, 0, 0)
-    (folder / "exits").write_bytes(header + struct.pack("<8I", 1, 0, at, at, size, size, 5, at) + code)
-    (folder / "exits").chmod(0o755)
-    words = "-a", f"{folder}:/mnt:ro", "--", "/mnt/exits"
+    program = tmp_path / "exits"
+    program.write_bytes(header + struct.pack("<8I", 1, 0, at, at, size, size, 5, at) + code)
+    program.chmod(0o755)
+    words = "-a", f"{program}:/mnt/exits:ro", "--", "/mnt/exits"
     if root.crabcan("run", "--layers", "all,-seccomp", *words).returncode != 7:
         pytest.skip("this processor runs no 32-bit programs")
     assert root.crabcan("run", *words).returncode == 128 + 31  # SIGSYS
