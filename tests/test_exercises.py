@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from conftest import CHECKOUT
-from crabcan_workshop.course import exercises, source
+from crabcan_workshop.course import exercises, patience, source
 
 sys.path.insert(0, str(CHECKOUT / "tools"))
 import mutate  # noqa: E402
@@ -173,7 +173,9 @@ def test_each_deleted_statement_is_noticed(root, number, request):
 
 @pytest.mark.parametrize("number", [2, 7])
 def test_a_check_takes_less_than_two_seconds(root, number):
-    """Of a processor's time, so that other work on the machine does not count."""
+    """Of a processor's time, so that other work on the machine does not count; and an emulated
+    processor is slow."""
+    enough = 2 * patience.factor()
     code = "import resource, sys; from crabcan_workshop.course import check, exercises\n" \
            "n = int(sys.argv[1]); assert check.check(n, text=exercises.chapter(n).text).good\n" \
            "for who in resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN:\n" \
@@ -183,6 +185,6 @@ def test_a_check_takes_less_than_two_seconds(root, number):
         result = root.script(code, number)
         assert result.returncode == 0, result.stderr
         best = min(best, sum(map(float, result.stdout.split())))
-        if best < 2:
+        if best < enough:
             return
-    assert best < 2
+    assert best < enough
