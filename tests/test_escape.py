@@ -28,10 +28,15 @@ def folder():
     shutil.rmtree(path)
 
 
+def nowhere(folder):
+    """Settings for a player without a workspace, even if this user has one."""
+    return {"XDG_STATE_HOME": str(folder), "CRABCAN_WORKSPACE": str(folder / "none")}
+
+
 def workshop(who, folder, *words):
     """The command, by this user, who has no workspace."""
     return subprocess.run([*who.python, "-m", "crabcan_workshop", *map(str, words)],
-                          env=who.environment | {"XDG_STATE_HOME": str(folder)}, text=True,
+                          env=who.environment | nowhere(folder), text=True,
                           capture_output=True, stdin=subprocess.DEVNULL, timeout=60, cwd="/")
 
 
@@ -92,7 +97,7 @@ def test_a_flag_is_of_one_start_and_one_room(root, folder):
 def test_the_learner_has_a_shell(root, folder):
     """At a terminal, in the room whose hole is the terminal: where job control would spoil it."""
     player = SimpleNamespace(
-        environment=root.environment | {"XDG_STATE_HOME": str(folder)},
+        environment=root.environment | nowhere(folder),
         command=lambda *words: [*root.python, "-m", "crabcan_workshop", *words])
     with Typist(player, "escape", "9") as typist:
         typist.sees("in > ")
@@ -116,7 +121,7 @@ def test_what_a_killed_room_leaves_the_next_one_removes(root, folder):
     """The container in it has a cgroup of its own, so the room's cannot just be removed."""
     process = subprocess.Popen(
         [*root.python, "-m", "crabcan_workshop", "escape", "1", "-c", "echo ready; sleep 60"],
-        env=root.environment | {"XDG_STATE_HOME": str(folder)}, stdin=subprocess.DEVNULL,
+        env=root.environment | nowhere(folder), stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE, cwd="/")
     assert process.stdout.readline() == b"ready\n"
     process.kill()

@@ -5,6 +5,7 @@ It is root in there, over namespaces of its own, or chapters 2 to 9 could not be
 host: another user, a root of its own in memory, the host's /usr read-only, limits and an alarm.
 Capabilities and system calls are not taken away: the layers that do so are among the exercises.
 """
+import contextlib
 import json
 import os
 import resource
@@ -21,7 +22,7 @@ from crabcan_steps.ch04_mounts import Mounts
 from crabcan_steps.ch05_namespaces import Keyring, Namespaces, Users
 from crabcan_steps.ch08_cgroups import LIMITS, ROOT, Cgroup, own_path, remove
 from crabcan_steps.layer import Layer, LayerError, Stage
-from crabcan_steps.parts import READ_ONLY, Bind, Cover, Entry, FileSystem
+from crabcan_steps.parts import READ_ONLY, Bind, Cover, Entry, FileSystem, attach
 
 from . import patience
 
@@ -139,7 +140,8 @@ class Delegated(Cgroup):
 
     def prepare(self, spec, undo):
         if os.geteuid() != 0:
-            self.wanted = self.groups = {}
+            super().prepare(spec, undo)
+            self.wanted = {}  # the room's own limits are Rlimits
             return
         self.unified = os.path.exists(f"{ROOT}/cgroup.controllers")
         for base in {self.base(controller) for _, (controller, _) in LIMITS.values()}:
@@ -156,6 +158,10 @@ class Delegated(Cgroup):
             undo.callback(clear, path)
 
     def parent(self, pid, undo):
+        if os.geteuid() != 0:
+            with contextlib.suppress(OSError):  # then no limits can be tried in the room
+                self.scope(pid)
+            return
         uid, gid = (self.users.maps[kind][0][1] for kind in ("uid", "gid"))
         for path in set(self.groups.values()):
             linux.write(f"{path}/cgroup.procs", str(pid))
@@ -164,9 +170,19 @@ class Delegated(Cgroup):
 
     def child(self):
         """Version 2: only a group without processes may hand on its controllers."""
-        if self.groups and self.unified:
-            linux.mkdir(f"{ROOT}/room")
-            linux.write(f"{ROOT}/room/cgroup.procs", "0")
+        if not self.unified:
+            return
+        systemds = not self.groups  # an ordinary user's: then the tree begins with it in here
+        try:
+            tree = FileSystem("cgroup2", ROOT).open() if systemds else linux.open(ROOT, os.O_PATH)
+            linux.mkdir("room", dir_fd=tree)
+        except OSError:
+            if systemds:
+                return  # it has made us none
+            raise
+        if systemds:
+            attach(tree, linux.open("/", os.O_PATH), ROOT, True)
+        linux.write(f"{ROOT}/room/cgroup.procs", "0")
 
 
 def clear(path):

@@ -13,8 +13,8 @@ UNIFIED = os.path.exists(f"{ROOT}/cgroup.controllers")
 def limited(machine, controller, *options, **kind):
     """A container that waits; returns (its cgroup's directory, what was seen while it ran)."""
     if not os.access(f"{ROOT}/cgroup.procs" if UNIFIED else f"{ROOT}/pids/cgroup.procs", os.W_OK):
-        raise Absent("limits for an ordinary user: the check has no cgroups to try them with; as "
-                     "root it has")
+        raise Absent("an ordinary user's check has cgroups to try limits with only where systemd "
+                     "and version 2 are; as root it has")
     script = "import sys; print('ready', flush=True); sys.stdin.read()"
     seen = {}
     plain = machine.more
