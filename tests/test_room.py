@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from conftest import wait_for
 from crabcan_workshop.course import exercises
 from test_exercises import check, complaints
 
@@ -79,15 +80,15 @@ def test_the_hosts_files_are_read_only_and_its_homes_out_of_sight(who, folder):
 
 def test_the_room_is_gone_when_the_check_is_killed(root):
     code = CHAPTER.text.replace(SET, "        while True: pass\n" + SET)
-    tell = "import sys; from crabcan_workshop.course import check\n" \
+    tell = "import sys; from crabcan_workshop.course import check, patience\n" \
+           "patience.factor = lambda: 20  # it does not end by itself\n" \
            "print('go', flush=True)\ncheck.check(3, text=sys.argv[1])"
     process = subprocess.Popen([*root.python, "-c", tell, code], env=root.environment,
                                stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL, cwd="/")
     process.stdout.readline()
-    time.sleep(1.5)
+    assert wait_for(lambda: len(inside(process.pid)) > 2, 60)  # the room, its first process, a run
     rooms = inside(process.pid)
-    assert rooms
     process.kill()
     process.communicate()
     for _ in range(100):

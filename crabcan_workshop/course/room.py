@@ -38,7 +38,8 @@ class RoomError(Exception):
 def enter(chapter, sources, seconds=20, **job):
     """Runs inside.py in a new room, with these files as crabcan_steps; returns what it found."""
     slowness = patience.factor()
-    job |= {"chapter": chapter, "sources": sources, "slowness": slowness}
+    job |= {"chapter": chapter, "sources": sources, "slowness": slowness,
+            "caller": os.getpid()}
     process = subprocess.Popen([sys.executable, "-P", "-m", __name__], text=True, env=environment(),
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.PIPE)
@@ -224,6 +225,9 @@ def main():
     """In a process of its own, which may clone. Standard input is the job, output the answer."""
     job = json.load(sys.stdin)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGTERM)  # whoever asked was killed: clean up
+    if os.getppid() != job.pop("caller"):
+        return 1
     return live(job, "inside")
 
 
