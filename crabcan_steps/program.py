@@ -76,9 +76,9 @@ def explain(number, about, start):
         return 127, f"{about}: command not found in the container"
     loader = wants(start)
     if number == errno.ENOENT and loader:
-        folder = os.path.dirname(loader) or "/usr/bin"
+        there = os.path.dirname(loader).rstrip("/") or loader
         return 127, (f"{about}: is there, but its loader {loader} is not: "
-                     f"add the directory, for example --add {folder}:{folder}")
+                     f"add it, for example --add {there}:{there}")
     if number == errno.ENOEXEC:
         return 126, f"{about}: {alien(start)}"
     hint = HINTS.get(number, "")

@@ -30,3 +30,14 @@ def test_options(who, options, status, words):
 def test_usage(root, args):
     result = root.crabcan(*args)
     assert result.returncode == 2 and result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("loader, cure", [
+    ("/opt/perl6/bin/perl6 -w", "--add /opt/perl6/bin:/opt/perl6/bin"), ("/interp", "--add /interp:/interp")])
+def test_a_missing_loader_s_cure_can_be_typed(who, folder, loader, cure):
+    script = folder / "script"
+    script.write_text(f"#!{loader}\n")
+    script.chmod(0o755)
+    result = who.crabcan("run", "--add", f"{script}:/mnt/script", "--", "/mnt/script")
+    assert result.returncode == 127 and f"loader {loader.split()[0]} is not" in result.stderr
+    assert f"for example {cure}\n" in result.stderr
