@@ -217,6 +217,15 @@ def test_ctrl_c_at_any_moment_is_no_traceback(who):
             assert "Traceback" not in errors, (milliseconds, errors)
 
 
+def test_ctrl_c_before_our_first_lines_are_done_is_no_traceback(who):
+    """Python raises it at the next call that has to do with signals: our first."""
+    result = who.script("""import _signal, runpy
+def interrupted(*_): raise KeyboardInterrupt
+_signal.signal = interrupted
+runpy.run_module("crabcan_steps", run_name="__main__")""")
+    assert (result.returncode, result.stderr) == (130, "")
+
+
 def test_the_working_directory_is_gone(who, folder):
     text = 'mkdir "$HERE/gone"; cd "$HERE/gone"; rmdir "$HERE/gone"; exec "$@"'
     works(under(who, text, "run", "--", "echo", "x", environment={"HERE": str(folder)}), "x\n")
