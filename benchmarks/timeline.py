@@ -18,7 +18,7 @@ begun = now()
 sys.path[:0] = [sys.argv[2]]
 sys.path.append("/usr/lib/python3/dist-packages")
 pipe = int(sys.argv[1])
-from crabcan_steps import ch09_runtime, linux
+from crabcan_steps import cli, linux
 class Observer:
     side, layer = "parent", None
     def __call__(self, call, args, options, result, error, microseconds):
@@ -28,7 +28,7 @@ class Observer:
             os.write(pipe, f"{end - 1000 * microseconds} {end} {self.side} {name} {call}\\n".encode())
 linux.observer = Observer()
 os.write(pipe, f"{begun} {now()} parent - imports\\n".encode())
-os._exit(ch09_runtime.main(["run", "/bin/true"]))
+os._exit(cli.main(["run", "/bin/true"]))
 """
 
 

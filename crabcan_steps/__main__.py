@@ -8,6 +8,6 @@ try:
 except KeyboardInterrupt:  # it came before this
     sys.exit(130)
 
-from .ch09_runtime import main
+from .cli import main
 
 sys.exit(main())

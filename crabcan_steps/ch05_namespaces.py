@@ -6,7 +6,6 @@ machine, an ordinary user whom nobody knows (user_namespaces(7)).
 import errno
 import os
 import struct
-import sys
 
 from . import linux
 from .layer import Layer, LayerError, Stage, exists, named, warn
@@ -161,8 +160,3 @@ class Namespaces(Layer):
         lo = linux.socket(linux.AF_INET, linux.SOCK_DGRAM)
         linux.ioctl(lo, SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", IFF_UP))
         linux.close(lo)
-
-
-if __name__ == "__main__":
-    from crabcan_steps.ch09_runtime import main  # the door to all checkpoints
-    sys.exit(main(["step", "5", *sys.argv[1:]]))

@@ -62,7 +62,7 @@ CALLED = {
 
 LAUNCHER = """
 import os, sys
-from crabcan_steps import ch01_args, ch02_clone, ch09_runtime, linux
+from crabcan_steps import ch01_args, ch02_clone, ch09_runtime, cli, linux
 gate, tell, marks = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "marks"
 real = linux.clone3
 
@@ -97,7 +97,7 @@ if marks:
 if sys.argv[4] == "parent":
     os.write(tell, b"imported\\n")
     wait()
-sys.exit(ch09_runtime.main(sys.argv[5:]))
+sys.exit(cli.main(sys.argv[5:]))
 """
 
 

@@ -163,13 +163,14 @@ def test_stdin_is_a_directory(who):
 
 def test_a_threaded_caller_is_refused(who):
     text = """import threading
-from crabcan_steps import ch01_args, ch09_runtime
+from crabcan_steps import ch01_args, ch02_clone, ch09_runtime
+from crabcan_steps.layer import LayerError
 threading.Thread(target=threading.Event().wait, daemon=True).start()
 spec = ch01_args.parse(["true"])
 try:
     ch09_runtime.run(spec, ch09_runtime.assemble(spec, 9))
-except ch09_runtime.LayerError as error:
-    print(error.explain([ch09_runtime.ch02_clone.Clone]))"""
+except LayerError as error:
+    print(error.explain([ch02_clone.Clone]))"""
     assert "threads: a child of a threaded process" in who.script(text).stdout
 
 
@@ -254,7 +255,7 @@ def test_the_working_directory_is_odd(who):
 def test_more_than_a_program_can_be_given(who, options):
     """The kernel takes 128 KiB a word (MAX_ARG_STRLEN) and a quarter of the stack for all."""
     script = f"""import sys
-from crabcan_steps.ch09_runtime import main
+from crabcan_steps.cli import main
 words = [eval(word) if word.startswith("'") else word for word in sys.argv[1:]]
 sys.exit(main(["run", *words]))"""
     short = [f"'{w[:2]}' + 'x' * {len(w) - 2}" if len(w) > 1000 else w for w in options]

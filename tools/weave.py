@@ -6,7 +6,6 @@ In a page, directly above a fenced block:
   <!-- quote: ch04_mounts.py::Mounts.child -->   code by name: a function, class, method, variable;
       also A..B (from one name to another), __doc__, __main__, Class.__head__ (up to its first
       method), * (all); profiles/deny-list.json::The kernel's (the rule whose comment begins so)
-  <!-- quote again: ch04_mounts.py::place -->    the same, for what stands elsewhere already
   <!-- run: crabcan step 3 -- hostname -->       a command and its output; several commands in the
       lines of one comment share a shell. Options: run (exit 1): status of the last command;
       (user): not as root; (bare): no `$ command` line; (needs cgroup v2), (needs PROGRAM ...): on hosts

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import labs  # noqa: E402
 
-QUOTED = re.compile(r"^([ >]*)<!-- *quote(?: again)?: *(\S+?)::(.+?) *-->\n\1(`{3,})(\w+)$", re.M)
+QUOTED = re.compile(r"^([ >]*)<!-- *quote: *(\S+?)::(.+?) *-->\n\1(`{3,})(\w+)$", re.M)
 CAPTURED = re.compile(r"^[ >]*<!--\s*run\b[^>]*?:.*?-->\n(?=[ >]*`{3})", re.M | re.S)
 SPEAKER = re.compile(r"^<!--\s*speaker:\s*(.*?)\s*-->\n*", re.M | re.S)
 FOR_INSTRUCTOR = os.environ.get("INSTRUCTOR", "") not in ("", "0")

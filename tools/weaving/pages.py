@@ -101,9 +101,9 @@ class Page:
             raise Problem(where, "must be `quote: MODULE.py::NAME` or `run: COMMAND`, with a colon")
         kind, said, body = match[1], match[2].strip(), match[3].strip()
         if kind == "quote":
-            if said not in ("", "again"):
-                raise Problem(where, f"unknown option '{said}': quote knows `again`")
-            return Block(where, kind, {"again": said == "again"}, body, indent)
+            if said:
+                raise Problem(where, f"unknown option '{said}': quote knows none")
+            return Block(where, kind, {}, body, indent)
         options = {}
         words = said[1:-1].split(",") if said[:1] == "(" and said[-1:] == ")" else [said]
         for word in filter(None, map(str.strip, words if said else ())):

@@ -1,0 +1,84 @@
+"""The command: crabcan. What its words mean; every error becomes one line and an exit status."""
+import os
+import sys
+
+from . import __version__, ch01_args, ch02_clone, linux
+from .ch09_runtime import UsageError, assemble, report, run
+from .layer import LayerError, warn
+
+USAGE = f"""crabcan {__version__}: a container runtime to learn from
+
+  crabcan run [OPTIONS] [--] [COMMAND [ARG ...]]       a container with all layers
+  crabcan step N [OPTIONS] [--] [COMMAND [ARG ...]]    the checkpoint of chapter N, 1 to 9
+  crabcan run --help                                   the options, with examples
+
+`run` may be left out before an option: crabcan -m ./root -c /bin/sh"""
+
+
+def main(argv=None):
+    """The command. Returns its exit status."""
+    try:
+        status = command(argv)
+    except SystemExit as end:  # argparse's way
+        status = end.code
+    except KeyboardInterrupt:
+        status = 128 + linux.SIGINT
+    if error := unwritten(1, sys.stdout):
+        warn(f"our output cannot be written: {error.strerror}")
+        status = status or 125
+    unwritten(2, sys.stderr)  # of which we cannot tell anybody
+    return status
+
+
+def unwritten(fd, stream):
+    """Writes out what a stream holds; returns the error. Python, at its end, would make 120 of it."""
+    try:
+        return stream and stream.flush()
+    except OSError as error:
+        os.dup2(os.open("/dev/null", os.O_WRONLY), fd)
+        return error
+
+
+def command(argv):
+    """Does what the first word says. Returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    word, rest = (argv[0], argv[1:]) if argv else (None, [])
+    if word in ("-h", "--help", "help"):
+        print(USAGE)
+        return 0
+    if word in ("-V", "--version", "version"):
+        print(f"crabcan {__version__}")
+        return 0
+    if word == "step" and rest and rest[0] in tuple("123456789"):
+        return execute(int(rest[0]), rest[1:], f"crabcan step {rest[0]}")
+    if word == "run":
+        return execute(9, rest, "crabcan run")
+    if word and word.startswith("-"):
+        return execute(9, argv, "crabcan run")
+    if word == "step":
+        print("crabcan: step wants the number of a chapter, 1 to 9", file=sys.stderr)
+    elif word:
+        print(f"crabcan: no command '{word}': try `crabcan run -- {word}`", file=sys.stderr)
+    else:
+        print(USAGE, file=sys.stderr)
+    return 2
+
+
+def execute(chapter, argv, prog):
+    """Parses, assembles and runs; makes of every error one line and an exit status."""
+    layers, place = [], "args"
+    try:
+        spec = ch01_args.parse(argv, prog)
+        if spec.debug or spec.trace:
+            from .trace import record  # only now: with its json it takes 5 ms
+            record(spec)
+        layers = assemble(spec, chapter)
+        if chapter == 1:
+            return ch01_args.run(spec)
+        place = ch02_clone.Clone.name  # whoever knows a better one has said so
+        return run(spec, layers)
+    except UsageError as error:
+        warn(error)
+        return 2
+    except Exception as error:  # a bug, too, is one line and a status
+        return report(LayerError.of(place, error), layers)
