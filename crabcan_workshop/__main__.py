@@ -2,8 +2,8 @@
 import argparse
 import sys
 
-from .course import commands as learner
-from .course import escape, instructor
+from .desk import commands as learner
+from .desk import escape, instructor
 
 EXAMPLES = """examples:
   workshop doctor            what this machine can do for each chapter, and the cures
@@ -38,9 +38,9 @@ def main(argv=None):
     elif options.command in instructor.COMMANDS:
         command = instructor
     elif options.command == "matrix":
-        from . import matrix as command
+        from .measure import matrix as command
     elif options.command == "compare":
-        from . import compare as command
+        from .measure import compare as command
     else:
         from . import doctor as command
     try:

@@ -18,7 +18,7 @@ from pathlib import Path
 import browser as chromium
 import pytest
 
-from crabcan_workshop import observe
+from crabcan_workshop.measure import observe
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 USER = f"crabcan-t{os.getpid()}"  # other runs of the tests may be under way

@@ -29,7 +29,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve
 
 from conftest import CHECKOUT, UNIFIED, Who, gone, wait_for  # noqa: E402
 from crabcan_steps.ch08_cgroups import LIMITS  # noqa: E402
-from crabcan_workshop import observe  # noqa: E402
+from crabcan_workshop.measure import observe  # noqa: E402
 
 ERRNOS = ("EPERM", "ENOSYS", "EINVAL", "ENOMEM", "EINTR")
 SIGNALS = ("SIGKILL", "SIGTERM", "SIGSTOP")

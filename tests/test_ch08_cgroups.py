@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from conftest import UNIFIED, closes, end, gone, wait_for
-from crabcan_workshop import observe
+from crabcan_workshop.measure import observe
 
 
 @pytest.mark.parametrize("name", ["memory", "pids", "cpu", "nofile"])

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from rich.console import Console
 
-from crabcan_workshop import compare
+from crabcan_workshop.measure import compare
 
 pytestmark = pytest.mark.slow  # left out by --fast
 

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import Typist
-from crabcan_workshop.course import escape, warden
+from crabcan_workshop.desk import escape
+from crabcan_workshop.room import warden
 
 pytestmark = pytest.mark.slow  # left out by --fast
 
@@ -111,7 +112,7 @@ def test_the_learner_has_a_shell(root, folder):
 def test_what_leads_out_leads_into_the_outer_room_only(root, folder):
     """Without chapter 4 the container stands in the room's files: not in the host's."""
     (folder / "private").write_text("x")
-    line = f"ls {folder} /course/job.json /course/crabcan_workshop/escape.toml; uname -n"
+    line = f"ls {folder} /course/job.json /course/crabcan_workshop/desk/escape.toml; uname -n"
     result = workshop(root, folder, "escape", 4, "-c", line)
     assert len(result.stderr.splitlines()) == 3, result.stderr
     assert os.uname().nodename not in result.stdout.split()

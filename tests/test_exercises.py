@@ -6,7 +6,9 @@ import sys
 import pytest
 
 from conftest import CHECKOUT
-from crabcan_workshop.course import exercises, patience, source
+from crabcan_workshop import exercises
+from crabcan_workshop.exercises import source
+from crabcan_workshop.room import patience
 
 sys.path.insert(0, str(CHECKOUT / "tools"))
 import mutate  # noqa: E402
@@ -22,7 +24,7 @@ SAMPLE = {(3, "set by the parent"), (4, "chroot for pivot_root"),
           (2, "silence taken for success, as the ancestor did")}
 CHECK = """
 import json, sys
-from crabcan_workshop.course import check
+from crabcan_workshop.desk import check
 job = json.load(sys.stdin)
 print(json.dumps(check.check(job.pop("chapter"), **job).data()))
 """
@@ -137,7 +139,7 @@ def test_a_syntax_error_is_one_line(root):
 
 
 def test_all_mine_uses_the_other_files_too(root, folder):
-    root.script("import sys; from crabcan_workshop.course import workspace\n"
+    root.script("import sys; from crabcan_workshop.desk import workspace\n"
                 "workspace.Workspace(sys.argv[1]).start()", folder)
     (folder / "ch03_hostname.py").write_text(CHAPTERS[3].text)
     result = root.script("import sys; from crabcan_workshop.__main__ import main; "
@@ -151,7 +153,7 @@ def test_the_question_has_an_answer(root, number):
     answers = {1: "0 1 2 3", 2: "Alive", 3: "64", 4: "EROFS", 5: "/", 6: "cap_chown", 7: "enosys",
                8: "17",
                9: "seccomp"}
-    tell = "import sys; from crabcan_workshop.course import check\n" \
+    tell = "import sys; from crabcan_workshop.desk import check\n" \
            "print(*(check.answer(int(sys.argv[1]), text) for text in (sys.argv[2], '41')))"
     assert root.script(tell, number, answers[number]).stdout == "True False\n"
 
@@ -176,7 +178,7 @@ def test_a_check_takes_less_than_two_seconds(root, number):
     """Of a processor's time, so that other work on the machine does not count; and an emulated
     processor is slow."""
     enough = 2 * patience.factor()
-    code = "import resource, sys; from crabcan_workshop.course import check, exercises\n" \
+    code = "import resource, sys; from crabcan_workshop.desk import check; from crabcan_workshop import exercises\n" \
            "n = int(sys.argv[1]); assert check.check(n, text=exercises.chapter(n).text).good\n" \
            "for who in resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN:\n" \
            "    used = resource.getrusage(who); print(used.ru_utime + used.ru_stime)"

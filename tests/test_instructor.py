@@ -10,7 +10,7 @@ import pytest
 
 from conftest import CHECKOUT
 from crabcan_workshop.__main__ import main
-from crabcan_workshop.course import escape, instructor, workspace
+from crabcan_workshop.desk import escape, instructor, workspace
 
 pytestmark = pytest.mark.slow  # left out by --fast
 

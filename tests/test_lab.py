@@ -13,7 +13,7 @@ from IPython.core.error import UsageError
 from conftest import gone, wait_for
 from crabcan_workshop import lab
 from crabcan_workshop.lab import containers, magic, show
-from crabcan_workshop.matrix import PROPERTIES
+from crabcan_workshop.measure.matrix import PROPERTIES
 
 pytestmark = pytest.mark.slow  # left out by --fast
 

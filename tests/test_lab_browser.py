@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import CHECKOUT, wait_for
-from crabcan_workshop.course import exercises
+from crabcan_workshop import exercises
 
 pytestmark = pytest.mark.slow  # left out by --fast
 

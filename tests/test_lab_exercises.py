@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import CHECKOUT
-from crabcan_workshop.course import commands, exercises, workspace
+from crabcan_workshop import exercises
+from crabcan_workshop.desk import commands, workspace
 from test_lab import html
 
 pytestmark = pytest.mark.slow  # left out by --fast

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conftest import wait_for
-from crabcan_workshop.course import exercises
+from crabcan_workshop import exercises
 from test_exercises import check, complaints
 
 pytestmark = pytest.mark.slow  # left out by --fast
@@ -72,7 +72,7 @@ def test_the_hosts_files_are_read_only_and_its_homes_out_of_sight(who, folder):
     script = f"exec 2>/dev/null; ls {folder}; echo \\$?; touch /usr/mark-of-the-room; echo \\$?; " \
              "mount -o remount,bind,rw /usr; " \
              "touch /usr/mark-of-the-room; echo \\$?"
-    tell = "import sys; from crabcan_workshop.course import room\n" \
+    tell = "import sys; from crabcan_workshop.room import door as room\n" \
            "print(room.enter(3, {}, shell=f'unshare --mount sh -c \"{sys.argv[1]}\"')['out'])"
     assert who.script(tell, script).stdout.split() == ["2", "1", "1"]
     assert not os.path.exists("/usr/mark-of-the-room")
@@ -80,7 +80,7 @@ def test_the_hosts_files_are_read_only_and_its_homes_out_of_sight(who, folder):
 
 def test_the_room_is_gone_when_the_check_is_killed(root):
     code = CHAPTER.text.replace(SET, "        while True: pass\n" + SET)
-    tell = "import sys; from crabcan_workshop.course import check, patience\n" \
+    tell = "import sys; from crabcan_workshop.desk import check; from crabcan_workshop.room import patience\n" \
            "patience.factor = lambda: 20  # it does not end by itself\n" \
            "print('go', flush=True)\ncheck.check(3, text=sys.argv[1])"
     process = subprocess.Popen([*root.python, "-c", tell, code], env=root.environment,
@@ -108,13 +108,13 @@ def inside(pid):
 
 def test_a_slow_machine_gets_more_time(monkeypatch):
     """Where the processor itself is slow; it is found out each time, and has an end."""
-    from crabcan_workshop.course import patience
+    from crabcan_workshop.room import patience
     clock = iter([0, 0.001, 0, 0.03, 0, 9])
     monkeypatch.setattr(patience.time, "process_time", lambda: next(clock))
     assert [patience.factor() for _ in range(3)] == [1, 3, patience.MOST]
 
 
 def test_the_time_for_a_run_is_longer_on_a_slow_machine(root):
-    tell = "from crabcan_workshop.course import patience, room\npatience.factor = lambda: 1.4\n" \
+    tell = "from crabcan_workshop.room import patience, door as room\npatience.factor = lambda: 1.4\n" \
            "print(room.enter(3, {}, shell='sleep 100')['err'])"
     assert "still running after 7 s" in root.script(tell).stdout

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from conftest import CHECKOUT, wait_for
-from crabcan_workshop.course import exercises, notebooks, source, workspace
+from crabcan_workshop import exercises
+from crabcan_workshop.desk import notebooks, workspace
+from crabcan_workshop.exercises import source
 
 pytestmark = pytest.mark.slow  # left out by --fast
 
@@ -113,7 +115,7 @@ def test_a_broken_progress_file_is_no_reason_to_stop(place, rubbish):
 KILLED = """
 import os, sys
 from pathlib import Path
-from crabcan_workshop.course import workspace
+from crabcan_workshop.desk import workspace
 count = 0
 def stop(call):
     def maybe(*words, **options):
@@ -206,7 +208,7 @@ def test_killed_before_it_noted_what_it_gave(place, course, given):
 
 
 def test_the_command_says_where_the_copies_are_and_what_stays(tmp_path):
-    command = [sys.executable, "-P", "-m", "crabcan_workshop.course.notebooks"]
+    command = [sys.executable, "-P", "-m", "crabcan_workshop.desk.notebooks"]
     options = {"env": ENVIRONMENT | {"CRABCAN_WORKSPACE": str(tmp_path / "mine")}, "text": True,
                "capture_output": True}
     folder = tmp_path / "mine" / "notebooks"
@@ -226,7 +228,7 @@ def test_the_command_says_where_the_copies_are_and_what_stays(tmp_path):
 
 
 def test_two_who_write_the_progress_at_once(place):
-    script = "import sys\nfrom crabcan_workshop.course import workspace\n" \
+    script = "import sys\nfrom crabcan_workshop.desk import workspace\n" \
              "place = workspace.Workspace(sys.argv[1])\nfor _ in range(100):\n" \
              "    with place.changing(3) as entry: entry['attempts'] = entry.get('attempts', 0) + 1"
     both = [subprocess.Popen([sys.executable, "-P", "-c", script, place.folder],

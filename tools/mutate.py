@@ -9,7 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from crabcan_workshop.course import check, exercises, source  # noqa: E402
+from crabcan_workshop import exercises  # noqa: E402
+from crabcan_workshop.desk import check  # noqa: E402
+from crabcan_workshop.exercises import source  # noqa: E402
 
 
 def survivors(chapter):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT))
-from crabcan_workshop.course.notebooks import clean, text  # noqa: E402
+from crabcan_workshop.desk.notebooks import clean, text  # noqa: E402
 
 NOTEBOOKS = CHECKOUT / "notebooks"
 ID = re.compile(r"[a-z][a-z-]*-\d+")  # break-it-1: the section, and a number in it

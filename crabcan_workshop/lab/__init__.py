@@ -4,7 +4,7 @@ A container starts in a fresh interpreter, never by cloning the notebook's kerne
 and a child of a threaded process may wait for ever for a lock that nobody holds.
 """
 from .containers import Result, Running, can_limit, run, start
-from .exercises import answer, diff, flag, hint, look, reset, solution, status
+from .desk import answer, diff, flag, hint, look, reset, solution, status
 from .guess import check
 from .views import matrix, observe, trace
 

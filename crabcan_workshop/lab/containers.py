@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crabcan_steps.ch09_runtime import UsageError, selected
 
-from .. import observe
+from ..measure import observe
 from .show import NAMES, Table, Text, badges, box, pre
 
 PYTHON = [sys.executable, "-P"]  # -P: nothing in the notebook's folder takes our modules' place

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 
-from .. import matrix, observe
+from ..measure import matrix, observe
 
 
 def main(argv):

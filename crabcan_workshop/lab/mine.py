@@ -6,8 +6,10 @@ from pathlib import Path
 from IPython import get_ipython
 from IPython.core.error import UsageError
 
-from ..course import check, commands, exercises, room, workspace
-from .exercises import here, place
+from .. import exercises
+from ..desk import check, commands, workspace
+from ..room import door as room
+from .desk import here, place
 from .show import CELL, HIDDEN, escape, scroll
 
 COLOURS = {"31": "#b71c1c", "32": "#1b5e20", "33": "#6b5200", "0": "#37474f"}

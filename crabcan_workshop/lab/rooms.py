@@ -4,9 +4,9 @@ import shlex
 
 from IPython.core.error import UsageError
 
-from ..course import escape
+from ..desk import escape
 from .containers import PYTHON, finish
-from .exercises import said
+from .desk import said
 from .show import escape as plain
 from .show import pre
 

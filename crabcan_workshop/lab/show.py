@@ -7,7 +7,7 @@ import html
 import re
 import sys
 
-from ..matrix import CHAPTERS
+from ..measure.matrix import CHAPTERS
 
 NAMES = CHAPTERS[1:]
 MONO = "font-family:monospace;white-space:pre-wrap;overflow-wrap:break-word;margin:.2em 0"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crabcan_steps.trace import COLUMNS, Rendering
 
-from ..matrix import CHAPTERS, MEANINGS, PROPERTIES, SIGNS, draw
+from ..measure.matrix import CHAPTERS, MEANINGS, PROPERTIES, SIGNS, draw
 from .containers import PYTHON, StartError, run
 from .show import CELL, HIDDEN, Progress, Table, box, escape, scroll, table
 

@@ -1,7 +1,7 @@
 """Chapter 3: the facts about the host name."""
 import re
 
-from . import came_up, collector, equal, must, property_of
+from .facts import came_up, collector, equal, must, property_of
 
 FACTS, fact = collector()
 name = property_of("name")

@@ -1,7 +1,7 @@
 """Chapter 5: the facts about users, IPC, network, cgroups, time and keys."""
 import sys
 
-from . import Absent, Wrong, came_up, collector, equal, must, property_of
+from .facts import Absent, Wrong, came_up, collector, equal, must, property_of
 
 FACTS, fact = collector()
 ipc, keys, network, cgroup, clocks = map(property_of, ("ipc", "keys", "network", "cgroup", "time"))

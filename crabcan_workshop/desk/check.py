@@ -3,7 +3,9 @@ import ast
 import shlex
 import sys
 
-from . import exercises, room, source
+from .. import exercises
+from ..exercises import source
+from ..room import door as room
 
 SHELL = 'crabcan() { "$PYTHON" -P -m crabcan_steps "$@"; }\n'
 SIGNS = {"right": ("✓", "32"), "wrong": ("✗", "31"), "harm": ("✗", "31"), "absent": ("–", "33"),

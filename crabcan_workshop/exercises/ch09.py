@@ -1,5 +1,5 @@
 """Chapter 9: the facts about the command that assembles the layers."""
-from . import came_up, collector, equal, must
+from .facts import came_up, collector, equal, must
 
 FACTS, fact = collector()
 LIST = """

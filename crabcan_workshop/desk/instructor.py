@@ -10,7 +10,8 @@ import time
 from argparse import ArgumentTypeError
 from pathlib import Path
 
-from . import escape, exercises, workspace
+from .. import exercises
+from . import escape, workspace
 
 COMMANDS = {"schedule": "an agenda for a day or more", "report": "many workspaces in one table"}
 CHAPTERS = Path(__file__).resolve().parents[2] / "chapters"

@@ -68,7 +68,7 @@ def came_up(answer):
 
 def property_of(name):
     """A fact of the isolation matrix: closed by this chapter?"""
-    from ... import matrix
+    from ..measure import matrix
 
     def closed(machine, why, *options):
         inside, outside = machine.probe(*options)

@@ -13,8 +13,8 @@ import time
 
 from crabcan_steps import linux
 
-from ..observe import PROBE, ObserveError, child_of, look
-from .facts import Wrong
+from ..measure.observe import PROBE, ObserveError, child_of, look
+from ..exercises.facts import Wrong
 
 PRECIOUS = "/home/you/thesis"
 SECONDS = 5   # for one run, on a usual machine

@@ -2,7 +2,7 @@
 import json
 import os
 
-from . import Absent, came_up, collector, equal, must, property_of
+from .facts import Absent, came_up, collector, equal, must, property_of
 
 FACTS, fact = collector()
 active = property_of("filter")

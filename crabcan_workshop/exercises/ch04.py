@@ -1,5 +1,5 @@
 """Chapter 4: the facts about files and mounts."""
-from . import came_up, collector, equal, must, property_of
+from .facts import came_up, collector, equal, must, property_of
 
 FACTS, fact = collector()
 files, mounts, proc = property_of("files"), property_of("mounts"), property_of("proc")

@@ -10,7 +10,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from . import exercises
+from .. import exercises
 
 PROGRESS = ".progress.json"
 README = """This is your container: a file a chapter, with the functions that are yours to write.

@@ -3,7 +3,7 @@ import os
 import sys
 from pathlib import Path
 
-from . import Absent, Wrong, came_up, collector, equal, must
+from .facts import Absent, Wrong, came_up, collector, equal, must
 
 FACTS, fact = collector()
 ROOT = "/sys/fs/cgroup"

@@ -26,6 +26,8 @@ from . import patience
 from .bounds import MEMORY, PROCESSES, Delegated, Rlimits
 
 HERE = "/course"              # where the code is, inside
+FOLDERS = {"crabcan_steps": "*.py", "crabcan_steps/profiles": "*.json", "crabcan_workshop": "*.py"} \
+    | {f"crabcan_workshop/{name}": "*.py" for name in ("measure", "room", "exercises")}
 PACKAGES = Path(__file__).resolve().parents[2]
 
 
@@ -96,14 +98,10 @@ class Room(Mounts):
     def code(self):
         """The learner's files and ours, and the Python that runs them if it is not the system's."""
         yield Entry(HERE)
-        for name in ("crabcan_steps", "crabcan_steps/profiles", "crabcan_workshop",
-                     "crabcan_workshop/course", "crabcan_workshop/course/facts"):
+        for name in FOLDERS:
             yield Entry(f"{HERE}/{name}")
-        files = {str(path.relative_to(PACKAGES)): path for folder, kind in (
-            ("crabcan_steps", "*.py"), ("crabcan_steps/profiles", "*.json"), ("crabcan_workshop",
-                                                                              "*.py"),
-            ("crabcan_workshop/course", "*.py"), ("crabcan_workshop/course/facts", "*.py"))
-            for path in (PACKAGES / folder).glob(kind)}
+        files = {str(path.relative_to(PACKAGES)): path for folder, kind in FOLDERS.items()
+                 for path in (PACKAGES / folder).glob(kind)}
         texts = {name: path.read_text() for name, path in files.items()}
         texts |= {f"crabcan_steps/{name}": text for name, text in self.sources.items()}
         for name, text in texts.items():
@@ -158,7 +156,7 @@ def live(job, module, more=(), run=ch02_clone.run):
     spec = Spec()
     spec.hostname, spec.memory, spec.pids, spec.nofile = "your-machine", MEMORY, PROCESSES, 1024
     spec.add, spec.env = [], [("PYTHONPATH", HERE), ("LANG", "C.UTF-8")]
-    spec.command = (python(), "-P", "-m", f"crabcan_workshop.course.{module}")
+    spec.command = (python(), "-P", "-m", f"crabcan_workshop.room.{module}")
     groups = {}
     room = Room(job.pop("sources", {}), groups)
     users = Users()

@@ -1,7 +1,7 @@
 """Chapter 2: the facts about the child, and about the talk with it."""
 import signal
 
-from . import came_up, collector, equal, must, property_of
+from .facts import came_up, collector, equal, must, property_of
 
 FACTS, fact = collector()
 pid = property_of("pid")

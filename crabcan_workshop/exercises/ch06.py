@@ -1,5 +1,5 @@
 """Chapter 6: the facts about capabilities."""
-from . import came_up, collector, equal, must, property_of
+from .facts import came_up, collector, equal, must, property_of
 
 FACTS, fact = collector()
 caps, no_new = property_of("caps"), property_of("no_new")

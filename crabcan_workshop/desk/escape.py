@@ -15,9 +15,10 @@ from pathlib import Path
 from crabcan_steps import ch09_runtime
 from crabcan_steps.terminal import Terminal
 
-from . import room, workspace
+from ..room import door as room
+from . import workspace
 
-DATA = Path(__file__).resolve().parent.parent / "escape.toml"
+DATA = Path(__file__).resolve().parent / "escape.toml"
 STATE = ".escape.json"
 COMMANDS = {"escape": "a container with a hole: find the flag behind it",
             "flag": "is this the flag of the room?"}

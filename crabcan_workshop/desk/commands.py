@@ -5,7 +5,10 @@ import sys
 import time
 
 from . import check as checks
-from . import exercises, room, source, workspace
+from .. import exercises
+from ..exercises import source
+from ..room import door as room
+from . import workspace
 
 COMMANDS = {
     "start": "make your workspace: a file a chapter",

@@ -1,7 +1,7 @@
 """Chapter 1: the facts about the command line, and about what the program gets."""
 import sys
 
-from . import came_up, collector, equal, must
+from .facts import came_up, collector, equal, must
 
 FACTS, fact = collector()
 

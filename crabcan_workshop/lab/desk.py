@@ -5,7 +5,8 @@ import re
 import shlex
 
 from .. import __main__ as workshop
-from ..course import exercises, workspace
+from .. import exercises
+from ..desk import workspace
 from .guess import Answer, unanswered
 from .show import Text, pre
 

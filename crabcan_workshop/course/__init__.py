@@ -1,1 +1,0 @@
-"""The exercises: a workspace of the learner's, checks of what the kernel does, hints."""
