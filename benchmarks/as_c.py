@@ -236,5 +236,6 @@ CALLS = {  # the others, where C has other arguments
     "capset": lambda a, w, d: "capset_()",
     "set_no_new_privs": lambda a, w, d: "prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)",
     "prctl": lambda a, w, d: f"prctl({', '.join((w + ['0'] * 4)[:5])})",
-    "close_range": lambda a, w, d: f"syscall(436, {w[0]}, {w[1]}, {w[2]})",
+    "close_range": lambda a, w, d: ("f[THEIRS] > 3 ? syscall(436, 3, f[THEIRS] - 1, 0) : 0"
+                                    if a[0] == 3 else "syscall(436, f[THEIRS] + 1, ~0U, 0)"),
 }

@@ -74,5 +74,6 @@ def run(spec):
     program = Program(spec.command, spec.environment())
     linux.chdir(spec.workdir)
     print(end="", flush=True)
+    linux.close_range(3, linux.LAST_FD, linux.CLOSE_RANGE_CLOEXEC)
     program.clear()
     program.execute()

@@ -14,6 +14,7 @@ Each side closes the other's end of the socket, so whoever dies is noticed by th
 import gc
 import os
 import select
+import stat
 import sys
 
 from . import linux
@@ -31,6 +32,7 @@ class Clone(Layer):
         ("clone3", 11): "no more processes for this user: see `ulimit -u`, pids.max",
         ("clone3", 28): "too many namespaces: see /proc/sys/user/max_*_namespaces",
         ("clone3", 38): "the kernel is older than 5.3, or a seccomp filter around us hides clone3",
+        ("directory", None): "is one of descriptors 0 to 2, and would be a way out: redirect it to a file",
         ("threads", None): "a child of a threaded process may deadlock: use a fresh interpreter",
     }
 
@@ -43,7 +45,9 @@ class Start(Layer):
     """The child's last stop: from here on it can only be started or dropped."""
     chapter, name, stage = 2, "clone", Stage.START
     cures = {
-        ("chdir", 2): "--workdir must exist in the container",
+        ("openat2", 2): "--workdir must exist in the container",
+        ("openat2", 20): "--workdir must be a directory",
+        ("openat2", 40): "--workdir must not lead through links such as /proc/self/cwd",
         ("died", None): "the child ended without a word: was it killed (out of memory)?",
     }
 
@@ -55,13 +59,27 @@ class Start(Layer):
         undo.callback(self.child_end.close)
 
     def child(self):
-        linux.chdir(self.workdir)
+        self.close()
+        place = linux.openat2(linux.AT_FDCWD, self.workdir, os.O_PATH | os.O_DIRECTORY,
+                              linux.RESOLVE_NO_MAGICLINKS)
+        linux.fchdir(place)
+        linux.close(place)
         linux.getcwd()  # fails if we stand outside of the root
         linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)  # a change of user has cleared it
         self.program.clear()  # now, so that only execve comes after the filter
         named("socket", self.child_end.write, b"ready")
         if named("socket", self.child_end.read, 9) != b"start":
             os._exit(125)
+
+    def close(self):
+        """Closes every descriptor but 0 to 2 and the socket, which execve closes.
+
+        Not all by execve: it looks the command up first, and /proc/self/fd/N of one of ours, or of
+        our caller's, would lead out of the container."""
+        socket = self.child_end.fileno()
+        linux.close_range(socket + 1, linux.LAST_FD)
+        if socket > 3:
+            linux.close_range(3, socket - 1)
 
 
 class Container:
@@ -100,12 +118,15 @@ def create(spec, layers):
 
 
 def occupy():
-    """Opens /dev/null where our caller has closed one of descriptors 0 to 2.
+    """Opens /dev/null where our caller has closed one of descriptors 0 to 2; refuses a directory.
 
     Or the next file that we open would get its number, and go to the container."""
     while (fd := named("/dev/null", os.open, "/dev/null", os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)
     linux.close(fd)
+    for fd in (0, 1, 2):
+        if stat.S_ISDIR(linux.fstat(fd).st_mode):
+            raise LayerError(Clone.name, "directory", 0, f"descriptor {fd}")
 
 
 def keep_statuses(undo):
@@ -185,12 +206,14 @@ def start(container):
 def wait(container, ready=None):
     """Passes signals on until the container ends; returns its exit status, 128+n for signal n.
 
-    ready: descriptor -> function, to be called when there is something to read from it.
+    ready: descriptor -> (events of poll(2) to wait for, what to call then).
     """
     ready = ready or {}
     poll = select.poll()
-    for fd in (container.pidfd, container.signals, *ready):
+    for fd in (container.pidfd, container.signals):
         poll.register(fd, select.POLLIN)
+    for fd, (events, _) in ready.items():
+        poll.register(fd, events)
     while True:
         for fd, _ in linux.poll(poll):
             if fd == container.pidfd:
@@ -198,7 +221,7 @@ def wait(container, ready=None):
             if fd == container.signals:
                 deliver(container, os.read(fd, 128))
             else:
-                ready[fd](poll)
+                ready[fd][1](poll)
 
 
 def reap(container):

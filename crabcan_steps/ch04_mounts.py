@@ -8,8 +8,9 @@ import os
 import stat
 
 from . import linux
-from .layer import Layer, Stage, named
-from .parts import DEVICE, IN_ROOT, LOCKED, NO_EXEC, READ_ONLY, Bind, Cover, Entry, FileSystem
+from .layer import Layer, Stage, named, warn
+from .parts import (BENEATH, DEVICE, LOCKED, NO_EXEC, READ_ONLY, Bind, Cover, Entry,
+                    FileSystem, Root, present)
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 DEV_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
@@ -30,14 +31,19 @@ class Mounts(Layer):
     chapter, name, flags, stage = 4, "mounts", linux.CLONE_NEWNS, Stage.FILESYSTEM
     options = {"mount": "--mount", "add": "--add", "read_only": "--read-only"}
     cures = {
-        ("stat", errno.ENOENT): "this path must exist on the host",
-        ("open", errno.ENOENT): "this directory must exist on the host",
+        ("open", errno.ENOENT): "this path must exist on the host",
         ("open", errno.ENOTDIR): "must be a directory",
+        ("open", errno.EACCES): "you must be allowed to enter each directory on the way",
         ("openat2", errno.ENOENT): "the root has no such place, and we make none in your files: "
                                    "make it first (mkdir, or touch for a file)",
+        ("openat2", errno.ENOTDIR): "a file stands where a directory belongs",
+        ("place", errno.ENOENT): "a symbolic link stands there, and leads nowhere in this root: name "
+                                 "the place that it should lead to, and make that first",
         ("openat2", errno.ELOOP): "a symbolic link stands where a mount belongs: not followed",
         ("openat2", errno.EACCES): "you must be allowed to enter this directory",
         ("move_mount", errno.EINVAL): "a file goes on a file only, a directory on a directory",
+        ("place", errno.EBUSY): "/proc and /sys show the container, masked where they show more: "
+                                "nothing may hide that",
         ("fsconfig", errno.EPERM): "the kernel wants a full /proc here before it gives another: are "
                                    "we in a container with parts of it masked?",
         ("pivot_root", errno.EINVAL): "the present root is no mount of its own (an initial ramdisk?)",
@@ -47,26 +53,42 @@ class Mounts(Layer):
     }
 
     def prepare(self, spec, undo):
-        self.read_only = spec.read_only
-        self.root, self.plan = own_root(spec) if spec.mount is None else given_root(spec)
+        self.spec = spec
+        self.root, self.plan = own_root(spec) if spec.mount is None else (None, [])
         self.plan += furniture()
-        for host, target, read_only in spec.add:
-            named(f"--add {host}:{target}", linux.stat, host)  # fails early
-            self.plan.append(Bind(host, target, READ_ONLY if read_only else LOCKED, True))
-        spec.binds = [part for part in (self.root, *self.plan) if isinstance(part, Bind)]
+        self.plan += [Bind(host, target, READ_ONLY if read_only else LOCKED, f"--add {host}:{target}")
+                      for host, target, read_only in spec.add]
+        self.read_only, self.held = spec.read_only, False
+        spec.binds, spec.own = [], {}  # own: path -> descriptor of a file system that we have made
         if os.geteuid() == 0:  # an ordinary user may not; then the child does it, as its own root
-            for bind in spec.binds:
-                undo.callback(linux.close, bind.open())
+            self.hold(undo)
+
+    def hold(self, undo=None):
+        """Opens all that the host gives, each name once: what is found now is what will be there."""
+        self.held = True
+        if self.root is None:
+            self.root, mirror = named(f"--mount {self.spec.mount}", given_root, self.spec)
+            self.plan[:0] = mirror
+            self.read_only |= isinstance(self.root, FileSystem)
+        self.spec.binds += [part for part in (self.root, *self.plan) if isinstance(part, Bind)]
+        for bind in self.spec.binds:
+            if undo:
+                undo.callback(bind.close)
+            named(bind.option or bind.source, bind.open)
 
     def child(self):
         linux.mount_setattr("/", linux.AT_RECURSIVE, propagation=linux.MS_PRIVATE)
-        root = self.root.open()
-        linux.move_mount(root, linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0))
+        if not self.held:
+            self.hold()
+        root = Root(self.root.open(), self.spec.own)
+        if isinstance(self.root, FileSystem):
+            root.add("", self.root.fstype, root.mount)
+        linux.move_mount(root.mount, linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0))
         for part in self.plan:
             part.make(root)
         if self.read_only:
-            linux.mount_setattr("", linux.AT_EMPTY_PATH, linux.MOUNT_ATTR_RDONLY, dir_fd=root)
-        linux.fchdir(root)
+            linux.mount_setattr("", linux.AT_EMPTY_PATH, linux.MOUNT_ATTR_RDONLY, dir_fd=root.mount)
+        linux.fchdir(root.mount)
         linux.pivot_root(".", ".")             # the old root is now mounted over the new one
         linux.umount2(".", linux.MNT_DETACH)   # and gone, with all that hung from it
         linux.chdir("/")
@@ -76,14 +98,12 @@ def own_root(spec):
     """An empty tmpfs with the host's /usr in it, read-only: nothing to download, yet at home."""
     plan = [Entry("/" + name) for name in ("etc", "home", "run", "var", "mnt")]
     plan += [Entry("/root", 0o700), Entry("/tmp", 0o1777), Entry("/var/tmp", 0o1777)]
-    for name in ("usr", "bin", "sbin", "lib", "lib32", "lib64"):
-        kind = kind_of("/" + name)
+    for path in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives",
+                 "/etc/ld.so.cache"):  # the host's own: only its root could exchange them
+        kind = kind_of(path)
         if kind == stat.S_IFLNK:
-            plan.append(Entry("/" + name, link=linux.readlink("/" + name)))
-        elif kind == stat.S_IFDIR:
-            plan.append(Bind("/" + name, "/" + name, READ_ONLY))
-    for path in ("/etc/alternatives", "/etc/ld.so.cache"):
-        if kind_of(path):
+            plan.append(Entry(path, link=linux.readlink(path)))
+        elif kind:
             plan.append(Bind(path, path, READ_ONLY))
     name = spec.hostname or "localhost"
     files = ETC | {"hostname": name + "\n", "hosts": f"127.0.0.1 localhost {name}\n::1 localhost\n"}
@@ -100,37 +120,41 @@ def kind_of(path):
 
 
 def given_root(spec):
-    """The user's directory. If it lacks a place for a mount, a tmpfs with its contents bound in.
+    """The user's directory, opened once. If it lacks a place for a mount: a mirror of it.
 
-    To make the place in the directory itself would leave something behind.
+    That is a tmpfs with its entries bound in. To make the place in the directory itself would leave
+    something behind; what the container made in the tmpfs would be lost, so it is read-only.
     """
-    folder = os.path.realpath(spec.mount)
-    option = f"--mount {spec.mount}"
-    fd = named(option, linux.open, folder, os.O_PATH | os.O_DIRECTORY)
+    folder = linux.open(spec.mount, os.O_PATH | os.O_DIRECTORY)
     attributes = READ_ONLY if spec.read_only else LOCKED
-    targets = ["/proc", "/sys", "/dev", *(target for _, target, _ in spec.add)]
-    complete = all(named(option, present, fd, target) for target in targets)
-    linux.close(fd)
-    if complete:
-        return Bind(folder, "/", attributes, asked=True), []
+    tops = dict.fromkeys(["proc", "sys", "dev", *(add[1].split("/")[1] for add in spec.add)])
+    missing = [f"/{top}" for top in tops if not present(folder, top)]
+    if not missing:
+        return Bind(spec.mount, "/", attributes, f"--mount {spec.mount}", folder), []
+    warn(f"--mount {spec.mount}: has no {', '.join(missing)}, so its / is shown by a mirror, "
+         "in which nothing new can be made")
     plan = []
-    for entry in named(option, linux.scandir, folder):
-        if entry.name in ("proc", "sys", "dev"):
-            continue  # ours
-        if entry.is_symlink():
-            plan.append(Entry("/" + entry.name, link=linux.readlink(entry.path)))
-        elif entry.is_dir() or entry.is_file():
-            plan.append(Bind(entry.path, "/" + entry.name, attributes, asked=True))
+    listing = linux.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
+    for name in linux.listdir(listing):
+        if name not in ("proc", "sys", "dev"):  # ours
+            plan += mirrored(spec, folder, name, attributes)
+    linux.close(listing)
+    linux.close(folder)
     return FileSystem("tmpfs", "/", LOCKED, mode="0755", **ROOT_SIZE), plan
 
 
-def present(fd, target):
-    """Tells whether a path exists inside a directory, looked up as if that were /."""
+def mirrored(spec, folder, name, attributes):
+    """One entry of a directory as parts: opened, not followed, and only then looked at."""
     try:
-        linux.close(linux.openat2(fd, target, os.O_PATH, IN_ROOT))
-        return True
-    except FileNotFoundError:
-        return False
+        held = linux.openat2(folder, name, os.O_PATH | os.O_NOFOLLOW, BENEATH)
+    except FileNotFoundError:  # taken away since it was listed
+        return []
+    if not stat.S_ISLNK(linux.fstat(held).st_mode):
+        option = f"--mount {spec.mount}"
+        return [Bind(f"{spec.mount}/{name}", "/" + name, attributes, option, held)]
+    text = linux.readlink("", dir_fd=held)
+    linux.close(held)
+    return [Entry("/" + name, link=text)]
 
 
 def furniture():

@@ -4,6 +4,7 @@ import sys
 
 from . import __version__, ch01_args, ch02_clone, linux
 from .ch09_runtime import UsageError, assemble, report, run
+from .interpreter import shelter
 from .layer import LayerError, warn
 
 USAGE = f"""crabcan {__version__}: a container runtime to learn from
@@ -76,6 +77,7 @@ def execute(chapter, argv, prog):
         if chapter == 1:
             return ch01_args.run(spec)
         place = ch02_clone.Clone.name  # whoever knows a better one has said so
+        shelter(layers)
         return run(spec, layers)
     except UsageError as error:
         warn(error)

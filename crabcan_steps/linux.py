@@ -26,8 +26,9 @@ MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2
 MOUNT_ATTR_IDMAP = 0x00100000
 MS_PRIVATE, MNT_DETACH = 1 << 18, 2
 FSCONFIG_SET_FLAG, FSCONFIG_SET_STRING, FSCONFIG_CMD_CREATE = 0, 1, 6
-RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_IN_ROOT = 0x02, 0x04, 0x10  # <linux/openat2.h>
-CLOSE_RANGE_CLOEXEC = 4
+RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS = 0x02, 0x04  # <linux/openat2.h>
+RESOLVE_BENEATH, RESOLVE_IN_ROOT = 0x08, 0x10
+CLOSE_RANGE_CLOEXEC, LAST_FD = 4, 0xFFFFFFFF
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 22, 24  # <linux/prctl.h>
 PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 PR_SET_KEEPCAPS, PR_CAP_AMBIENT_RAISE = 8, 2
@@ -94,6 +95,7 @@ chdir, fchdir, mkdir, open, rmdir, scandir, stat, symlink = map(system_call, (
 setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
     system_call, (os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve, os.kill))
 ioctl = system_call(fcntl.ioctl)
+memfd_create, sendfile = map(system_call, (os.memfd_create, os.sendfile))
 # A story of the isolation is better told without these.
 chmod, close, dup2, fchown, fstat, getcwd, listdir, lstat, readlink, uname, urandom, waitid = map(
     quiet, (os.chmod, os.close, os.dup2, os.fchown, os.fstat, os.getcwd, os.listdir, os.lstat,
@@ -236,7 +238,7 @@ def umount2(path, flags):
 
 
 @system_call
-def close_range(first, last, flags):
+def close_range(first, last, flags=0):
     """Closes all descriptors from first to last, or marks them close-on-exec."""
     libc_call("close_range", ctypes.c_uint(first), ctypes.c_uint(last), flags)
 

@@ -1,13 +1,15 @@
 """What a root file system is made of, for chapter 4: each part knows how to make itself in the root.
 
-Every mount is made detached, as a descriptor, and attached to a place that was looked up inside
-the new root: no path of the container's is ever followed from the host's root.
+A name is a question: asked twice, it may be answered differently. So what the user has named is
+opened once (hold), and what was opened is looked at, cloned and used. Every mount is made detached,
+as a descriptor, and attached to a place that was looked up below a descriptor of the new root.
 """
+import errno
 import os
 import stat
 
 from . import linux
-from .layer import named
+from .layer import LayerError, named
 
 LOCKED = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
 DEVICE = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC
@@ -16,30 +18,109 @@ READ_ONLY = LOCKED | linux.MOUNT_ATTR_RDONLY
 
 NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 IN_ROOT = linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS
+BENEATH = linux.RESOLVE_BENEATH | linux.RESOLVE_NO_SYMLINKS
+NO_LINKS = IN_ROOT | linux.RESOLVE_NO_SYMLINKS
+WINDOWS = ("proc", "sysfs")  # file systems that show the machine: nobody puts anything over them
+
+
+def present(folder, name):
+    """Tells whether there is something of this name in a directory, be it a link to nowhere."""
+    try:
+        linux.lstat(name, dir_fd=folder)
+        return True
+    except FileNotFoundError:
+        return False
+
+
+class Root:
+    """The root while it is being furnished: where something goes is asked below its descriptors."""
+
+    def __init__(self, mount, own):
+        self.mount, self.own = mount, own  # own: path -> descriptor of a file system that we made
+        self.devices = {}     # its device number -> its kind: how we know it again
+
+    def add(self, path, fstype, mount):
+        """Notes a file system of our own."""
+        self.own[path], self.devices[linux.fstat(mount).st_dev] = mount, fstype
+
+    def find(self, path, rules):
+        """Opens what stands at a path. Ours is found from its own descriptor, wherever it hangs:
+        whoever shares the user's directory may rename what is above it."""
+        below = max((p for p in self.own if f"{path}/".startswith(f"{p}/")), key=len, default="")
+        start = self.own[below] if below else self.mount
+        return linux.openat2(start, path[len(below):].strip("/") or ".", os.O_PATH, rules)
+
+    def place(self, path, directory, rules=IN_ROOT):
+        """Opens a place for a mount; makes it, but only in a tmpfs of ours."""
+        path = path.rstrip("/")
+        try:
+            return self.find(path, rules)
+        except FileNotFoundError as error:
+            above, name = os.path.split(path)
+            if not name:
+                raise
+            folder = self.place(above, True)
+            if present(folder, name):
+                raise LayerError("mounts", "place", error.errno, path) from error
+            if self.devices.get(linux.fstat(folder).st_dev) != "tmpfs":
+                raise
+            if directory:
+                linux.mkdir(name, dir_fd=folder)
+            else:
+                linux.write(name, "", NEW_FILE, dir_fd=folder)
+            there = linux.openat2(folder, name, os.O_PATH, NO_LINKS)
+            linux.close(folder)
+            return there
+
+    def attach(self, mount, path, directory, rules=IN_ROOT):
+        """Attaches a detached mount to a place inside."""
+        there = self.place(path, directory, rules)
+        named(path, linux.move_mount, mount, there)
+        linux.close(there)
 
 
 class Bind:
     """A tree of the host's files, to be seen at a second place."""
 
-    def __init__(self, source, target, attributes=LOCKED, asked=False):
+    def __init__(self, source, target, attributes=LOCKED, option=None, held=None):
         self.source, self.target, self.attributes = source, target, attributes
-        self.asked = asked                 # by the user, who wants to know if it falls short
+        self.option = option  # with which the user has asked for it
         # Chapter 5 shifts the owners of its files. Not of our own /usr: there the host's root shall
         # stay a stranger, to whom nothing is writable even if somebody undoes the read-only.
-        self.shift = asked
-        self.tree = None
-        self.directory = stat.S_ISDIR(linux.stat(source).st_mode)
+        self.shift = option is not None
+        self.held, self.tree = held, None  # descriptors: of what is there, and of our copy
 
     def open(self):
         """Copies the mount. Private, or what is mounted in there would still come and go."""
         if self.tree is None:
-            self.tree = linux.open_tree(self.source, linux.OPEN_TREE_CLONE | linux.AT_RECURSIVE)
+            if self.held is None:
+                self.held = linux.open(self.source, os.O_PATH)
+            mode = linux.fstat(self.held).st_mode
+            self.directory = stat.S_ISDIR(mode)
+            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):  # a device is there to be opened
+                self.attributes, self.shift = self.attributes & linux.MOUNT_ATTR_RDONLY | DEVICE, False
+            self.tree = linux.open_tree("", linux.OPEN_TREE_CLONE | linux.AT_RECURSIVE
+                                        | linux.AT_EMPTY_PATH, dir_fd=self.held)
+            linux.close(self.held)
+            self.held = None
             linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE, self.attributes,
                                 linux.MS_PRIVATE, dir_fd=self.tree)
         return self.tree
 
+    def close(self):
+        """Lets go of what it still holds."""
+        for fd in (self.held, self.tree):
+            if fd is not None:
+                linux.close(fd)
+
     def make(self, root):
-        attach(self.open(), root, self.target, self.directory)
+        mount, there = self.open(), root.place(self.target, self.directory)
+        kind = root.devices.get(linux.fstat(there).st_dev)
+        if self.option and kind in WINDOWS:
+            raise LayerError("mounts", "place", errno.EBUSY, self.option)
+        named(self.target, linux.move_mount, mount, there)
+        self.close()
+        linux.close(there)
 
 
 class FileSystem:
@@ -65,7 +146,8 @@ class FileSystem:
             if not self.shows:
                 raise
             return  # its namespace is the host's, and so not ours to show: better without
-        attach(mount, root, self.target, True, linux.RESOLVE_NO_SYMLINKS)
+        root.attach(mount, self.target, True, NO_LINKS)
+        root.add(self.target, self.fstype, mount)
 
 
 class Cover:
@@ -76,7 +158,7 @@ class Cover:
 
     def make(self, root):
         try:
-            there = linux.openat2(root, self.target, os.O_PATH, IN_ROOT | linux.RESOLVE_NO_SYMLINKS)
+            there = root.find(self.target, NO_LINKS)
         except FileNotFoundError:
             return  # not on this kernel
         mount = self.open(root, there)
@@ -91,7 +173,8 @@ class Cover:
             return mount
         if stat.S_ISDIR(linux.fstat(there).st_mode):
             return FileSystem("tmpfs", self.target, READ_ONLY, size="4k", mode="0555").open()
-        return linux.open_tree("dev/null", linux.OPEN_TREE_CLONE, dir_fd=root)
+        null = root.find("/dev/null", NO_LINKS)
+        return linux.open_tree("", linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH, dir_fd=null)
 
 
 class Entry:
@@ -102,7 +185,7 @@ class Entry:
 
     def make(self, root):
         above, name = os.path.split(self.target)
-        folder = place(root, above, True)
+        folder = root.place(above, True, NO_LINKS)
         if self.link is not None:
             linux.symlink(self.link, name, dir_fd=folder)
         elif self.text is not None:
@@ -111,27 +194,3 @@ class Entry:
             linux.mkdir(name, self.mode, dir_fd=folder)
             linux.chmod(name, self.mode, dir_fd=folder)  # whatever the umask made of it
         linux.close(folder)
-
-
-def attach(mount, root, target, directory, rules=0):
-    """Attaches a detached mount to a place inside the root."""
-    there = place(root, target, directory, rules)
-    named(target, linux.move_mount, mount, there)
-    linux.close(mount)
-    linux.close(there)
-
-
-def place(root, path, directory, rules=0):
-    """Opens a place for a mount, looked up as if `root` were /; makes it, if in a tmpfs of ours."""
-    try:
-        return linux.openat2(root, path, os.O_PATH, IN_ROOT | rules)
-    except FileNotFoundError:
-        above, name = os.path.split(path.rstrip("/"))
-        folder = place(root, above, True)
-        if linux.fstat(folder).st_dev != linux.fstat(root).st_dev or not name:
-            raise
-        if directory:
-            linux.mkdir(name, dir_fd=folder)
-        else:
-            linux.write(name, "", NEW_FILE, dir_fd=folder)
-        return linux.openat2(folder, name, os.O_PATH, linux.RESOLVE_NO_SYMLINKS)

@@ -31,9 +31,8 @@ class Program:
         self.env = {os.fsencode(k): os.fsencode(v) for k, v in environment.items()}
 
     def clear(self):
-        """Lets nothing of ours reach the program: mask, descriptors, signals."""
+        """Lets nothing of ours reach the program: mask and signals. (Descriptors: see chapter 2.)"""
         linux.umask(0o022)
-        linux.close_range(3, 0xFFFFFFFF, linux.CLOSE_RANGE_CLOEXEC)
         for number in linux.valid_signals() - {linux.SIGKILL, linux.SIGSTOP}:
             linux.sigaction(number, linux.SIG_DFL)  # what Python ignores would stay ignored
         linux.pthread_sigmask(linux.SIG_SETMASK, ())

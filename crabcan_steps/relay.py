@@ -1,4 +1,8 @@
-"""The parent's half of the terminal, for chapter 9: it carries what is typed and what is printed."""
+"""The parent's half of the terminal, for chapter 9: it carries what is typed and what is printed.
+
+It never waits for one side only: a stalled terminal (Ctrl-S) must not keep signals from us. What
+one side does not take yet is kept, up to a bound, and then the other side has to wait.
+"""
 import os
 import select
 import termios
@@ -6,47 +10,67 @@ import tty
 
 from . import linux
 from .signals import default_action, handles
+from .terminal import in_front
+
+MOST = 1 << 16  # bytes that are kept
 
 
 class Relay:
     """Carries bytes between our terminal and the container's."""
 
-    def __init__(self, outer, container):
-        self.outer, self.container, self.pending = outer, container, b""
+    def __init__(self, outer, container, ours, keys):
+        self.outer, self.container, self.keys = outer, container, keys
         os.set_blocking(outer, False)
-        self.settings = termios.tcgetattr(0)
+        self.terminal = next((fd for fd in ours if fd), 0)  # 0 only if nothing is printed on it
+        self.screen = once_more(self.terminal)
+        self.typed = self.printed = b""  # and not passed on yet
         self.ahead = True  # what is read first may have been typed before we were in raw mode
+        self.settings = termios.tcgetattr(0 if keys else self.terminal)
+        if keys != "raw":  # our terminal does already what a terminal does with what passes
+            inner = termios.tcgetattr(outer)
+            inner[1] &= ~termios.OPOST
+            inner[3] &= ~(termios.ECHO | termios.ECHONL)
+            termios.tcsetattr(outer, termios.TCSANOW, inner)
         self.take()
 
+    def ready(self):
+        """What wait() shall watch, for which events, and what to do then."""
+        watched = {self.outer: (select.POLLIN, self.carry), self.screen: (0, self.carry)}
+        return watched | ({0: (select.POLLIN, self.hear)} if self.keys else {})
+
     def take(self):
-        """From now on every key is for the container, Ctrl-C too."""
+        """From now on every key is for the container, Ctrl-C too; not if a job in the background."""
         self.resize()
-        tty.setraw(0, termios.TCSADRAIN)  # not its default, which drops what was typed ahead
+        if self.keys == "raw" and in_front():
+            alive(tty.setraw, 0, termios.TCSADRAIN)  # not its default, which drops what was typed
 
     def release(self):
         """Makes our terminal what it was."""
-        termios.tcsetattr(0, termios.TCSADRAIN, self.settings)
+        if self.keys == "raw":
+            alive(termios.tcsetattr, 0, termios.TCSADRAIN, self.settings)
 
     def resize(self):
         """Gives the container's terminal the size of ours."""
-        size = linux.ioctl(0, termios.TIOCGWINSZ, bytes(8))
-        linux.ioctl(self.outer, termios.TIOCSWINSZ, size)
+        size = alive(linux.ioctl, self.terminal, termios.TIOCGWINSZ, bytes(8))
+        if size:
+            linux.ioctl(self.outer, termios.TIOCSWINSZ, size)
 
-    def typed(self, poll):
+    def hear(self, poll):
         """There is something at our keyboard."""
-        try:
-            data = os.read(0, 4096)
-        except OSError:
-            data = b""
-        if not data:
-            poll.unregister(0)  # our terminal is gone
-        if self.ahead:  # the kernel has kept a Ctrl-D of that time as a zero byte
+        data = alive(os.read, 0, 4096) if in_front() else None
+        if data is None or data == b"" and self.keys == "raw":
+            self.keys = None  # our terminal is gone, or another's now
+            return poll.unregister(0)
+        if self.keys == "lines":
+            data = data or self.settings[6][termios.VEOF]
+        elif self.ahead:  # the kernel has kept a Ctrl-D of that time as a zero byte
             data, self.ahead = data.replace(b"\0", self.settings[6][termios.VEOF]), False
-        self.pending += data
-        self.push(poll)
-        self.watch(data)
+        self.typed += data
+        self.carry(poll)
+        if self.keys == "raw":
+            self.see_to_signals(data)
 
-    def watch(self, data):
+    def see_to_signals(self, data):
         """Sees to it that Ctrl-C, Ctrl-\\ and Ctrl-Z reach a PID 1 that has no handler for them."""
         settings = termios.tcgetattr(self.outer)
         special = settings[6]
@@ -57,36 +81,66 @@ class Relay:
             if special[key] in data and not handles(self.container.pid, number):
                 default_action(self.container, number)
 
-    def push(self, poll):
-        """Passes on what was typed; what does not fit waits until the container reads."""
-        try:
-            self.pending = self.pending[os.write(self.outer, self.pending):]
-        except BlockingIOError:
-            pass
-        poll.modify(self.outer, select.POLLIN | (select.POLLOUT if self.pending else 0))
-
-    def printed(self, poll):
-        """The container has printed something, or has read something."""
-        if self.pending:
-            self.push(poll)
-        try:
-            copy(os.read(self.outer, 65536))
-        except BlockingIOError:
-            pass
-        except OSError:
-            poll.unregister(self.outer)  # EIO: nobody has the inner end open any more
+    def carry(self, poll):
+        """Carries what can be carried now, both ways; watches for what cannot yet."""
+        fresh = read_now(self.outer) if len(self.printed) < MOST else b""
+        self.printed = write_now(self.screen, self.printed + (fresh or b""))
+        self.typed = write_now(self.outer, self.typed)
+        if fresh is None:
+            poll.unregister(self.outer)  # nobody has the inner end open any more
+        else:
+            poll.modify(self.outer, select.POLLIN * (len(self.printed) < MOST)
+                        | select.POLLOUT * bool(self.typed))
+        poll.modify(self.screen, select.POLLOUT * bool(self.printed))
+        if self.keys:
+            poll.modify(0, select.POLLIN * (len(self.typed) < MOST))
 
     def close(self):
-        """Prints what is still under way, and makes our terminal what it was."""
-        try:
-            while data := os.read(self.outer, 65536):
-                copy(data)
-        except OSError:
-            pass
+        """Prints what is still under way, unless a signal says to stop; restores our terminal."""
+        poll = select.poll()
+        poll.register(self.screen, select.POLLOUT)
+        poll.register(self.container.signals, select.POLLIN)
+        while True:
+            self.printed += read_now(self.outer) or b"" if len(self.printed) < MOST else b""
+            if not self.printed or self.container.signals in dict(linux.poll(poll)):
+                break
+            self.printed = write_now(self.screen, self.printed)
         os.close(self.outer)
         self.release()
+        os.close(self.screen)
 
 
-def copy(data):
-    while data:
-        data = data[os.write(1, data):]
+def once_more(fd):
+    """Our terminal, opened again: not to wait in a write is a setting of this descriptor's alone."""
+    try:
+        return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        return os.dup(fd)
+
+
+def read_now(fd):
+    """What can be read now: b"" if nothing can, None if nothing ever will."""
+    try:
+        return os.read(fd, MOST) or None
+    except BlockingIOError:
+        return b""
+    except OSError:
+        return None
+
+
+def write_now(fd, data):
+    """Writes what fits now; returns the rest. Nothing is left where nobody will ever take it."""
+    try:
+        return data[os.write(fd, data):] if data else data
+    except BlockingIOError:
+        return data
+    except OSError:
+        return b""
+
+
+def alive(call, *args):
+    """Makes a call on our terminal; None if that is gone."""
+    try:
+        return call(*args)
+    except (OSError, termios.error):
+        return None

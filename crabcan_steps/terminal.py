@@ -1,11 +1,13 @@
 """A terminal of the container's own, for chapter 9 (pty(7), TIOCSCTTY in ioctl_tty(2)).
 
-Without it the container would sit at yours: it could type for you, and job control would end at
-the edge of its PID namespace. So it gets the inner end of a new pseudo-terminal, and we carry
-what is typed and printed between that and yours.
+Whoever has a descriptor of a terminal can read what is typed there, change how it behaves, and type
+for its owner, even if it was only meant for output: a terminal is opened for both. So wherever one
+of descriptors 0 to 2 is yours, the container gets the inner end of a new pseudo-terminal instead,
+and we carry what is printed and, if it is to have the keys, what is typed.
 """
 import errno
 import os
+import stat
 import struct
 
 from . import linux
@@ -15,42 +17,67 @@ TIOCSCTTY, TIOCGPTPEER, TIOCSPTLCK = 0x540E, 0x5441, 0x40045431  # <asm-generic/
 
 
 class Terminal(Layer):
-    """A session of the container's own, and a terminal if we have one ourselves."""
+    """A session of the container's own, and a terminal for each that we have ourselves."""
     chapter, name, stage = 9, "terminal", Stage.TERMINAL
     cures = {("open", errno.ENOENT): "the container has no /dev/pts"}
 
     def prepare(self, spec, undo):
-        self.wanted = os.isatty(0) and os.isatty(1)
-        self.uid = spec.uid
-        if self.wanted:
+        self.spec = spec
+        self.ours = [fd for fd in (0, 1, 2) if os.isatty(fd)]
+        self.keys = wants_keys()
+        if self.ours:
             import socket  # only now: it costs 3 ms
-            self.ours, self.theirs = socket.socketpair()
-            undo.callback(self.ours.close)
+            self.control, self.theirs = socket.socketpair()
+            undo.callback(self.control.close)
             undo.callback(self.theirs.close)
+            self.null = named("/dev/null", os.open, "/dev/null", os.O_RDONLY)
+            undo.callback(linux.close, self.null)
 
     def child(self):
         linux.setsid()
-        if not self.wanted:
+        if not self.ours:
             return
-        outer = named("/dev/pts/ptmx", os.open, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY)
+        pts = getattr(self.spec, "own", {}).get("/dev/pts")  # chapter 4's; without it the machine's
+        path = "/dev/pts/ptmx" if pts is None else "ptmx"
+        outer = linux.open(path, os.O_RDWR | os.O_NOCTTY, dir_fd=pts)
         linux.ioctl(outer, TIOCSPTLCK, struct.pack("i", 0))
-        inner = linux.ioctl(outer, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
-        linux.ioctl(inner, TIOCSCTTY, 0)
-        linux.fchown(inner, self.uid, -1)
-        for fd in (0, 1, 2):
-            if os.isatty(fd):
-                linux.dup2(inner, fd)
+        mode = os.O_RDWR if self.keys else os.O_WRONLY  # where no keys come, to wait would be in vain
+        inner = linux.ioctl(outer, TIOCGPTPEER, mode | os.O_NOCTTY)
+        if self.keys:
+            linux.ioctl(inner, TIOCSCTTY, 0)
+        linux.fchown(inner, self.spec.uid, -1)
+        for fd in self.ours:
+            linux.dup2(inner if fd or self.keys else self.null, fd)
         rights = (linux.SOL_SOCKET, linux.SCM_RIGHTS, struct.pack("i", outer))
         self.theirs.sendmsg([b"t"], [rights])  # socket.send_fds would import something, in here
 
     def connect(self, container):
         """In the parent: takes the outer end; returns what wait() shall watch."""
-        if not self.wanted:
+        if not self.ours:
             return None
         import socket
         from .relay import Relay  # only with a terminal
         self.theirs.close()
-        _, fds, _, _ = socket.recv_fds(self.ours, 1, 1)
-        relay = container.terminal = Relay(fds[0], container)
+        _, fds, _, _ = socket.recv_fds(self.control, 1, 1)
+        relay = container.terminal = Relay(fds[0], container, self.ours, self.keys)
         container.undo.callback(relay.close)
-        return {0: relay.typed, relay.outer: relay.printed}
+        return relay.ready()
+
+
+def wants_keys():
+    """How the keys are to be carried: each one ("raw"), line by line ("lines"), or not at all (None).
+
+    Not in a pipeline, where what comes after us may want them, and not in the background."""
+    if not os.isatty(0) or not in_front():
+        return None
+    if os.isatty(1):
+        return "raw"
+    return None if stat.S_ISFIFO(linux.fstat(1).st_mode) else "lines"
+
+
+def in_front():
+    """Tells whether we may read our terminal: a background job must not (job control, termios(3))."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:  # not our controlling terminal: there is no job control on it
+        return True

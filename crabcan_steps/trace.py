@@ -111,11 +111,17 @@ class Rendering:
         return text if len(text) <= WIDTH else text[:WIDTH] + "..."
 
     def remember(self, event):
-        """Notes what a new descriptor stands for."""
-        if event["call"] in OPENS and not event["errno"]:
-            texts = [arg for arg in event["args"] if isinstance(arg, str)]
-            source = self.opened[event["side"]].get(event["args"][0])
-            self.opened[event["side"]][event["result"]] = texts[0] if texts else source
+        """Notes what a new descriptor stands for, and of a mount where it hangs."""
+        own, args = self.opened[event["side"]], event["args"]
+        known = self.opened["parent"] | own
+        if event["errno"]:
+            return
+        if event["call"] in OPENS:
+            folder = known.get(event["options"].get("dir_fd", args[0]), "")
+            path = next((arg for arg in args if isinstance(arg, str)), "")
+            own[event["result"]] = os.path.normpath(os.path.join(folder, path))
+        elif event["call"] == "move_mount":
+            own[args[0]] = known.get(args[1])
 
 
 def names(prefix, test):

@@ -6,7 +6,7 @@ import resource
 from crabcan_steps import linux
 from crabcan_steps.ch08_cgroups import LIMITS, ROOT, Cgroup, remove
 from crabcan_steps.layer import Layer, Stage
-from crabcan_steps.parts import FileSystem, attach
+from crabcan_steps.parts import FileSystem, Root
 
 MEMORY, PROCESSES = 512 << 20, 200
 
@@ -61,7 +61,7 @@ class Delegated(Cgroup):
                 return  # it has made us none
             raise
         if systemds:
-            attach(tree, linux.open("/", os.O_PATH), ROOT, True)
+            Root(linux.open("/", os.O_PATH), {}).attach(tree, ROOT, True)
         linux.write(f"{ROOT}/room/cgroup.procs", "0")
 
 

@@ -93,7 +93,8 @@ class Room(Mounts):
         if os.geteuid() == 0:
             for bind in spec.binds:
                 if bind.tree is None:
-                    undo.callback(os.close, bind.open())
+                    undo.callback(bind.close)
+                    bind.open()
 
     def code(self):
         """The learner's files and ours, and the Python that runs them if it is not the system's."""

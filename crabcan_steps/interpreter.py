@@ -1,0 +1,67 @@
+"""What stands behind /proc/self/exe before execve: ours, the host's Python. For chapter 9.
+
+COMMAND may be /proc/self/exe, and so may what the root calls a shell: then a program of the
+container's choosing holds the very file that the next start on the host will run (CVE-2019-5736).
+Debian's Python belongs to the host's root, who is nobody in there. Where whoever is inside could
+write it, we first start again from a copy in memory that the kernel lets nobody change.
+"""
+import fcntl
+import os
+import sys
+
+from . import linux
+from .ch04_mounts import Mounts
+from .ch05_namespaces import Users
+from .layer import exists, named
+
+EXE = "/proc/self/exe"
+MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_EXEC = 1, 2, 0x10  # <linux/memfd.h>
+SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
+
+def shelter(layers):
+    """Makes sure that these layers' container cannot write our interpreter. May start us again."""
+    names = {type(layer) for layer in layers}
+    if Mounts in names and exists(EXE) and exposed(Users in names):
+        file = named(EXE, os.open, EXE, os.O_RDONLY)
+        if not sealed(file):
+            again(copy(file))
+        linux.close(file)
+
+
+def exposed(mapped):
+    """Tells whether somebody inside might write the interpreter: its owner, its group, anybody.
+
+    Safe is a file of the host's root, if ids are mapped: never is that root somebody inside."""
+    status = linux.stat(EXE)
+    writable = status.st_mode & 0o002 or os.geteuid() != 0 and os.access(EXE, os.W_OK)
+    return bool(status.st_uid != 0 or not mapped or writable)
+
+
+def sealed(file):
+    """Tells whether a file is such a copy already (F_GET_SEALS in fcntl(2): others have no seals)."""
+    try:
+        return fcntl.fcntl(file, fcntl.F_GET_SEALS) == SEALS
+    except OSError:
+        return False
+
+
+def copy(file):
+    """The same bytes in memory, sealed (memfd_create(2))."""
+    flags = MFD_CLOEXEC | MFD_ALLOW_SEALING
+    try:
+        memory = linux.memfd_create("crabcan", flags | MFD_EXEC)
+    except OSError as error:
+        if error.errno != 22:  # EINVAL: a kernel before 6.3, where all can be executed
+            raise
+        memory = linux.memfd_create("crabcan", flags)
+    while linux.sendfile(memory, file, None, 1 << 30):
+        pass
+    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, SEALS)
+    return memory
+
+
+def again(memory):
+    """Becomes the same program with the same arguments, from the copy."""
+    print(end="", flush=True)
+    os.execve(memory, [sys.executable or EXE, *sys.orig_argv[1:]], os.environ)
