@@ -14,7 +14,6 @@ Each side closes the other's end of the socket, so whoever dies is noticed by th
 import gc
 import os
 import select
-import stat
 import sys
 
 from . import linux
@@ -32,7 +31,6 @@ class Clone(Layer):
         ("clone3", 11): "no more processes for this user: see `ulimit -u`, pids.max",
         ("clone3", 28): "too many namespaces: see /proc/sys/user/max_*_namespaces",
         ("clone3", 38): "the kernel is older than 5.3, or a seccomp filter around us hides clone3",
-        ("directory", None): "is one of descriptors 0 to 2, and would be a way out: redirect it to a file",
         ("threads", None): "a child of a threaded process may deadlock: use a fresh interpreter",
     }
 
@@ -118,15 +116,12 @@ def create(spec, layers):
 
 
 def occupy():
-    """Opens /dev/null where our caller has closed one of descriptors 0 to 2; refuses a directory.
+    """Opens /dev/null where our caller has closed one of descriptors 0 to 2.
 
     Or the next file that we open would get its number, and go to the container."""
     while (fd := named("/dev/null", os.open, "/dev/null", os.O_RDWR)) <= 2:
         os.set_inheritable(fd, True)
     linux.close(fd)
-    for fd in (0, 1, 2):
-        if stat.S_ISDIR(linux.fstat(fd).st_mode):
-            raise LayerError(Clone.name, "directory", 0, f"descriptor {fd}")
 
 
 def keep_statuses(undo):
