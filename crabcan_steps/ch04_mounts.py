@@ -8,7 +8,7 @@ import os
 import stat
 
 from . import linux
-from .layer import Layer, Stage, named
+from .layer import Layer, LayerError, Stage, named
 from .parts import DEVICE, IN_ROOT, LOCKED, NO_EXEC, READ_ONLY, Bind, Cover, Entry, FileSystem
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -28,7 +28,8 @@ ROOT_SIZE = {"size": "1g", "nr_inodes": "256k"}  # where no limit on memory hold
 class Mounts(Layer):
     """A mount namespace (mount_namespaces(7)), and pivot_root(2) into a root of our choosing."""
     chapter, name, flags, stage = 4, "mounts", linux.CLONE_NEWNS, Stage.FILESYSTEM
-    options = {"mount": "--mount", "add": "--add", "read_only": "--read-only"}
+    options = {"mount": "--mount", "add": "--add", "read_only": "--read-only", "tmpfs": "--tmpfs",
+               "device": "--device"}
     cures = {
         ("stat", errno.ENOENT): "this path must exist on the host",
         ("open", errno.ENOENT): "this directory must exist on the host",
@@ -49,7 +50,7 @@ class Mounts(Layer):
     def prepare(self, spec, undo):
         self.read_only = spec.read_only
         self.root, self.plan = own_root(spec) if spec.mount is None else given_root(spec)
-        self.plan += furniture()
+        self.plan += furniture() + [*places(spec), *devices(spec)]
         for host, target, read_only in spec.add:
             named(f"--add {host}:{target}", linux.stat, host)  # fails early
             self.plan.append(Bind(host, target, READ_ONLY if read_only else LOCKED, True))
@@ -86,7 +87,11 @@ def own_root(spec):
         if kind_of(path):
             plan.append(Bind(path, path, READ_ONLY))
     name = spec.hostname or "localhost"
-    files = ETC | {"hostname": name + "\n", "hosts": f"127.0.0.1 localhost {name}\n::1 localhost\n"}
+    files = ETC
+    if spec.user:
+        from .accounts import introduced  # only now, as few ask for it
+        files = introduced(ETC, spec.user)
+    files = files | {"hostname": name + "\n", "hosts": f"127.0.0.1 localhost {name}\n::1 localhost\n"}
     plan += [Entry("/etc/" + file, text=text) for file, text in files.items()]
     return FileSystem("tmpfs", "/", LOCKED, mode="0755", **ROOT_SIZE), plan
 
@@ -108,7 +113,8 @@ def given_root(spec):
     option = f"--mount {spec.mount}"
     fd = named(option, linux.open, folder, os.O_PATH | os.O_DIRECTORY)
     attributes = READ_ONLY if spec.read_only else LOCKED
-    targets = ["/proc", "/sys", "/dev", *(target for _, target, _ in spec.add)]
+    targets = ["/proc", "/sys", "/dev", *(target for _, target, _ in spec.add),
+               *(target for target, _, _ in spec.tmpfs)]
     complete = all(named(option, present, fd, target) for target in targets)
     linux.close(fd)
     if complete:
@@ -131,6 +137,28 @@ def present(fd, target):
         return True
     except FileNotFoundError:
         return False
+
+
+def places(spec):
+    """What --tmpfs asks for."""
+    return [FileSystem("tmpfs", target, NO_EXEC + more, **{"mode": "1777"} | ROOT_SIZE | settings)
+            for target, more, settings in spec.tmpfs]
+
+
+def devices(spec):
+    """What --device asks for, in our /dev."""
+    made = {"/dev", *("/dev/" + name for name in (*DEVICES, *DEV_LINKS, "pts", "shm", "mqueue"))}
+    for host, target in spec.device:
+        status = named(f"--device {host}", linux.stat, host)
+        if not (stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode)):
+            raise LayerError(Mounts.name, f"--device {host}", 0, "is no device")
+        folder = ""
+        for name in target.strip("/").split("/"):
+            folder = f"{folder}/{name}"
+            if folder not in made:
+                made.add(folder)
+                yield Entry(folder, text="" if folder == target else None)
+        yield Bind(host, target, DEVICE)
 
 
 def furniture():
