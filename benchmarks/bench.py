@@ -1,4 +1,4 @@
-"""Runs the benchmarks: start, scale and memory. See each for what it measures."""
+"""Runs the benchmarks: start, scale, memory and filters. See each for what it measures."""
 import argparse
 import importlib
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import common  # noqa: E402
 
-ALL = ("start", "scale", "memory")
+ALL = ("start", "scale", "memory", "filters")
 EXAMPLES = """examples:
   ./workshop bench                    all of them, some minutes
   ./workshop bench start --rounds 5   quicker, and less sure

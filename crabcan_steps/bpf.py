@@ -12,7 +12,7 @@ from . import linux
 
 KNOWN = {"defaultAction", "defaultErrnoRet", "architectures", "syscalls", "comment"}
 KNOWN_IN_RULE = {"names", "action", "errnoRet", "args", "comment"}
-KINDS = {list: "a list", str: "a string", int: "a whole number"}
+KINDS = {list: "a list", dict: "an object", str: "a string", int: "a whole number"}
 LONGEST = 4096  # instructions, the kernel's BPF_MAXINSNS
 
 
@@ -27,17 +27,21 @@ def compiled(source):
     rules = pyseccomp.SyscallFilter(default)
     # i386 and x32 are other doors to the same calls: whoever knocks there is killed.
     rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
-    actions = {}  # number of a call -> what its rules do
+    rules.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, 2)
+    rules_of = {}  # number of a call -> (action, comparisons) of each rule
     for rule in value(profile, "syscalls", list):
         understood(rule, KNOWN_IN_RULE)
         does = action(rule, "action", "errnoRet")
-        tests = comparisons(value(rule, "args", list, []))
+        args = value(rule, "args", list, [])
+        tests = comparisons(args)
         for name in value(rule, "names", list) or refuse("names", "names no call"):
             number = resolve(name)
             if number is None and does != pyseccomp.ALLOW:
                 refuse(name, "libseccomp does not know this call, so it cannot be refused")
-            if number is not None and actions.setdefault(number, does) != does:
+            others = rules_of.setdefault(number, [])
+            if any(does != other and not apart(args, more) for other, more in others if number is not None):
                 refuse(name, "has rules with different actions, and which of them counts?")
+            others.append((does, args))
             if number is not None and does != default:
                 rules.add_rule(does, number, *tests)
     with open(os.memfd_create("filter"), "w+b") as file:
@@ -121,6 +125,24 @@ def test(words):
     if two & ~(one if op == "MASKED_EQ" else 0):
         refuse("valueTwo", f"{two} means nothing beside {name} {one}")
     return pyseccomp.Arg(value(words, "index", int, most=5), getattr(pyseccomp, op), one, two)
+
+
+def apart(args, others):
+    """Whether no call can meet both lists of comparisons, as two of one argument exclude each other."""
+    return any(one["index"] == other["index"] and (contrary(one, other) or contrary(other, one))
+               for one in args for other in others)
+
+
+def contrary(one, other):
+    """Whether the one says "equal", and the other excludes that. If in doubt, it does not."""
+    this, that, two = one["value"], other["value"], other.get("valueTwo", 0)
+    kinds = [test["op"].removeprefix("SCMP_CMP_") for test in (one, other)]
+    if kinds == ["MASKED_EQ", "MASKED_EQ"]:
+        return (one.get("valueTwo", 0) ^ two) & this & that != 0
+    if kinds[0] != "EQ":
+        return False
+    return {"EQ": this != that, "NE": this == that, "LT": this >= that, "LE": this > that,
+            "GT": this <= that, "GE": this < that, "MASKED_EQ": this & that != two}[kinds[1]]
 
 
 def resolve(name):

@@ -13,20 +13,27 @@ class Spec:
     """What to run, and in what: one attribute an option. These are the defaults."""
     command = ()                    # empty: a shell
     string = None
+    entrypoint, init = None, False  # a program before the command; a process 1 above it
     mount, add = None, ()           # the root; (host, container, read-only) for each extra path
-    env, workdir, uid = (), "/", 0
-    hostname = None                 # None: chapter 3 invents one
+    tmpfs, device = (), ()          # (path, attributes, settings); (host, container)
     read_only = False               # the root
-    cap_add = ()                    # capabilities to keep
-    memory, pids, nofile = 1 << 30, 64, 64
-    cpus = io_weight = None         # None: no limit
+    env, workdir = (), "/"
+    user, uid = None, 0             # (name or number, group) as asked for; chapter 5 looks them up
+    home = None                     # None: /root, or / for another user
+    hostname = None                 # None: chapter 3 invents one
+    caps, cap_add, cap_drop = "none", (), ()
+    withheld = frozenset()          # what chapter 5 takes away, whoever asks for it
+    kept = None                     # what chapter 6 keeps of them; None: it is left out, so all
     seccomp = "default"             # or the path of a profile
+    memory, pids, nofile = 1 << 30, 64, 64
+    memory_swap = cpus = io_weight = None  # None: no limit; but no swap
+    ulimit = ()                     # (name, soft, hard)
     layers = "all"
     debug, trace = False, None
 
     def environment(self):
         """The container's whole environment, from scratch."""
-        env = {"PATH": PATH, "HOME": "/" if self.uid else "/root"}
+        env = {"PATH": PATH, "HOME": self.home or ("/" if self.uid else "/root")}
         if "TERM" in os.environ and os.isatty(0):
             env["TERM"] = os.environ["TERM"]
         if self.hostname:
@@ -39,7 +46,7 @@ def parse(argv, prog="crabcan run"):
     spec = Spec()
     spec.words = list(argv)
     if argv and argv[0].startswith("-") and argv[0] != "--":
-        from .options import read  # only for options: it takes longer than a container
+        from .options import read  # only for options: one millisecond
         read(argv, spec, prog)
     words = spec.words[1:] if spec.words[:1] == ["--"] else spec.words
     if spec.string is not None:
@@ -58,15 +65,15 @@ def split(string, words, prog):
     if words:
         wrong(f"--command and a COMMAND ({words[0]}): give one of them", prog)
     try:
-        return shlex.split(string) or wrong("argument -c/--command: names no command", prog)
+        return shlex.split(string) or wrong("-c/--command: names no command", prog)
     except ValueError as error:
-        return wrong(f"argument -c/--command: '{string}': {str(error).lower()}", prog)
+        return wrong(f"-c/--command: '{string}': {str(error).lower()}", prog)
 
 
 def wrong(message, prog):
     """Ends it all with one line: how the options were wrong."""
-    from .options import Parser
-    Parser(prog=prog).error(message)
+    from .options import end
+    end(message, prog)
 
 
 def run(spec):

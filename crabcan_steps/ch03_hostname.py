@@ -11,7 +11,7 @@ ANIMALS = ("crab", "ferret", "heron", "lynx", "otter", "puffin", "squid", "womba
 def invent():
     """A name such as plucky-otter-17, by the ancestors' recipe: adjective, noun, number."""
     mood, animal, number = linux.urandom(3)
-    return f"{MOODS[mood % 16]}-{ANIMALS[animal % 8]}-{number % 100}"
+    return f"{MOODS[mood % 16]}-{ANIMALS[animal % 8]}-{number % 64}"
 
 
 class Hostname(Layer):

@@ -29,7 +29,8 @@ ROOT_SIZE = {"size": "1g", "nr_inodes": "256k"}  # where no limit on memory hold
 class Mounts(Layer):
     """A mount namespace (mount_namespaces(7)), and pivot_root(2) into a root of our choosing."""
     chapter, name, flags, stage = 4, "mounts", linux.CLONE_NEWNS, Stage.FILESYSTEM
-    options = {"mount": "--mount", "add": "--add", "read_only": "--read-only"}
+    options = {"mount": "--mount", "add": "--add", "read_only": "--read-only", "tmpfs": "--tmpfs",
+               "device": "--device"}
     cures = {
         ("open", errno.ENOENT): "this path must exist on the host",
         ("open", errno.ENOTDIR): "must be a directory",
@@ -55,7 +56,8 @@ class Mounts(Layer):
     def prepare(self, spec, undo):
         self.spec = spec
         self.root, self.plan = own_root(spec) if spec.mount is None else (None, [])
-        self.plan += furniture()
+        self.plan += furniture() + places(spec)
+        self.plan += [Bind(host, target, DEVICE, f"--device {host}") for host, target in spec.device]
         self.plan += [Bind(host, target, READ_ONLY if read_only else LOCKED, f"--add {host}:{target}")
                       for host, target, read_only in spec.add]
         self.read_only, self.held = spec.read_only, False
@@ -106,7 +108,11 @@ def own_root(spec):
         elif kind:
             plan.append(Bind(path, path, READ_ONLY))
     name = spec.hostname or "localhost"
-    files = ETC | {"hostname": name + "\n", "hosts": f"127.0.0.1 localhost {name}\n::1 localhost\n"}
+    files = ETC
+    if spec.user:
+        from .accounts import introduced  # only now, as few ask for it
+        files = introduced(ETC, spec.user)
+    files = files | {"hostname": name + "\n", "hosts": f"127.0.0.1 localhost {name}\n::1 localhost\n"}
     plan += [Entry("/etc/" + file, text=text) for file, text in files.items()]
     return FileSystem("tmpfs", "/", LOCKED, mode="0755", **ROOT_SIZE), plan
 
@@ -127,7 +133,8 @@ def given_root(spec):
     """
     folder = linux.open(spec.mount, os.O_PATH | os.O_DIRECTORY)
     attributes = READ_ONLY if spec.read_only else LOCKED
-    tops = dict.fromkeys(["proc", "sys", "dev", *(add[1].split("/")[1] for add in spec.add)])
+    targets = [target for _, target, _ in spec.add] + [target for target, _, _ in spec.tmpfs]
+    tops = dict.fromkeys(["proc", "sys", "dev", *(target.split("/")[1] for target in targets)])
     missing = [f"/{top}" for top in tops if not present(folder, top)]
     if not missing:
         return Bind(spec.mount, "/", attributes, f"--mount {spec.mount}", folder), []
@@ -155,6 +162,12 @@ def mirrored(spec, folder, name, attributes):
     text = linux.readlink("", dir_fd=held)
     linux.close(held)
     return [Entry("/" + name, link=text)]
+
+
+def places(spec):
+    """What --tmpfs asks for."""
+    return [FileSystem("tmpfs", target, NO_EXEC + more, **{"mode": "1777"} | ROOT_SIZE | settings)
+            for target, more, settings in spec.tmpfs]
 
 
 def furniture():

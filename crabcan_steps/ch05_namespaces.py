@@ -8,11 +8,13 @@ import os
 import struct
 
 from . import linux
+from .ch04_mounts import ETC
 from .layer import Layer, LayerError, Stage, exists, named, warn
 
 ROOT_RANGE = (1_500_000_000, 65_536)  # if /etc/subuid has none for root: high, so nobody's
 NEWIDMAP = {"uid": "/usr/bin/newuidmap", "gid": "/usr/bin/newgidmap"}
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
+CAP_SETFCAP = 31  # <linux/capability.h>
 
 
 def subordinate(kind):
@@ -69,10 +71,15 @@ class Users(Layer):
             if self.helped:
                 for kind, (first, count) in ranges.items():
                     self.maps[kind].append((1, first, count))
-        size = min(sum(count for _, _, count in lines) for lines in self.maps.values())
-        if spec.uid >= size:
-            raise LayerError(self.name, "uid", errno.EINVAL, f"--uid {spec.uid}: the map has {size}")
+        spec.ids = min(sum(count for _, _, count in lines) for lines in self.maps.values())
         self.binds = [bind for bind in getattr(spec, "binds", ()) if bind.shift]
+        if self.root and self.binds:
+            spec.withheld = {"SETFCAP"}
+        for bind in getattr(spec, "binds", ()) if self.root else ():
+            if bind.option in map("--device {0[0]}".format, spec.device) \
+                    and linux.fstat(bind.tree).st_mode & 0o006 != 0o006:
+                warn(f"{bind.option}: its mode keeps it from everybody in here (its owner is the "
+                     "host's root): chmod it, or --layers all,-namespaces")
 
     def parent(self, pid, undo):
         """Writes the maps: only from outside may they name ids other than our own."""
@@ -108,6 +115,10 @@ class Users(Layer):
             linux.setgroups(())
         linux.setresgid(0, 0, 0)
         linux.setresuid(0, 0, 0)
+        if self.root and self.binds:
+            # Whoever gives a shifted file capabilities gives them to the host's file, and the host
+            # believes them: so this one, and only this one, is gone for good already here.
+            linux.prctl(linux.PR_CAPBSET_DROP, CAP_SETFCAP)
 
 
 def helper(program, *words):
@@ -134,18 +145,56 @@ class Keyring(Layer):
 
 
 class Identity(Layer):
-    """The user who was asked for."""
+    """The user who was asked for, with group, groups and home as the container's own files say."""
     chapter, name, stage = 5, "namespaces", Stage.IDENTITY
-    options = {"uid": "--uid"}
+    options = {"uid": "--uid", "user": "--user"}
 
     def prepare(self, spec, undo):
-        self.uid = spec.uid
+        self.uid, self.gid, self.groups = 0, 0, ()
+        if spec.user:
+            self.uid, self.gid, self.groups, spec.home = account(spec)
+        for number in self.uid, self.gid, *self.groups:
+            if number >= spec.ids:
+                raise LayerError(self.name, "uid", errno.EINVAL,
+                                 f"--uid {number}: the map has {spec.ids}")
+        spec.uid = self.uid
 
     def child(self):
-        if self.uid:
+        if self.uid or self.gid or self.groups:
             linux.prctl(linux.PR_SET_KEEPCAPS, 1)  # chapter 6 decides about them, not this change
-            linux.setresgid(self.uid, self.uid, self.uid)
+            linux.setgroups(self.groups)
+            linux.setresgid(self.gid, self.gid, self.gid)
             linux.setresuid(self.uid, self.uid, self.uid)
+
+
+def account(spec):
+    """Looks --user up in the root that the container will have: given, our own, or the host's."""
+    from .accounts import found, lookup  # only now, as few ask for it
+    if spec.mount is None and hasattr(spec, "binds"):  # chapter 4 makes its files, so it knows them
+        return found(ETC["passwd"], ETC["group"], *spec.user)
+    root = named(f"--mount {spec.mount}", os.open, spec.mount or "/", os.O_PATH | os.O_DIRECTORY)
+    try:
+        return lookup(root, *spec.user)
+    finally:
+        linux.close(root)
+
+
+class Network(Layer):
+    """Low ports and ping for everybody inside: what they guard on a shared machine is not shared.
+
+    ip(7) and icmp(7); both are settings of a network namespace, and Docker sets them, too."""
+    chapter, name, stage = 5, "namespaces", Stage.HOSTNAME  # our own /proc has /proc/sys read-only
+    settings = {"ip_unprivileged_port_start": "0", "ping_group_range": "0 {last}"}
+
+    def prepare(self, spec, undo):
+        self.last = spec.ids - 1
+
+    def child(self):
+        for name, text in self.settings.items():
+            try:
+                linux.write(f"/proc/sys/net/ipv4/{name}", text.format(last=self.last))
+            except OSError:
+                pass  # the host's own is read-only, or older: then it takes a capability, as ever
 
 
 class Namespaces(Layer):

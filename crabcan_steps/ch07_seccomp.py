@@ -9,12 +9,13 @@ import errno
 import os
 
 from . import linux
+from .ch06_caps import SETS
 from .layer import Layer, LayerError, Stage, named, warn
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PROFILES = os.path.join(HERE, "profiles")
 NAMED = {"default": ("allow-list", "deny-list"), "allow-list": ("allow-list",),
-         "deny-list": ("deny-list",)}
+         "deny-list": ("deny-list",), "unconfined": ()}
 WHOLE = b"the end of a filter\n"  # stands at the end of a cached one
 REFUSED_ANYWAY = {"BPF", "PERFMON", "SYS_ADMIN", "SYS_BOOT", "SYS_CHROOT", "SYS_MODULE", "SYS_PTRACE",
                   "SYS_RAWIO", "SYS_TIME", "SYS_TTY_CONFIG", "SYSLOG"}  # what these allow
@@ -32,14 +33,14 @@ class Filter(Layer):
     cures = {("prctl", errno.EACCES): "needs no_new_privs: do not leave out caps (chapter 6)"}
 
     def prepare(self, spec, undo):
-        paths = [os.path.join(PROFILES, name + ".json") for name in NAMED.get(spec.seccomp, ())]
         self.programs = []
-        for name in REFUSED_ANYWAY.intersection(spec.cap_add if spec.seccomp == "default" else ()):
-            warn(f"--cap-add {name}: the filter refuses most of its system calls all the same: "
+        useless = REFUSED_ANYWAY.intersection(spec.cap_add).difference(SETS[spec.caps])
+        if useless and spec.seccomp == "default":
+            warn(f"--cap-add {','.join(sorted(useless))}: the filter refuses most of what that allows: "
                  "see --seccomp")
-        for path in paths or [spec.seccomp]:
+        for path, own in files(spec.seccomp):
             try:
-                code = cached(path)
+                code = cached(path, own, spec.kept)
             except (ValueError, KeyError, TypeError) as error:  # not JSON, or not a profile
                 raise LayerError(self.name, f"--seccomp {path}", 0, f"{error}") from error
             self.programs.append(Program(len(code) // 8, code))
@@ -49,15 +50,25 @@ class Filter(Layer):
             linux.prctl(linux.PR_SET_SECCOMP, linux.SECCOMP_MODE_FILTER, ctypes.addressof(program))
 
 
-def cached(path):
+def files(profile):
+    """(path, whether it is ours) of each list that a profile consists of."""
+    if profile in NAMED:
+        return [(os.path.join(PROFILES, name + ".json"), True) for name in NAMED[profile]]
+    return [(profile, False)]
+
+
+def cached(path, own, kept):
     """The compiled profile: from the user's cache, if it was made of these very bytes, here.
 
     The key is all that goes into a filter, bpf.py too: a mended compiler believes no old work.
+    One of the user's may have conditions, so what the container keeps goes into it as well.
     """
     source = named(f"--seccomp {path}", linux.read, path, False)
-    maker = linux.read(os.path.join(HERE, "bpf.py"), False)
+    maker = b"".join(linux.read(os.path.join(HERE, name), False)
+                     for name in ("bpf.py", "profile.py")[:1 if own else 2])
     system = linux.uname()
-    where = f"{system.machine} {system.release} {len(maker)} {len(source)} {linux.NUMBERS}\n"
+    where = f"{system.machine} {system.release} {len(maker)} {len(source)} {linux.NUMBERS} " + (
+        "" if own else "all" if kept is None else " ".join(sorted(kept))) + "\n"
     key = where.encode() + maker + source
     folder = cache_folder()
     name = os.path.join(folder, os.path.basename(path) + ".bpf")
@@ -71,7 +82,11 @@ def cached(path):
     except OSError:
         pass
     from .bpf import compiled  # only now: libseccomp takes 40 ms, and mostly the cache has the answer
-    code = compiled(source)
+    if own:
+        code = compiled(source)
+    else:
+        from .profile import resolved
+        code = compiled(resolved(source, kept, system))
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
         if os.path.lexists(name):

@@ -16,6 +16,8 @@ LIMITS = {  # option: (version 2's controller, {file: text}), (version 1's contr
     "memory": (("memory", {"memory.max": "{value}", "memory.swap.max": "0"}),
                ("memory", {"memory.limit_in_bytes": "{value}",
                            "memory.memsw.limit_in_bytes": "{value}"})),
+    "memory_swap": (("memory", {"memory.swap.max": "{value}"}),  # version 1 counts both together
+                    ("memory", {"memory.memsw.limit_in_bytes": "{value}"})),
     "pids": (("pids", {"pids.max": "{value}"}),
              ("pids", {"pids.max": "{value}"})),
     "cpus": (("cpu", {"cpu.max": "{microseconds} 100000"}),  # so much in each tenth of a second
@@ -36,7 +38,8 @@ OPTIONAL = ("memory.swap.max", "memory.memsw.limit_in_bytes")  # not every kerne
 class Cgroup(Layer):
     """A cgroup with limits, for the child and all that it will ever start."""
     chapter, name = 8, "cgroups"
-    options = {"memory": "--memory", "pids": "--pids", "cpus": "--cpus", "io_weight": "--io-weight"}
+    options = {"memory": "--memory", "memory_swap": "--memory-swap", "pids": "--pids",
+               "cpus": "--cpus", "io_weight": "--io-weight"}
     cures = {
         ("cgroup", errno.EACCES): "be root, or log in under systemd, which gives each user a part "
                                   "of the tree (`workshop doctor` looks closer)",
@@ -49,6 +52,8 @@ class Cgroup(Layer):
                        if getattr(spec, option) is not None}
         self.asked = self.wanted.keys() & vars(spec).keys()
         self.unified = exists(f"{ROOT}/cgroup.controllers")
+        if "memory_swap" in self.wanted:
+            self.wanted["memory_swap"] -= self.swapless(spec)
         self.groups = {}  # controller -> our directory
         self.label = f"crabcan-{os.getpid()}-{linux.urandom(4).hex()}"  # sweep() reads the number
         if os.geteuid() == 0:
@@ -90,6 +95,12 @@ class Cgroup(Layer):
                 missing.append(f"{about}: {error.strerror}")
         if missing:
             warn(f"default limits that cannot be had here: {', '.join(missing)}")
+
+    def swapless(self, spec):
+        """What is to be taken from --memory-swap, which is Docker's: memory and swap together."""
+        if spec.memory is None or spec.memory_swap < spec.memory:
+            raise LayerError(self.name, "--memory-swap", 0, "is both together: more than --memory")
+        return spec.memory if self.unified else 0
 
     def make(self, controller, undo):
         """Makes our directory in the tree of a controller, if it is not made yet."""
@@ -167,7 +178,7 @@ def remove(path):
 class Rlimits(Layer):
     """Limits of the older kind (setrlimit(2)): each process's own. Set in the child, not before."""
     chapter, name, stage = 8, "cgroups", Stage.LIMITS
-    options = {"nofile": "--nofile"}
+    options = {"nofile": "--nofile", "ulimit": "--ulimit"}
 
     def prepare(self, spec, undo):
         _, hard = linux.getrlimit(resource.RLIMIT_NOFILE)
@@ -175,7 +186,8 @@ class Rlimits(Layer):
             raise LayerError(self.name, "setrlimit", errno.EPERM,
                              f"--nofile {spec.nofile}: our own hard limit is {hard}")
         self.limits = [(resource.RLIMIT_NOFILE, spec.nofile)]
-        for name, value in RLIMITS.items():
+        asked = {name: hard for name, _, hard in spec.ulimit if name != "NOFILE"}
+        for name, value in (RLIMITS | asked).items():
             kind = getattr(resource, f"RLIMIT_{name}")
             self.limits.append((kind, lower(value, linux.getrlimit(kind)[1])))
 
@@ -187,6 +199,27 @@ class Rlimits(Layer):
     def child(self):
         for kind, value in self.limits:
             linux.setrlimit(kind, (value, value))
+
+
+class Ulimits(Layer):
+    """The soft limits of --ulimit, which a program may raise again as far as the hard ones.
+
+    Those Rlimits has set; here it is looked whether they can be had."""
+    chapter, name, stage = 8, "cgroups", Stage.LIMITS
+
+    def prepare(self, spec, undo):
+        self.limits = []
+        for name, soft, hard in spec.ulimit:
+            kind = getattr(resource, f"RLIMIT_{name}")
+            self.limits.append((kind, (soft, hard)))
+            if lower(linux.getrlimit(kind)[1], hard) != hard:
+                raise LayerError(self.name, "setrlimit", errno.EPERM,
+                                 f"--ulimit {name.lower()}={hard}: our own hard limit is "
+                                 f"{linux.getrlimit(kind)[1]}")
+
+    def child(self):
+        for kind, limits in self.limits:
+            linux.setrlimit(kind, limits)
 
 
 def lower(one, other):

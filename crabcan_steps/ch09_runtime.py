@@ -3,19 +3,21 @@
 The chapters stand in the order in which one learns; the child acts in the order of the stages.
 """
 import os
+import sys  # noqa: F401: for those who write report() anew, and print
 
 from . import ch02_clone, program
 from .ch03_hostname import Hostname
 from .ch04_mounts import Mounts
-from .ch05_namespaces import Identity, Keyring, Namespaces, Users
-from .ch06_caps import BoundingSet, Capabilities
+from .ch05_namespaces import Identity, Keyring, Namespaces, Network, Users
+from .ch06_caps import BoundingSet, Capabilities, Choice
 from .ch07_seccomp import Filter
-from .ch08_cgroups import Cgroup, Rlimits
+from .ch08_cgroups import Cgroup, Rlimits, Ulimits
+from .init import Init
 from .layer import warn
 from .terminal import Terminal
 
-LAYERS = (ch02_clone.Clone, Hostname, Mounts, Users, Keyring, Identity, Namespaces,
-          BoundingSet, Capabilities, Filter, Cgroup, Rlimits, Terminal)
+LAYERS = (ch02_clone.Clone, Init, Hostname, Mounts, Users, Keyring, Identity, Network, Namespaces,
+          Choice, BoundingSet, Capabilities, Filter, Cgroup, Rlimits, Ulimits, Terminal)
 NAMES = list(dict.fromkeys(layer.name for layer in LAYERS))
 
 

@@ -12,6 +12,8 @@ USAGE = f"""crabcan {__version__}: a container runtime to learn from
   crabcan run [OPTIONS] [--] [COMMAND [ARG ...]]       a container with all layers
   crabcan step N [OPTIONS] [--] [COMMAND [ARG ...]]    the checkpoint of chapter N, 1 to 9
   crabcan run --help                                   the options, with examples
+  crabcan seccomp PROFILE [CALL ...]                   which rule decides about which call
+  crabcan completion bash                              (or zsh, fish) what makes Tab complete them
 
 `run` may be left out before an option: crabcan -m ./root -c /bin/sh"""
 
@@ -20,7 +22,7 @@ def main(argv=None):
     """The command. Returns its exit status."""
     try:
         status = command(argv)
-    except SystemExit as end:  # argparse's way
+    except SystemExit as end:  # how wrong options end
         status = end.code
     except KeyboardInterrupt:
         status = 128 + linux.SIGINT
@@ -52,6 +54,10 @@ def command(argv):
         return 0
     if word == "step" and rest and rest[0] in tuple("123456789"):
         return execute(int(rest[0]), rest[1:], f"crabcan step {rest[0]}")
+    if word == "seccomp":
+        return rules(rest)
+    if word in ("completion", "complete"):
+        return complete(word, rest)
     if word == "run":
         return execute(9, rest, "crabcan run")
     if word and word.startswith("-"):
@@ -63,6 +69,37 @@ def command(argv):
     else:
         print(USAGE, file=sys.stderr)
     return 2
+
+
+def rules(argv):
+    """`seccomp PROFILE [CALL ...]`, with the options of `run`, as the capabilities that stay matter."""
+    from .ch06_caps import Choice
+    from .rules import table
+    try:
+        spec = ch01_args.parse(argv, "crabcan seccomp")
+        Choice().prepare(spec, None)
+        profile, *calls = spec.command or (spec.seccomp,)
+        print(*table(profile, spec.kept, calls), sep="\n")
+        return 0
+    except BrokenPipeError:  # whoever reads has read enough
+        os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
+        return 128 + linux.SIGPIPE
+    except Exception as error:
+        return report(LayerError.of("seccomp", error), [])
+
+
+def complete(word, rest):
+    """`completion SHELL` prints what a shell is to read; that calls `complete WORD ...` at each Tab."""
+    from .completion import SHELLS, candidates
+    if word == "complete":
+        for found, text in candidates(rest).items():
+            print(found, text or "", sep="\t")
+    elif rest[:1] and rest[0] in SHELLS:
+        print(SHELLS[rest[0]])
+    else:
+        warn(f"completion: for which shell? {', '.join(SHELLS)}: eval \"$(crabcan completion bash)\"")
+        return 2
+    return 0
 
 
 def execute(chapter, argv, prog):

@@ -21,6 +21,7 @@ class Stage:
     CAPABILITIES = 10 # nothing below needs any
     START = 11        # everything stands: tell the parent, and wait for its word
     SECCOMP = 12      # last, so that the filter need not allow anything above it
+    INIT = 13         # with --init: from here on there are two, and the filter holds both
 
 
 class Layer:

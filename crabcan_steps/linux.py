@@ -11,9 +11,10 @@ import resource
 import struct
 import time
 import _signal  # what `signal` is made of. That makes enums of all constants first, for 4 ms
-from _signal import (SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGSTOP, SIGTERM, SIGTSTP,
-                     SIGUSR1, SIGUSR2, SIGWINCH)
-from _signal import SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_SETMASK, SIG_UNBLOCK, getsignal, valid_signals
+from _signal import (SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGSTOP,
+                     SIGTERM, SIGTSTP, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH)
+from _signal import (SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_SETMASK, SIG_UNBLOCK, alarm, getsignal,
+                     valid_signals)
 
 CLONE_NEWTIME, CLONE_PIDFD = 0x00000080, 0x00001000  # <linux/sched.h>
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x00020000, 0x02000000, 0x04000000
@@ -31,7 +32,7 @@ RESOLVE_BENEATH, RESOLVE_IN_ROOT = 0x08, 0x10
 CLOSE_RANGE_CLOEXEC, LAST_FD = 4, 0xFFFFFFFF
 PR_SET_PDEATHSIG, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 22, 24  # <linux/prctl.h>
 PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
-PR_SET_KEEPCAPS, PR_CAP_AMBIENT_RAISE = 8, 2
+PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_NAME, PR_CAP_AMBIENT_RAISE = 4, 8, 15, 2
 SECCOMP_MODE_FILTER = 2
 KEYCTL_JOIN_SESSION_KEYRING = 1  # <linux/keyctl.h>
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
@@ -92,8 +93,9 @@ def raw_call(name, *args, about=None):
 # What the standard library has already.
 chdir, fchdir, mkdir, open, rmdir, scandir, stat, symlink = map(system_call, (
     os.chdir, os.fchdir, os.mkdir, os.open, os.rmdir, os.scandir, os.stat, os.symlink))
-setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
-    system_call, (os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve, os.kill))
+fork, setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
+    system_call, (os.fork, os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve,
+                  os.kill))
 ioctl = system_call(fcntl.ioctl)
 memfd_create, sendfile = map(system_call, (os.memfd_create, os.sendfile))
 # A story of the isolation is better told without these.

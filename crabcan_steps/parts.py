@@ -97,8 +97,11 @@ class Bind:
                 self.held = linux.open(self.source, os.O_PATH)
             mode = linux.fstat(self.held).st_mode
             self.directory = stat.S_ISDIR(mode)
-            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):  # a device is there to be opened
+            device = stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+            if device:  # is there to be opened
                 self.attributes, self.shift = self.attributes & linux.MOUNT_ATTR_RDONLY | DEVICE, False
+            elif self.attributes == DEVICE:
+                raise LayerError("mounts", self.option, 0, "is no device")
             self.tree = linux.open_tree("", linux.OPEN_TREE_CLONE | linux.AT_RECURSIVE
                                         | linux.AT_EMPTY_PATH, dir_fd=self.held)
             linux.close(self.held)

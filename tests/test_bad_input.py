@@ -6,7 +6,7 @@ import pytest
     (["-a", "x"], 2, ["--add", "'x'"]), (["-a", "/etc:x"], 2, ["absolute"]),
     (["-a", "/etc:/a/../b"], 2, [".."]), (["-a", "/nope:/y"], 125, ["--add /nope:/y"]),
     (["-m", "/nope"], 125, ["--mount /nope"]), (["-m", "/etc/passwd"], 125, ["--mount /etc/passwd"]),
-    (["-u", "-1"], 2, ["--uid", "-1"]), (["-u", "x"], 2, ["--uid", "x"]),
+    (["-u", "-1"], 2, ["--uid", "-1"]), (["-u", "x"], 125, ["--user x", "root, nobody"]),
     (["-u", "4000000000"], 125, ["--uid 4000000000"]),
     (["--hostname", ""], 2, ["--hostname"]), (["--hostname", "a" * 65], 2, ["64"]),
     (["--hostname", "a\nb"], 2, ["--hostname"]), (["--memory", "abc"], 2, ["--memory", "abc"]),

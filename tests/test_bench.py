@@ -14,8 +14,8 @@ from conftest import CHECKOUT
 # All that `crabcan run` loads beyond a bare interpreter's own. Before you add to it, measure what
 # the module takes (python3 -X importtime): a start has some 30 ms.
 OURS = {"__main__", "ch01_args", "ch02_clone", "ch03_hostname", "ch04_mounts", "ch05_namespaces",
-        "ch06_caps", "ch07_seccomp", "ch08_cgroups", "ch09_runtime", "cli", "interpreter", "layer", "linux", "parts",
-        "program", "signals", "terminal"}
+        "ch06_caps", "ch07_seccomp", "ch08_cgroups", "ch09_runtime", "cli", "init", "interpreter", "layer",
+        "linux", "parts", "program", "signals", "terminal"}
 OTHERS = {"_ctypes", "_prctl", "_struct", "ctypes", "ctypes._endian", "errno", "fcntl", "gc", "prctl", "pwd",
           "resource", "select", "struct", "types"}
 
@@ -51,7 +51,7 @@ def test_each_benchmark_tells_what_it_found():
         report, end = json.JSONDecoder().raw_decode(text.lstrip())
         reports.append(report)
         text = text.lstrip()[end:]
-    start, scale, memory = reports
+    start, scale, memory, filters = reports
     assert {"crabcan, cold", "crabcan, warm", "python, doing nothing"} <= start["rows"].keys()
     for peer in ("runc", "bwrap") if os.geteuid() == 0 else ():  # ./workshop test installs them
         assert peer in start["rows"], start["notes"]
@@ -59,6 +59,7 @@ def test_each_benchmark_tells_what_it_found():
     assert ("crabcan, cold / runc" in start["ratios"]) == ("runc" in start["rows"])
     assert scale["ratios"].keys() == {"last / first", "5 at once / 5 times one"}
     assert 1 < memory["rows"]["PSS of a supervisor"]["median"] < 100
+    assert filters["rows"]["openat, a tree"]["median"] < filters["rows"]["openat, a chain"]["median"]
     for report in reports:
         assert "processors" in report["machine"]
         assert all(0 < row["min"] <= row["median"] <= row["max"] for row in report["rows"].values())

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from conftest import closes
-from crabcan_steps import ch01_args, options
+from crabcan_steps import ch01_args
 
 ORIGINAL = ["--debug", "-u", "0", "-m", "./mountdir/", "-c", "/bash", "-a", "/lib64:/lib64",
             "-a", "/lib:/lib"]
@@ -25,12 +25,6 @@ def test_the_original_s_options_mean_what_they_meant():
 def test_a_string_is_split_as_a_shell_does():
     spec = ch01_args.parse(["-c", "sh -c 'echo \"a  b\"'"])
     assert spec.command == ("sh", "-c", 'echo "a  b"')
-
-
-@pytest.mark.parametrize("text, value", [("1M", 1 << 20), ("64m", 64 << 20), ("2G", 2 << 30),
-                                         ("1T", 1 << 40), ("3000K", 3000 << 10), ("2097152", 1 << 21)])
-def test_sizes(text, value):
-    assert options.size(text) == value
 
 
 def test_options_end_at_the_command():

@@ -1,4 +1,5 @@
 """Chapter 5: users, IPC, network, cgroups and time of its own."""
+import os
 import subprocess
 
 import pytest
@@ -36,3 +37,32 @@ def test_no_group_of_the_caller_s_slips_through(root):
     command = ["setpriv", "--groups", "4,27", *root.command("run", "--", "grep", "Groups", "/proc/self/status")]
     result = subprocess.run(command, env=root.environment, text=True, capture_output=True)
     assert result.stdout.split() == ["Groups:"], result
+
+
+GIVE = """import os, struct
+try:
+    os.setxattr("/x/f", "security.capability", struct.pack("<5I", 0x02000001, 1 << 21, 0, 0, 0))
+except OSError as error:
+    print(error.strerror)"""
+
+
+@pytest.mark.parametrize("options", [["--cap-add", "SETFCAP"], ["--cap-add", "ALL"], ["--caps", "docker"],
+                                     ["--layers", "all,-caps"], ["--layers", "all,-caps,-seccomp"]], ids=" ".join)
+def test_no_capabilities_for_files_that_the_host_believes(root, folder, options):
+    """Owners are shifted, so a capability set in there would be the host's root's gift."""
+    (folder / "f").touch()
+    result = root.crabcan("run", *options, "-a", f"{folder}:/x", "--", "/usr/bin/python3", "-c", GIVE)
+    assert result.stdout == "Operation not permitted\n", result
+    assert os.listxattr(folder / "f") == []
+    assert ("SETFCAP is not given" in result.stderr) == ("all,-caps" not in options[1])
+
+
+def test_nor_by_a_user_namespace_inside(root, folder):
+    (folder / "f").touch()
+    script = f"unshare -Ur /usr/bin/python3 -c '{GIVE}'; unshare -U /usr/bin/python3 -c '{GIVE}'"
+    root.crabcan("run", "--layers", "all,-caps,-seccomp", "-a", f"{folder}:/x", "--", "sh", "-c", script)
+    assert os.listxattr(folder / "f") == []
+
+
+def test_where_nothing_is_shifted_it_is_given(root):
+    assert root.run("grep", "CapBnd", "/proc/self/status", options=["--cap-add", "SETFCAP"]).split()[1] == "0000000080000000"

@@ -90,10 +90,12 @@ def test_a_profile_in_the_oci_form(who, folder):
     ("{", "Expecting"), ("[]", ""), ('{"defaultAction": "X", "syscalls": []}', "unknown action X"),
     ('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": '
      '[{"names": ["nonsense"], "action": "SCMP_ACT_ERRNO"}]}', "nonsense"),
-    # What is not understood must not be passed over: Docker's own profiles say with `includes`
-    # that a rule is only for those who hold a capability.
+    # What is not understood must not be passed over: a rule half understood is none.
     ('{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["mount"], "action": '
-     '"SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}}]}', "includes"),
+     '"SCMP_ACT_ALLOW", "includes": {"groups": ["wheel"]}}]}', "groups"),
+    ('{"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_LOG"], "syscalls": []}', "flags"),
+    ('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mount"], "action": '
+     '"SCMP_ACT_NOTIFY"}]}', "SCMP_ACT_NOTIFY"),
     ('{"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x", "syscalls": []}', "listenerPath")])
 def test_a_broken_profile_is_refused(root, tmp_path, text, words):
     (tmp_path / "p.json").write_text(text)
