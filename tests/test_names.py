@@ -1,0 +1,114 @@
+"""A name is a question asked again: which calls of the runtime take one, and why they may.
+
+Whatever is asked below a directory's descriptor (dir_fd, openat2), and names that are constants,
+are not in question. All others stand in MAY, with the reason.
+"""
+import ast
+from pathlib import Path
+
+import crabcan_steps
+
+FOLDER = Path(crabcan_steps.__file__).parent
+TAKE_NAMES = {
+    "access", "chdir", "chmod", "chown", "execve", "exists", "getxattr", "isdir", "isfile", "islink",
+    "lexists", "link", "listdir", "listxattr", "lstat", "makedirs", "mkdir", "mount_setattr", "open",
+    "open_tree", "openat2", "pivot_root", "posix_spawn", "read", "readlink", "realpath", "remove",
+    "rename", "replace", "rmdir", "scandir", "setxattr", "stat", "statvfs", "symlink", "truncate",
+    "umount2", "unlink", "utime", "walk", "write"}
+MODULES = ("linux", "os", "os.path", "io", "")
+
+ONCE = "named by the user, and opened once: from then on it is a descriptor"
+PROC = "the kernel's own, in the host's /proc, of a process that we hold"
+HOST = "the host's own: only its root could exchange it"
+BYTES = "no name: a descriptor, or bytes"
+CGROUP = "the kernel's own tree of cgroups: no links, and nobody else's rights in what we make"
+CACHE = "a directory of the user's own; what is read is checked by its owner and its whole content"
+MAY = {
+    ("accounts", "lookup", "read"): "not linux.read: below a descriptor, see there",
+    ("accounts", "read", "open"): "a descriptor of ours, opened again for reading",
+    ("bpf", "compiled", "open"): BYTES,
+    ("ch01_args", "parse", "read"): "not linux.read: the options",
+    ("ch01_args", "run", "chdir"): "chapter 1: there is no root yet to get out of",
+    ("ch02_clone", "Start.child", "openat2"): "--workdir, in the root that is ours by then, without magic links",
+    ("ch02_clone", "wait", "read"): BYTES,
+    ("ch04_mounts", "own_root", "readlink"): HOST,
+    ("ch04_mounts", "kind_of", "lstat"): HOST,
+    ("ch04_mounts", "given_root", "open"): ONCE,
+    ("ch04_mounts", "given_root", "listdir"): BYTES,
+    ("ch05_namespaces", "entries", "read"): HOST,
+    ("ch05_namespaces", "Users.parent", "write"): PROC,
+    ("ch05_namespaces", "Users.shift", "open"): PROC,
+    ("ch05_namespaces", "helper", "posix_spawn"): HOST,
+    ("ch05_namespaces", "account", "open"): "only to read passwd and group, which say what they like",
+    ("ch05_namespaces", "Network.child", "write"): "before the root changes, in a /proc of the host's",
+    ("ch07_seccomp", "cached", "read"): ONCE,
+    ("ch07_seccomp", "cached", "open"): CACHE,
+    ("ch07_seccomp", "cached", "makedirs"): CACHE,
+    ("ch07_seccomp", "cached", "lexists"): CACHE,
+    ("ch07_seccomp", "cached", "unlink"): CACHE,
+    ("interpreter", "shelter", "exists"): "our own /proc/self/exe, which nobody can exchange",
+    ("interpreter", "shelter", "open"): "our own /proc/self/exe, which nobody can exchange",
+    ("interpreter", "exposed", "stat"): "our own /proc/self/exe, which nobody can exchange",
+    ("interpreter", "exposed", "access"): "our own /proc/self/exe, which nobody can exchange",
+    ("interpreter", "again", "execve"): BYTES,
+    ("layer", "exists", "lstat"): "whoever calls it stands here",
+    ("linux", "read", "open"): "whoever calls it stands here",
+    ("linux", "write", "write"): BYTES,
+    ("parts", "Bind.open", "open"): ONCE,
+    ("paths", "directory", "exists"): "only for a hint in a message",
+    ("profile", "resolved", "read"): BYTES,
+    ("program", "Program.execute", "execve"): "the command, in the container, when nothing of ours is open",
+    ("program", "head", "open"): "the same, after execve has failed",
+    ("program", "head", "read"): BYTES,
+    ("relay", "once_more", "open"): "a descriptor of ours, opened again",
+    ("relay", "read_now", "read"): BYTES,
+    ("relay", "write_now", "write"): BYTES,
+    ("rules", "table", "read"): ONCE,
+    ("rules", "told", "read"): BYTES,
+    ("signals", "handles", "open"): PROC,
+    ("trace", "record", "open"): ONCE,
+}
+MAY_ALL = {"ch08_cgroups": CGROUP}
+
+
+def calls(tree, where=""):
+    """(function, call, its first argument that may be a name) of each call that takes one."""
+    for node in ast.iter_child_nodes(tree):
+        inner = where
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            inner = f"{where}.{node.name}".lstrip(".")
+        if isinstance(node, ast.Call):
+            function, arguments = ast.unparse(node.func), node.args
+            if function == "named" and len(arguments) > 1:  # layer.named(option, call, argument, ...)
+                function, arguments = ast.unparse(arguments[1]), arguments[2:]
+            module, _, name = function.rpartition(".")
+            below = any(word.arg == "dir_fd" for word in node.keywords)
+            if name == "openat2" and arguments:
+                below, arguments = ast.unparse(arguments[0]) != "linux.AT_FDCWD", arguments[1:]
+            if name in TAKE_NAMES and module in MODULES and arguments and not below \
+                    and not isinstance(arguments[0], ast.Constant):
+                yield inner, name
+        yield from calls(node, inner)
+
+
+def taking_names(folder):
+    return {(path.stem, *call) for path in folder.glob("*.py") for call in calls(ast.parse(path.read_text()))
+            if path.stem not in MAY_ALL}
+
+
+def test_each_call_that_takes_a_name_has_a_reason():
+    assert taking_names(FOLDER) - MAY.keys() == set(), "look once, below a descriptor; or say why not"
+
+
+def test_no_reason_is_left_over():
+    assert MAY.keys() - taking_names(FOLDER) == set()
+
+
+def test_it_would_have_found_the_old_way(tmp_path):
+    """What chapter 4 did before: looked by name, and used by name."""
+    (tmp_path / "ch04_mounts.py").write_text(
+        "def given_root(spec):\n    for entry in linux.scandir(folder):\n        linux.readlink(entry.path)\n"
+        "class Bind:\n    def open(self):\n        linux.open_tree(self.source, 1)\n        linux.stat('/x')\n"
+        "        linux.openat2(self.root, self.path, 0, 0)\n        linux.mkdir(name, dir_fd=folder)\n")
+    assert taking_names(tmp_path) == {("ch04_mounts", "given_root", "scandir"), ("ch04_mounts", "given_root", "readlink"),
+                                      ("ch04_mounts", "Bind.open", "open_tree")}
