@@ -19,7 +19,10 @@ import sys
 from . import linux
 from .layer import Layer, LayerError, Stage, Undo, each, named
 from .program import Program
-from .signals import PASSED_ON, deliver
+from .signals import PASSED_ON, deliver, miss_reader
+
+TICK = 50  # milliseconds between two looks at who writes though nobody reads
+
 
 class Clone(Layer):
     """A process that sees no process but its own descendants."""
@@ -87,6 +90,8 @@ class Container:
         self.pid, self.pidfd, self.signals = pid, pidfd, signals
         self.control, self.undo = control, undo
         self.killed_by = None  # the signal that we ended it for
+        self.told_to_end = False
+        self.unread = None     # how often PID 1 had written when nobody read any more
         self.terminal = None   # chapter 9 puts one here
 
 
@@ -201,7 +206,7 @@ def start(container):
 def wait(container, ready=None):
     """Passes signals on until the container ends; returns its exit status, 128+n for signal n.
 
-    ready: descriptor -> (events of poll(2) to wait for, what to call then).
+    ready: descriptor -> (events of poll(2) to wait for, what to call with poll and the events).
     """
     ready = ready or {}
     poll = select.poll()
@@ -210,13 +215,15 @@ def wait(container, ready=None):
     for fd, (events, _) in ready.items():
         poll.register(fd, events)
     while True:
-        for fd, _ in linux.poll(poll):
+        for fd, events in linux.poll(poll, None if container.unread is None else TICK):
             if fd == container.pidfd:
                 return reap(container)
             if fd == container.signals:
                 deliver(container, os.read(fd, 128))
             else:
-                ready[fd][1](poll)
+                ready[fd][1](poll, events)
+        if container.unread is not None:
+            miss_reader(container)
 
 
 def reap(container):

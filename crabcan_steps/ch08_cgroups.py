@@ -32,6 +32,7 @@ RLIMITS = {  # stated, so that the caller's own do not matter; --nofile sets one
     "NICE": 0, "RTPRIO": 0,                                      # nobody gets ahead of the host
     "AS": UNLIMITED, "CPU": UNLIMITED, "DATA": UNLIMITED, "FSIZE": UNLIMITED,
     "NPROC": UNLIMITED}   # the cgroup counts them, for this container alone
+QUOTAS = ("max_inotify_instances", "max_inotify_watches")  # few, and a full host has none left
 OPTIONAL = ("memory.swap.max", "memory.memsw.limit_in_bytes")  # not every kernel accounts swap
 
 
@@ -220,6 +221,25 @@ class Ulimits(Layer):
     def child(self):
         for kind, limits in self.limits:
             linux.setrlimit(kind, limits)
+
+
+class Quotas(Layer):
+    """What the kernel counts for a user over all namespaces: a container gets a part of it.
+
+    The files of /proc/sys/user are the user namespace's own (namespaces(7)); above it the container
+    still counts as whoever has started it."""
+    chapter, name, stage = 8, "cgroups", Stage.HOSTNAME  # while there is a /proc/sys to write to
+
+    def prepare(self, spec, undo):
+        self.quotas = {}
+        for name in QUOTAS if hasattr(spec, "ids") else ():  # chapter 5's: else they are the host's
+            path = f"/proc/sys/user/{name}"
+            if exists(path):
+                self.quotas[path] = str(max(1, int(linux.read(path)) // 4))
+
+    def child(self):
+        for path, value in self.quotas.items():
+            linux.write(path, value)
 
 
 def lower(one, other):

@@ -11,13 +11,13 @@ from .ch04_mounts import Mounts
 from .ch05_namespaces import Identity, Keyring, Namespaces, Network, Users
 from .ch06_caps import BoundingSet, Capabilities, Choice
 from .ch07_seccomp import Filter
-from .ch08_cgroups import Cgroup, Rlimits, Ulimits
+from .ch08_cgroups import Cgroup, Quotas, Rlimits, Ulimits
 from .init import Init
 from .layer import warn
 from .terminal import Terminal
 
 LAYERS = (ch02_clone.Clone, Init, Hostname, Mounts, Users, Keyring, Identity, Network, Namespaces,
-          Choice, BoundingSet, Capabilities, Filter, Cgroup, Rlimits, Ulimits, Terminal)
+          Choice, BoundingSet, Capabilities, Filter, Cgroup, Rlimits, Ulimits, Quotas, Terminal)
 NAMES = list(dict.fromkeys(layer.name for layer in LAYERS))
 
 

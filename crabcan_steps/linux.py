@@ -118,9 +118,9 @@ def read(path, text=True):
 
 
 @quiet
-def poll(poller):
-    """Waits until one of the descriptors of a select.poll() has something to say."""
-    return poller.poll()
+def poll(poller, timeout=None):
+    """Waits until a descriptor of a select.poll() has something to say, or for so many ms."""
+    return poller.poll(timeout)
 
 
 @system_call

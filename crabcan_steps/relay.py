@@ -9,7 +9,7 @@ import termios
 import tty
 
 from . import linux
-from .signals import default_action, handles
+from .signals import default_action, handles, hang_up
 from .terminal import in_front
 
 MOST = 1 << 16  # bytes that are kept
@@ -24,6 +24,7 @@ class Relay:
         self.terminal = next((fd for fd in ours if fd), 0)  # 0 only if nothing is printed on it
         self.screen = once_more(self.terminal)
         self.typed = self.printed = b""  # and not passed on yet
+        self.gone = False  # our terminal
         self.ahead = True  # what is read first may have been typed before we were in raw mode
         self.settings = termios.tcgetattr(0 if keys else self.terminal)
         if keys != "raw":  # our terminal does already what a terminal does with what passes
@@ -35,7 +36,7 @@ class Relay:
 
     def ready(self):
         """What wait() shall watch, for which events, and what to do then."""
-        watched = {self.outer: (select.POLLIN, self.carry), self.screen: (0, self.carry)}
+        watched = {self.outer: (select.POLLIN, self.carry), self.screen: (0, self.show)}
         return watched | ({0: (select.POLLIN, self.hear)} if self.keys else {})
 
     def take(self):
@@ -55,12 +56,23 @@ class Relay:
         if size:
             linux.ioctl(self.outer, termios.TIOCSWINSZ, size)
 
-    def hear(self, poll):
+    def show(self, poll, events):
+        """Our terminal takes something again, or it is gone: closed, or a connection lost."""
+        if not events & (select.POLLHUP | select.POLLERR):
+            return self.carry(poll)
+        for fd in (self.screen, self.outer, *((0,) if self.keys else ())):
+            alive(poll.unregister, fd)
+        self.keys, self.printed, self.gone = None, b"", True
+        os.close(self.outer)  # then the container's is gone, too
+        self.outer = os.open("/dev/null", os.O_RDWR)
+        return hang_up(self.container)
+
+    def hear(self, poll, events):
         """There is something at our keyboard."""
-        data = alive(os.read, 0, 4096) if in_front() else None
+        data = alive(os.read, 0, 4096) if in_front() and not self.gone else None
         if data is None or data == b"" and self.keys == "raw":
             self.keys = None  # our terminal is gone, or another's now
-            return poll.unregister(0)
+            return alive(poll.unregister, 0)
         if self.keys == "lines":
             data = data or self.settings[6][termios.VEOF]
         elif self.ahead:  # the kernel has kept a Ctrl-D of that time as a zero byte
@@ -81,8 +93,10 @@ class Relay:
             if special[key] in data and not handles(self.container.pid, number):
                 default_action(self.container, number)
 
-    def carry(self, poll):
+    def carry(self, poll, events=0):
         """Carries what can be carried now, both ways; watches for what cannot yet."""
+        if self.gone:
+            return
         fresh = read_now(self.outer) if len(self.printed) < MOST else b""
         self.printed = write_now(self.screen, self.printed + (fresh or b""))
         self.typed = write_now(self.outer, self.typed)
@@ -96,26 +110,34 @@ class Relay:
             poll.modify(0, select.POLLIN * (len(self.typed) < MOST))
 
     def close(self):
-        """Prints what is still under way, unless a signal says to stop; restores our terminal."""
+        """Prints what is still under way, unless a signal has said to end; restores our terminal."""
         poll = select.poll()
         poll.register(self.screen, select.POLLOUT)
         poll.register(self.container.signals, select.POLLIN)
         while True:
             self.printed += read_now(self.outer) or b"" if len(self.printed) < MOST else b""
-            if not self.printed or self.container.signals in dict(linux.poll(poll)):
+            if not self.printed:
+                break
+            able = dict(linux.poll(poll, 0 if self.container.told_to_end else None))
+            if self.screen not in able or self.container.signals in able:
                 break
             self.printed = write_now(self.screen, self.printed)
         os.close(self.outer)
         self.release()
+        os.set_blocking(self.screen, True)
         os.close(self.screen)
 
 
 def once_more(fd):
-    """Our terminal, opened again: not to wait in a write is a setting of this descriptor's alone."""
+    """Our terminal, opened again: not to wait in a write is then a setting of our own.
+
+    After `su` it is another user's and cannot be; then whoever shares it has the setting, too."""
     try:
         return os.open(f"/proc/self/fd/{fd}", os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
-        return os.dup(fd)
+        again = os.dup(fd)
+        os.set_blocking(again, False)
+        return again
 
 
 def read_now(fd):
@@ -142,5 +164,5 @@ def alive(call, *args):
     """Makes a call on our terminal; None if that is gone."""
     try:
         return call(*args)
-    except (OSError, termios.error):
+    except (OSError, termios.error, KeyError):  # KeyError: was not watched any more
         return None

@@ -10,12 +10,14 @@ from . import linux
 PASSED_ON = (linux.SIGINT, linux.SIGTERM, linux.SIGHUP, linux.SIGQUIT, linux.SIGUSR1,
              linux.SIGUSR2, linux.SIGTSTP, linux.SIGCONT, linux.SIGWINCH)
 HARMLESS = (linux.SIGCONT, linux.SIGWINCH)  # by default they end nothing
+DEADLY = (linux.SIGINT, linux.SIGTERM, linux.SIGHUP, linux.SIGQUIT)
 FROM_KERNEL = 0x80  # si_code of a signal from the terminal: the whole session has it already
 
 
 def deliver(container, siginfo):
     """Passes on one signal that has reached us."""
     number, code = siginfo[0], int.from_bytes(siginfo[8:12], "little", signed=True)
+    container.told_to_end |= number in DEADLY
     if number == linux.SIGWINCH and container.terminal:
         container.terminal.resize()
     elif number != linux.SIGTSTP and handles(container.pid, number):
@@ -23,6 +25,15 @@ def deliver(container, siginfo):
             linux.pidfd_send_signal(container.pidfd, number)
     else:
         default_action(container, number)
+
+
+def hang_up(container):
+    """Our terminal is gone: what SIGHUP says."""
+    container.told_to_end = True
+    if handles(container.pid, linux.SIGHUP):
+        linux.pidfd_send_signal(container.pidfd, linux.SIGHUP)
+    else:
+        default_action(container, linux.SIGHUP)
 
 
 def default_action(container, number):
@@ -45,3 +56,26 @@ def handles(pid, number):
     with open(f"/proc/{pid}/status") as status:
         masks = [int(line.split()[1], 16) for line in status if line.startswith(("SigCgt", "SigIgn"))]
     return any(mask >> number - 1 & 1 for mask in masks)
+
+
+def lose_reader(container, fd, poll):
+    """Whoever read what the container prints has gone, as in `... | head -1`."""
+    poll.unregister(fd)
+    container.unread = writes(container.pid)
+
+
+def miss_reader(container):
+    """SIGPIPE is kept from PID 1, too, which would write in vain for ever: sent when it writes again."""
+    now = writes(container.pid)
+    if (now is None or now != container.unread) and not handles(container.pid, linux.SIGPIPE):
+        container.unread = None
+        default_action(container, linux.SIGPIPE)
+
+
+def writes(pid):
+    """How often a process has called write, in vain or not (proc(5), syscw); None if it cannot be told."""
+    try:
+        with open(f"/proc/{pid}/io") as counts:
+            return next(int(line.split()[1]) for line in counts if line.startswith("syscw"))
+    except OSError:
+        return None

@@ -12,6 +12,7 @@ import struct
 
 from . import linux
 from .layer import Layer, Stage, named
+from .signals import lose_reader
 
 TIOCSCTTY, TIOCGPTPEER, TIOCSPTLCK = 0x540E, 0x5441, 0x40045431  # <asm-generic/ioctls.h>
 
@@ -22,9 +23,10 @@ class Terminal(Layer):
     cures = {("open", errno.ENOENT): "the container has no /dev/pts"}
 
     def prepare(self, spec, undo):
-        self.spec = spec
+        self.spec, self.root = spec, os.geteuid() == 0
         self.ours = [fd for fd in (0, 1, 2) if os.isatty(fd)]
         self.keys = wants_keys()
+        self.pipes = [fd for fd in (0, 1, 2) if is_pipe(fd)]
         if self.ours:
             import socket  # only now: it costs 3 ms
             self.control, self.theirs = socket.socketpair()
@@ -33,8 +35,15 @@ class Terminal(Layer):
             self.null = named("/dev/null", os.open, "/dev/null", os.O_RDONLY)
             undo.callback(linux.close, self.null)
 
+    def parent(self, pid, undo):
+        """Gives our pipes to whoever will be inside, or /dev/stdout could not be opened in there."""
+        for fd in self.pipes if self.root else ():
+            linux.fchown(fd, outside(pid, self.spec.uid), -1)
+
     def child(self):
         linux.setsid()
+        for fd in self.pipes if self.spec.uid and not self.root else ():
+            linux.fchown(fd, self.spec.uid, -1)  # an ordinary user's were root's in here until now
         if not self.ours:
             return
         pts = getattr(self.spec, "own", {}).get("/dev/pts")  # chapter 4's; without it the machine's
@@ -53,15 +62,17 @@ class Terminal(Layer):
 
     def connect(self, container):
         """In the parent: takes the outer end; returns what wait() shall watch."""
+        watched = {fd: (0, lambda poll, events, fd=fd: lose_reader(container, fd, poll))
+                   for fd in self.pipes if fd}  # 0: no event but the end of whoever reads
         if not self.ours:
-            return None
+            return watched
         import socket
         from .relay import Relay  # only with a terminal
         self.theirs.close()
         _, fds, _, _ = socket.recv_fds(self.control, 1, 1)
         relay = container.terminal = Relay(fds[0], container, self.ours, self.keys)
         container.undo.callback(relay.close)
-        return relay.ready()
+        return watched | relay.ready()
 
 
 def wants_keys():
@@ -73,6 +84,20 @@ def wants_keys():
     if os.isatty(1):
         return "raw"
     return None if stat.S_ISFIFO(linux.fstat(1).st_mode) else "lines"
+
+
+def is_pipe(fd):
+    """Tells whether a descriptor is a pipe without a name: nobody else's file."""
+    return linux.readlink(f"/proc/self/fd/{fd}").startswith("pipe:")
+
+
+def outside(pid, uid):
+    """The host's number of a user of a container (user_namespaces(7), uid_map)."""
+    for line in linux.read(f"/proc/{pid}/uid_map").splitlines():
+        first, host, count = map(int, line.split())
+        if first <= uid < first + count:
+            return host + uid - first
+    return -1  # nobody's
 
 
 def in_front():

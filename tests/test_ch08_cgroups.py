@@ -106,3 +106,31 @@ def test_a_container_is_no_safer_than_usual_when_memory_runs_out(root):
     if "PermissionError" in result.stderr:
         pytest.skip("not even root may ask to be spared here: no CAP_SYS_RESOURCE")
     assert result.stdout.split() == ["8192", "0"]
+
+
+INOTIFY = """import ctypes, os, time
+make, count = ctypes.CDLL(None).inotify_init1, 0
+for number in range(40):
+    ours, theirs = os.pipe()
+    if os.fork() == 0:
+        mine = 0
+        while mine < 50 and make(0) >= 0: mine += 1
+        os.write(theirs, bytes([mine])); time.sleep(3); os._exit(0)
+    count += os.read(ours, 1)[0]; os.close(ours); os.close(theirs)
+print(count, flush=True)
+input()"""
+
+
+def test_what_is_counted_for_a_user_over_all_namespaces_is_left_to_the_host(who):
+    """inotify instances: with default limits one container took all that its user may have."""
+    most = int(Path("/proc/sys/fs/inotify/max_user_instances").read_text())
+    with who.start("run", "--", "/usr/bin/python3", "-c", INOTIFY) as running:
+        taken = int(running.ready())
+        left = who.script("import ctypes; print(ctypes.CDLL(None).inotify_init1(0))").stdout
+    assert 0 < taken <= max(1, most // 4) and int(left) >= 0
+
+
+def test_without_namespaces_of_its_own_the_host_s_quotas_stay(root):
+    before = Path("/proc/sys/user/max_inotify_instances").read_text()
+    root.crabcan("run", "--layers", "all,-namespaces", "true")
+    assert Path("/proc/sys/user/max_inotify_instances").read_text() == before

@@ -152,7 +152,7 @@ def left_open(folder):
     return {"/": 5, str(folder): 9, "/etc/passwd": 20, "/proc": 33}
 
 
-@pytest.mark.parametrize("options", [[], *(["--layers", f"all,-{name}"] for name in LEFT_OUT)], ids=" ".join)
+@pytest.mark.parametrize("options", [[], ["--init"], *(["--layers", f"all,-{name}"] for name in LEFT_OUT)], ids=" ".join)
 def test_at_execve_only_the_socket_is_open(who, folder, options):
     need_root()
     if "all,-namespaces" in options and not who.root:
