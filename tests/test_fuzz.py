@@ -312,7 +312,7 @@ RULE = '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "a
 
 
 @pytest.mark.parametrize("source, words", [
-    (RULE % (', "errnoRet": 4096', ""), "errnoRet"), (RULE % (', "errnoRet": -1', ""), "errnoRet"),
+    (RULE % (', "errnoRet": 4096', ""), "errnoRet"), (RULE % (', "errnoRet": 4095', ""), "errnoRet"), (RULE % (', "errnoRet": -1', ""), "errnoRet"),
     (RULE % (', "errnoRet": true', ""), "errnoRet"), (RULE % (', "errnoRet": "1"', ""), "errnoRet"),
     (RULE % (', "args": [{"index": 6, "op": "SCMP_CMP_EQ", "value": 1}]', ""), "index"),
     (RULE % (', "args": [{"index": -1, "op": "SCMP_CMP_EQ", "value": 1}]', ""), "index"),
