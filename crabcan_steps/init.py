@@ -50,8 +50,11 @@ class Init(Layer):
         status = 125
         try:
             while True:
-                pid, state = os.waitpid(-1, 0)
-                if pid == self.main:
+                pid, state = os.waitpid(-1, os.WUNTRACED)
+                if os.WIFSTOPPED(state):
+                    if os.WSTOPSIG(state) == linux.SIGTSTP:  # Ctrl-Z: no shell is there to go on with
+                        os.kill(pid, linux.SIGCONT)
+                elif pid == self.main:
                     status, self.main = os.waitstatus_to_exitcode(state), None
                     os.kill(-1, linux.SIGTERM)  # whoever is still there may tidy up
                     linux.alarm(GRACE)

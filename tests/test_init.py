@@ -140,6 +140,17 @@ def test_a_terminal_s_keys_are_the_command_s(who):
         assert typist.process.wait(20) == 130
 
 
+def test_ctrl_z_does_not_leave_it_standing_there(who):
+    """Nobody above could continue it: Ctrl-C would do nothing any more."""
+    with Typist(who, "run", "--init", "--", "sh", "-c", "echo ready; exec sleep 1000") as typist:
+        typist.sees("ready")
+        time.sleep(0.3)
+        typist.type("\x1a")
+        time.sleep(0.3)
+        typist.type("\x03")
+        assert typist.process.wait(20) == 130
+
+
 def test_a_terminal_of_somebody_else_s_is_none(root):
     """`crabcan run --init -- CMD </dev/null` at a terminal: 2 is one, but not this session's."""
     outer, inner = os.openpty()
