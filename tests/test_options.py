@@ -59,6 +59,7 @@ def test_a_path_of_the_host_s_in_each_tongue(words, expected):
 
 def test_docker_s_mount_of_a_tmpfs_and_ours_of_the_root():
     spec = parse("--mount", "type=tmpfs,target=/x,tmpfs-size=5m,tmpfs-mode=700", "--mount", "/tmp")
+    assert parse("--mount", "./a=b").mount == "./a=b" and parse("-m", "/r,x=y").mount == "/r,x=y"
     assert spec.tmpfs == [("/x", 0, {"size": str(5 << 20), "mode": "700"})] and spec.mount == "/tmp"
 
 
