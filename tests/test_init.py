@@ -163,6 +163,17 @@ def test_a_terminal_of_somebody_else_s_is_none(root):
     assert (result.returncode, result.stdout) == (0, "ran\n")
 
 
+def test_what_it_needs_itself_is_told(root, tmp_path):
+    result = root.crabcan("run", "--pids", "1", "--init", "--", "true")
+    assert result.returncode == 125 and "--pids must be 2" in result.stderr
+    (tmp_path / "p.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": ['
+                                     '{"names": ["prctl"], "action": "SCMP_ACT_ERRNO"}]}')
+    words = ["--seccomp", tmp_path / "p.json", "--", "true"]
+    assert root.crabcan("run", *words).returncode == 0
+    result = root.crabcan("run", "--init", *words)
+    assert result.returncode == 125 and "holds --init as well" in result.stderr
+
+
 def test_each_step_takes_it(root):
     out = root.run("ps", "-o", "pid=,args=", options=["--init"])
     assert re.search(r"1 crabcan-init\n +2 ps", out), out
