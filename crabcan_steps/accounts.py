@@ -60,7 +60,8 @@ def lines(text, size):
     for line in text.splitlines():
         words = line.split(":")
         numbers = words[2:4] if size == 7 else words[2:3]
-        if len(words) == size and words[0] and all(n.isascii() and n.isdigit() for n in numbers):
+        good = all(n.isascii() and n.isdigit() and len(n) <= 10 for n in numbers)
+        if good and len(words) == size and words[0] and "\0" not in line:
             yield words
 
 
@@ -79,4 +80,4 @@ def read(root, path):
         linux.close(fd)
     if len(text) > LARGEST:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), f"/{path} of the root")
-    return text.decode("utf-8", "replace")
+    return os.fsdecode(text)

@@ -32,11 +32,12 @@ def extend(field, convert):
 
 def mount(spec, text):
     """Our --mount DIR is the root; Docker's --mount KEY=VALUE,... one more path."""
-    if "=" not in text.partition(",")[0]:
-        spec.mount = paths.directory(text)
-    else:
+    key, equals, _ = text.partition("=")
+    if equals and key.replace("-", "").isalpha():  # a directory with such a name is ./a=b
         field, value = paths.mount(text)
         setattr(spec, field, [*getattr(spec, field), value])
+    else:
+        spec.mount = paths.directory(text)
 
 
 def user(spec, text):

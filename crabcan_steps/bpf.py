@@ -27,7 +27,7 @@ def compiled(source):
     rules = pyseccomp.SyscallFilter(default)
     # i386 and x32 are other doors to the same calls: whoever knocks there is killed.
     rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
-    rules.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, 2)
+    rules.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, 2)  # a tree of comparisons, or it would be a chain
     rules_of = {}  # number of a call -> (action, comparisons) of each rule
     for rule in value(profile, "syscalls", list):
         understood(rule, KNOWN_IN_RULE)
@@ -92,7 +92,7 @@ def value(words, key, kind, otherwise=None, most=None):
 def action(words, key, errno_key):
     """An action of the specification, such as SCMP_ACT_ERRNO, as libseccomp's number."""
     name = value(words, key, str)
-    number = value(words, errno_key, int, -1, most=4095)  # the kernel's MAX_ERRNO
+    number = value(words, errno_key, int, -1, most=4094)  # libseccomp takes less than MAX_ERRNO
     kind = name.removeprefix("SCMP_ACT_")
     if kind == "ERRNO":
         return pyseccomp.ERRNO(errno.EPERM if number == -1 else number)

@@ -9,7 +9,8 @@ from . import linux
 from .layer import Layer, LayerError, Stage, warn
 
 YOUNGER = {"PERFMON": 38, "BPF": 39, "CHECKPOINT_RESTORE": 40}  # than python-prctl
-KNOWN = YOUNGER | {word.upper(): getattr(prctl, f"CAP_{word.upper()}") for word in prctl.ALL_CAP_NAMES}
+KNOWN = YOUNGER | {word.upper(): getattr(prctl, f"CAP_{word.upper()}")
+                   for word in prctl.ALL_CAP_NAMES if word != "last_cap"}  # not a capability: the end
 SETS = {"none": (), "docker": (  # what Docker leaves to root
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE",
     "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT")}

@@ -6,6 +6,7 @@ so it imports nothing, opens nothing, prints nothing, has no descriptor, no capa
 command line, and cannot be looked into (PR_SET_DUMPABLE in prctl(2)).
 """
 import ctypes
+import errno
 import os
 
 from . import linux
@@ -20,6 +21,9 @@ class Init(Layer):
     """Stays as process 1, and becomes the command in a child of its own."""
     chapter, name, stage = 2, "clone", Stage.INIT
     options = {"init": "--init"}
+    cures = {("fork", errno.EAGAIN): "--init is a process, too: --pids must be 2 at least",
+             ("prctl", errno.EPERM): "the filter (--seccomp) holds --init as well: prctl, clone, wait4, "
+                                     "kill and alarm must be allowed"}
 
     def prepare(self, spec, undo):
         self.wanted, self.main = spec.init, None
@@ -50,8 +54,11 @@ class Init(Layer):
         status = 125
         try:
             while True:
-                pid, state = os.waitpid(-1, 0)
-                if pid == self.main:
+                pid, state = os.waitpid(-1, os.WUNTRACED)
+                if os.WIFSTOPPED(state):
+                    if os.WSTOPSIG(state) == linux.SIGTSTP:  # Ctrl-Z: no shell is there to go on with
+                        os.kill(pid, linux.SIGCONT)
+                elif pid == self.main:
                     status, self.main = os.waitstatus_to_exitcode(state), None
                     os.kill(-1, linux.SIGTERM)  # whoever is still there may tidy up
                     linux.alarm(GRACE)

@@ -27,7 +27,7 @@ def read(argv, spec, prog):
     words = list(argv)
     while words and words[0].startswith("-") and words[0] not in ("-", "--"):
         name, value = apart(words.pop(0))
-        if name == "--help" or name == "-h" and not value and (not words or words[0][:1] == "-"):
+        if name == "--help" or name == "-h" and value is None and (not words or words[0][:1] == "-"):
             print(told(prog))
             raise SystemExit(0)
         row = NAMED.get(name) or end(unknown(name, value is not None), prog)
@@ -54,7 +54,7 @@ def apart(word):
         return name, value if equals else None
     if f"-{word.partition('=')[0]}" in NAMED:  # -memory: not -m with a directory named emory
         return word, None
-    return word[:2], word[2:].removeprefix("=") or None
+    return word[:2], word[2:].removeprefix("=") if word[2:] else None
 
 
 def unknown(name, valued):

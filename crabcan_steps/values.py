@@ -84,7 +84,7 @@ def user(text):
     words = text.split(":")
     check(len(words) <= 2 and all(words), text, "must be a user's name or number, or USER:GROUP")
     for word in words:
-        if word.removeprefix("-").isdigit() and word.isascii():
+        if word.removeprefix("-").isdigit():
             number(0, 2**32 - 2)(word)  # the last one means "as it is" to the kernel
         check(word.isprintable() and word[0] != "-" and "/" not in word, text,
               "is not the name of a user")

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from crabcan_steps import accounts, linux
+from crabcan_steps import accounts
 from crabcan_steps.layer import LayerError
 
 PASSWD = "root:x:0:0::/root:/bin/sh\nana:x:1007:1008::/home/ana:/bin/sh\n5:x:6:7::/five:\n# a comment\n" \
@@ -97,9 +97,18 @@ def test_a_file_without_end_is_refused(root_of):
 
 def test_bytes_that_are_no_text(root_of):
     folder, fd = root_of
-    (folder / "etc/passwd").write_bytes(b"\xff\xfe:x:5:5::/:\nana:x:1007:1008::/h\0me:/bin/sh\n")
-    assert accounts.lookup(fd, "5")[0] == 5
-    assert linux.fstat(fd)
+    (folder / "etc/passwd").write_bytes(b"\xff\xfe:x:5:5::/\xff:\nana:x:1007:1008::/h\0me:/bin/sh\n")
+    uid, _, _, home = accounts.lookup(fd, "5")
+    assert uid == 5 and os.fsencode(home) == b"/\xff"
+    with pytest.raises(LayerError):
+        accounts.lookup(fd, "ana")  # execve would take no NUL
+
+
+def test_a_number_without_end_is_nobody_s(root_of):
+    folder, fd = root_of
+    (folder / "etc/passwd").write_text(f"ana:x:{'9' * 5000}:1::/:\nbob:x:7:7::/:\n")
+    (folder / "etc/group").write_text(f"x:x:{'9' * 5000}:bob\ny:x:8:bob\n")
+    assert accounts.lookup(fd, "bob") == (7, 7, [8], "/")
 
 
 # ---------------------------------------------------------------- in a container

@@ -2,6 +2,7 @@
 import os
 
 from conftest import closes
+from crabcan_steps import ch03_hostname, linux
 from crabcan_steps.ch03_hostname import ANIMALS, MOODS, invent
 
 
@@ -25,3 +26,14 @@ def test_invented_names_are_names():
     for _ in range(500):
         mood, animal, number = invent().split("-")
         assert mood in MOODS and animal in ANIMALS and 0 <= int(number) < 100
+
+
+def test_the_names_are_chosen_without_bias(monkeypatch):
+    """A byte has 256 values, and each word of a kind must come of as many of them."""
+    for place in range(3):
+        counts = {}
+        for byte in range(256):
+            monkeypatch.setattr(linux, "urandom", lambda n: bytes(byte if at == place else 0 for at in range(n)))
+            word = ch03_hostname.invent().split("-")[place]
+            counts[word] = counts.get(word, 0) + 1
+        assert len(set(counts.values())) == 1, counts

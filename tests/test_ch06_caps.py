@@ -4,6 +4,9 @@ import subprocess
 import pytest
 
 from conftest import closes
+from crabcan_steps import ch06_caps, linux
+from crabcan_steps.ch01_args import Spec
+from crabcan_steps.layer import LayerError
 
 
 @pytest.mark.parametrize("name", ["caps", "no_new"])
@@ -54,3 +57,66 @@ def test_a_capability_that_the_filter_makes_useless_is_said(who):
     result = who.crabcan("run", "--cap-add", "SYS_ADMIN", "--", "true")
     assert result.returncode == 0 and "SYS_ADMIN" in result.stderr and "filter" in result.stderr
     assert who.crabcan("run", "--cap-add", "SYS_ADMIN", "--layers", "all,-seccomp", "--", "true").stderr.count("SYS_ADMIN") == 0
+
+
+# ---------------------------------------------------------------- which ones
+
+DOCKERS = 0xA80425FB  # what `docker run debian grep CapBnd /proc/self/status` has said for years
+
+
+def test_every_capability_of_this_kernel_has_a_name(root):
+    last = int(open("/proc/sys/kernel/cap_last_cap").read())
+    assert sorted(value for value in ch06_caps.KNOWN.values() if value <= last) == list(range(last + 1))
+    out = root.run("grep", "-E", "^Cap", "/proc/self/status", options=["--cap-add", "checkpoint_restore,BPF,CAP_PERFMON"])
+    assert set(sets(out).values()) == {0b111 << 38}
+    assert "no capability LAST_CAP" in root.crabcan("run", "--cap-add", "LAST_CAP", "--", "true").stderr
+
+
+def test_one_that_is_younger_than_the_kernel(monkeypatch):
+    monkeypatch.setattr(linux, "read", lambda path: "37\n")
+    spec = Spec()
+    spec.cap_add = ["BPF"]
+    with pytest.raises(LayerError) as error:
+        ch06_caps.Choice().prepare(spec, None)
+    assert "no BPF" in error.value.about
+
+
+BECOMES_SOMEBODY = """import os
+os.close(os.open("/tmp/a", os.O_CREAT)); os.chown("/tmp/a", 33, 33)
+os.setgroups([]); os.setgid(33); os.setuid(33); print(os.getuid())"""
+
+
+def test_docker_s_set(root):
+    words = ["/usr/bin/python3", "-c", BECOMES_SOMEBODY]
+    assert root.crabcan("run", "--", *words).returncode == 1
+    assert root.run(*words, options=["--caps", "docker"]) == "33\n"
+    out = sets(root.run("grep", "-E", "^Cap", "/proc/self/status", options=["--caps", "docker"]))
+    assert out["CapBnd:"] == out["CapEff:"] == DOCKERS
+    result = root.crabcan("run", "--caps", "docker", "--cap-drop", "CHOWN", "--", *words)
+    assert result.returncode == 1 and "PermissionError" in result.stderr
+
+
+@pytest.mark.parametrize("options, expected", [
+    (["--caps", "docker", "--cap-drop", "chown,MKNOD"], DOCKERS & ~(1 | 1 << 27)),
+    (["--caps", "docker", "--cap-drop", "ALL", "--cap-add", "CHOWN"], 1), (["--cap-drop", "ALL"], 0),
+    (["--caps", "docker", "--cap-add", "SYS_NICE"], DOCKERS | 1 << 23), (["--caps", "none"], 0),
+    (["--cap-add", "CHOWN", "--cap-drop", "CHOWN"], 1),  # what is named one by one, counts: as in Docker
+    (["--caps", "docker", "-u", "1000"], 0), (["--caps", "docker", "-u", "1000", "--cap-add", "KILL"], 1 << 5)])
+def test_a_set_less_some_and_some_more(root, options, expected):
+    out = sets(root.run("grep", "-E", "^Cap", "/proc/self/status", options=options))
+    assert set(out.values()) == {expected}
+
+
+def test_all_but(root):
+    last = int(open("/proc/sys/kernel/cap_last_cap").read())
+    out = sets(root.run("grep", "-E", "^CapEff", "/proc/self/status", options=["--cap-add", "ALL", "--cap-drop", "CHOWN"]))
+    assert out["CapEff:"] == (1 << last + 1) - 2
+
+
+def test_a_misspelt_one_to_drop(root):
+    result = root.crabcan("run", "--cap-drop", "CHOWM", "--", "true")
+    assert result.returncode == 125 and "did you mean CHOWN" in result.stderr
+
+
+def test_docker_s_set_needs_no_warning_of_the_filter(root):
+    assert "filter" not in root.crabcan("run", "--caps", "docker", "--", "true").stderr

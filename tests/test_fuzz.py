@@ -9,6 +9,7 @@ import json
 import os
 import struct
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from crabcan_steps import ch01_args
 from crabcan_steps.bpf import compiled as bpf_of
+from crabcan_steps.profile import resolved
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]  # the long form
 
@@ -35,11 +37,14 @@ def cases(request):
 ODD = ["", "-", "--", "-1", "0", "=", ":", "/", "..", "/..", "'", '"', "\\", "a\nb", "\x1b[31m",
        "\r", "\u2028", "é", "\udcff", "٣", "99999999999999999999", "9" * 5000, "1e400", "nan",
        "inf", "64M", "1T", "0.5", "A=b", "=b", "/etc:/x", "/etc:/x:ro", "/etc:/x:xx", "a:b:c:d",
-       "all", "all,-caps", "clone", "true", "%s", "%(prog)s", "{}", "~"]
+       "all", "all,-caps", "clone", "true", "type=bind,source=/a,target=/b", "/x:size=1m,ro", "docker",
+       "seccomp=x", "core=1:2", "NET_RAW,ALL", "/dev/null:/dev/x:rw", "ana:users", "max", "%s", "%(prog)s", "{}", "~"]
 OPTIONS = ["-d", "-c", "-u", "-m", "-a", "-e", "-w", "-h", "--debug", "--command", "--uid",
            "--mount", "--add", "--read-only", "--cap-add", "--hostname", "--memory", "--pids",
            "--cpus", "--io-weight", "--nofile", "--env", "--workdir", "--seccomp", "--layers",
-           "--trace", "--memroy", "--he"]
+           "--trace", "--memroy", "--he", "-v", "--volume", "--tmpfs", "--device", "--user", "--init", "-it",
+           "--rm", "--caps", "--cap-drop", "--security-opt", "--memory-swap", "--pids-limit", "--ulimit",
+           "--privileged", "--net", "-p", "-memory"]
 text = st.text(st.characters(exclude_characters="\0"), max_size=20)
 values = st.sampled_from(ODD) | text
 words = st.sampled_from(OPTIONS) | values | st.builds("{}={}".format, st.sampled_from(OPTIONS), values)
@@ -85,7 +90,7 @@ def test_what_is_accepted_is_what_was_meant(cases):
             assert status == 2 and "empty" in errors
             return
         assert spec, errors
-        assert spec.command == tuple(command) and spec.env == env
+        assert spec.command == tuple(command) and list(spec.env) == env
         for name, value in limits.items():
             assert getattr(spec, name[2:].replace("-", "_")) == value
     check()
@@ -228,11 +233,86 @@ def test_a_profile_with_something_wrong_in_it_is_refused_or_the_same(cases):
     check()
 
 
+def decided(profile, name, args, kept):
+    """What a profile with conditions says of a call, read by its words alone, as runc would."""
+    def holds(rule):
+        includes, excludes = rule.get("includes") or {}, rule.get("excludes") or {}
+        return {*(includes.get("caps") or ())} <= kept and not kept & {*(excludes.get("caps") or ())} \
+            and "s390x" not in (includes.get("arches") or ()) and "amd64" not in (excludes.get("arches") or ())
+
+    def meets(rule):
+        tests = rule["args"]
+        indexes = [x["index"] for x in tests]
+        enough = any if len(set(indexes)) < len(indexes) else all
+        return enough(COMPARE[x["op"][9:]](args[x["index"]], x["value"], x.get("valueTwo", 0)) for x in tests)
+    rules = [rule for rule in profile["syscalls"] if name in rule["names"] and holds(rule)]
+    rules = [rule for rule in rules if not rule.get("args")] or [rule for rule in rules if meets(rule)]
+    found = rules[0] if rules else {"action": profile["defaultAction"],
+                                    "errnoRet": profile.get("defaultErrnoRet")}
+    return ACTIONS.get(found["action"], 0x50000 | (1 if found.get("errnoRet") is None else found["errnoRet"]))
+
+
+conditions = st.none() | st.fixed_dictionaries({}, optional={
+    "caps": st.none() | st.lists(st.sampled_from(["CAP_CHOWN", "CAP_SYS_ADMIN"]), max_size=2),
+    "arches": st.none() | st.sampled_from([["s390x"], []])})
+real_rule = st.fixed_dictionaries(
+    {"names": st.lists(st.sampled_from([*CALLS]), min_size=1, max_size=2, unique=True), "action": action},
+    optional={"errnoRet": st.none() | st.integers(0, 4095), "args": st.none() | st.lists(arg, max_size=2),
+              "comment": st.text(max_size=9), "includes": conditions, "excludes": conditions})
+real_profile = st.fixed_dictionaries({"defaultAction": action, "syscalls": st.lists(real_rule, max_size=4)},
+                                     optional={"defaultErrnoRet": st.integers(0, 4095), "comment": st.text(),
+                                               "archMap": st.none() | st.just([{"architecture": "x"}])})
+
+
+def test_a_real_profile_means_here_what_it_means_there(cases):
+    accepted = []
+
+    @cases(100)
+    @given(real_profile, st.lists(number, min_size=6, max_size=6), st.sets(st.sampled_from(["CHOWN", "SYS_ADMIN"])))
+    def check(profile, args, kept):
+        system = SimpleNamespace(machine="x86_64", release="6.1")
+        try:
+            code = bpf_of(resolved(json.dumps(profile).encode(), kept, system))
+        except (ValueError, TypeError, KeyError) as error:
+            assert str(error)
+            return
+        accepted.append(profile)
+        told = [a for rule in profile["syscalls"] for a in rule.get("args") or ()]
+        for name, call in CALLS.items():
+            tries = [args] + [[*args[:a["index"]], value % (1 << 64), *args[a["index"] + 1:]] for a in told
+                              for value in (a["value"], a["value"] - 1, a["value"] + 1, a.get("valueTwo", 0))]
+            for args_ in tries:
+                caps = {f"CAP_{cap}" for cap in kept}
+                assert bpf(code, call, args_) == decided(profile, name, args_, caps), (name, args_)
+    check()
+    assert len(accepted) > 10
+
+
+def test_a_real_profile_with_anything_in_it_is_refused_in_a_word(cases):
+    places = ["flags", "archMap", "defaultErrno", "comment"], ["includes", "excludes", "errno", "name", "comment", "args"]
+    inner = [f"{a}.{b}" for a in ("includes", "excludes") for b in ("caps", "arches", "minKernel")]
+
+    @cases(60)
+    @given(st.sampled_from([*places[0], *places[1], *inner]), junk)
+    def check(place, value):
+        rule = {"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"}
+        profile = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [rule]}
+        if "." in place:
+            rule[place.split(".")[0]] = {place.split(".")[1]: value}
+        else:
+            (profile if place in places[0] else rule)[place] = value
+        try:
+            resolved(json.dumps(profile).encode(), set(), SimpleNamespace(machine="x86_64", release="6.1"))
+        except (ValueError, TypeError, KeyError) as error:
+            assert str(error)
+    check()
+
+
 RULE = '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_ERRNO"%s}%s]}'
 
 
 @pytest.mark.parametrize("source, words", [
-    (RULE % (', "errnoRet": 4096', ""), "errnoRet"), (RULE % (', "errnoRet": -1', ""), "errnoRet"),
+    (RULE % (', "errnoRet": 4096', ""), "errnoRet"), (RULE % (', "errnoRet": 4095', ""), "errnoRet"), (RULE % (', "errnoRet": -1', ""), "errnoRet"),
     (RULE % (', "errnoRet": true', ""), "errnoRet"), (RULE % (', "errnoRet": "1"', ""), "errnoRet"),
     (RULE % (', "args": [{"index": 6, "op": "SCMP_CMP_EQ", "value": 1}]', ""), "index"),
     (RULE % (', "args": [{"index": -1, "op": "SCMP_CMP_EQ", "value": 1}]', ""), "index"),

@@ -140,6 +140,17 @@ def test_a_terminal_s_keys_are_the_command_s(who):
         assert typist.process.wait(20) == 130
 
 
+def test_ctrl_z_does_not_leave_it_standing_there(who):
+    """Nobody above could continue it: Ctrl-C would do nothing any more."""
+    with Typist(who, "run", "--init", "--", "sh", "-c", "echo ready; exec sleep 1000") as typist:
+        typist.sees("ready")
+        time.sleep(0.3)
+        typist.type("\x1a")
+        time.sleep(0.3)
+        typist.type("\x03")
+        assert typist.process.wait(20) == 130
+
+
 def test_a_terminal_of_somebody_else_s_is_none(root):
     """`crabcan run --init -- CMD </dev/null` at a terminal: 2 is one, but not this session's."""
     outer, inner = os.openpty()
@@ -150,6 +161,17 @@ def test_a_terminal_of_somebody_else_s_is_none(root):
         os.close(outer)
         os.close(inner)
     assert (result.returncode, result.stdout) == (0, "ran\n")
+
+
+def test_what_it_needs_itself_is_told(root, tmp_path):
+    result = root.crabcan("run", "--pids", "1", "--init", "--", "true")
+    assert result.returncode == 125 and "--pids must be 2" in result.stderr
+    (tmp_path / "p.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": ['
+                                     '{"names": ["prctl"], "action": "SCMP_ACT_ERRNO"}]}')
+    words = ["--seccomp", tmp_path / "p.json", "--", "true"]
+    assert root.crabcan("run", *words).returncode == 0
+    result = root.crabcan("run", "--init", *words)
+    assert result.returncode == 125 and "holds --init as well" in result.stderr
 
 
 def test_each_step_takes_it(root):

@@ -59,6 +59,7 @@ def test_a_path_of_the_host_s_in_each_tongue(words, expected):
 
 def test_docker_s_mount_of_a_tmpfs_and_ours_of_the_root():
     spec = parse("--mount", "type=tmpfs,target=/x,tmpfs-size=5m,tmpfs-mode=700", "--mount", "/tmp")
+    assert parse("--mount", "./a=b").mount == "./a=b" and parse("-m", "/r,x=y").mount == "/r,x=y"
     assert spec.tmpfs == [("/x", 0, {"size": str(5 << 20), "mode": "700"})] and spec.mount == "/tmp"
 
 
@@ -97,7 +98,8 @@ def test_a_variable_by_name_alone_is_the_caller_s(monkeypatch):
     (["--cpus", "0.001"], "0.01"), (["-a", "/x:/proc"], "/proc"), (["-v", "/x:/proc/self"], "/proc"),
     (["--tmpfs", "/sys/fs/cgroup"], "/sys"), (["-a", "/x:/./proc//1"], "/proc"),
     (["--mount", "type=bind,source=/a,target=/proc/x"], "/proc"), (["--rm=yes"], "no value"),
-    (["-u", "4294967295"], "4294967294"), (["-u", "a:b:c"], "USER:GROUP"), (["-u", ":5"], "USER:GROUP")])
+    (["-u", "4294967295"], "4294967294"), (["-u", "a:b:c"], "USER:GROUP"), (["-u", ":5"], "USER:GROUP"),
+    (["-h="], "letters"), (["-m=", "/tmp"], "empty"), (["-u", "٣"], "whole number"), (["-u", "a/b"], "name"), (["-u", "-5"], "from 0")])
 def test_what_we_cannot_do_says_what_to_do(capsys, words, cure):
     assert cure in refusal(capsys, *words)
 
