@@ -104,7 +104,7 @@ def root_of_cgroups(machine):
     return "/"
 
 
-@fact(1, "clocks of its own, where the kernel has them",
+@fact(1, "offsets of its own for the clocks that count since boot, where the kernel has them",
       "crabcan step 5 -- readlink /proc/self/ns/time")
 def time(machine):
     return clocks(machine, "CLONE_NEWTIME is missing")

@@ -43,7 +43,7 @@ PROPERTIES = {
                 lambda i, o, h: not i["host port reached"] and own("net")(i, o, h)),
     "cgroup": (5, "its cgroup looks like the root",
                lambda i, o, h: own("cgroup")(i, o, h) and i["cgroup is the root"]),
-    "time": (5, "clocks of its own", own("time")),
+    "time": (5, "offsets of its own, for the clocks that count since boot", own("time")),
     "caps": (6, "no capability in any of the five sets",
              lambda i, o, h: not any(o["capabilities"].values()) and not i["chroot"]),
     "no_new": (6, "no_new_privs: execve gives no privileges",
