@@ -32,7 +32,8 @@ def beside(deed, *args):
 
 
 def shout(flag):
-    os.write(1, f"\r\nthe watchman: {flag}\r\n".encode())
+    end = "\r\n" if os.isatty(0) else "\n"  # then crabcan has made the terminal raw
+    os.write(1, f"{end}the watchman: {flag}{end}".encode())
 
 
 def write(path, text):
@@ -129,7 +130,8 @@ def lender(flag):
     """The neighbour's crabcan runs with a Python of the container root's."""
     owner, python = inside(), "/home/keeper/python/bin/python3"
     if owner == 0:
-        sys.exit("workshop: this room needs more ids than your own: `workshop doctor` tells how")
+        sys.exit("workshop: this room needs more ids than your own: is there a line of yours in "
+                 "/etc/subuid, and newuidmap?")
     os.makedirs(os.path.dirname(python))
     os.symlink(f"{sys.base_prefix}/lib", "/home/keeper/python/lib")
     shutil.copy(sys.executable, python)
