@@ -145,7 +145,7 @@ def test_a_cell_that_is_no_python_is_one_line(kernel, place, fault, said):
     ("%mine ch03_hostnme", "no exercise file called ch03_hostnme. Try: %mine ch03_hostname"),
     ("%mine", "which file? Try: %mine ch03_hostname"),
     ("%%mine seccomp\nx = 1", "Try: %mine ch07_seccomp"),
-    ("%%escape 12\nid", "choose from 1, 2"), ("%%escape four\nid", "try: %%escape 4")])
+    ("%%escape 99\nid", "choose from 1, 2"), ("%%escape four\nid", "try: %%escape 4")])
 def test_a_word_that_is_wrong_is_one_line_with_a_cure(kernel, place, line, said):
     seen = kernel(line)
     assert said in seen.stderr and seen.stderr.count("\n") == 1 and not seen.error

@@ -558,6 +558,7 @@ def test_only_and_no_run(book, need_root):
     ("A, 2 processors, load 0.1 0.2 0.3; x", "B C, 64 processors, load 9.1 0.2 0.3; y"),
     ("warm start: 1.5 MiB by the parent, 1.7 MiB by the child, 4.3 µs each",
      "warm start: 1.6 MiB by the parent, 1.8 MiB by the child, 2.9 µs each"),
+    ("the watchman: crab-0123456789", "the watchman: crab-abcdef0123"),
     ("/tmp/tmpab12cd3_/x", "/tmp/tmpzz12cd3k/x"),
     ("/tmp/root.Ab12Cd/x", "/tmp/root.Xb12Cd/x"),
 ])
@@ -575,6 +576,7 @@ def test_varies(one, other):
     ("pids.max 64", "pids.max 20"),
     ("setrlimit(7, [64, 64])", "setrlimit(7, [1024, 1024])"), ("127.0.0.1:80", "127.0.0.1:90"),
     ("umount2('.', 2)", "umount2('.', 2): Invalid argument"), ("plucky", "plucky-otter"),
+    ("crab-0123456789", "crab"),
     ("CLONE_NEWPID", "CLONE_NEWPID|CLONE_NEWNS"),
     ("mount_setattr('', 36864", "mount_setattr('', 4096"),
 ])

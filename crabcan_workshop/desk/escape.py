@@ -26,12 +26,14 @@ COMMANDS = {"escape": "a container with a hole: find the flag behind it",
 
 def add_arguments(name, parser):
     parser.add_argument("--dir", help="the workspace (the one you stand in, or ~/my-container)")
-    number = {"type": int, "choices": range(1, 10), "metavar": "ROOM"}
+    known = list(rooms())
+    number = {"type": int, "choices": known, "metavar": "ROOM"}
     if name == "flag":
-        parser.add_argument("room", help="1 to 9", **number)
+        parser.add_argument("room", help=f"{known[0]} to {known[-1]}", **number)
         parser.add_argument("value", help="what you have found")
         return
-    parser.add_argument("room", nargs="?", help="1 to 9; without it: which there are", **number)
+    parser.add_argument("room", nargs="?", help=f"{known[0]} to {known[-1]}; without it: which there are",
+                        **number)
     parser.add_argument("--hint", action="store_true", help="only a hint")
     parser.add_argument("--complete", action="store_true",
                         help="the same without the hole: try your attack on the whole runtime")
@@ -113,12 +115,13 @@ def escape(path, words, options):
     number = options.room
     value, salt = f"crab-{secrets.token_hex(5)}", secrets.token_hex(8)
     change(path, number, salt=salt, hash=digest(salt, value))
-    hole = [] if options.complete else words["options"]
+    hole = [] if options.complete else words.get("options", [])
     if options.line is None:
         print(f"room {number}: {words['title']}\n{words['story']}\n"
               f"The flag looks like crab-0123456789. `exit` leaves; then: workshop flag {number} "
               "VALUE", flush=True)
     job = {"set_up": words["set_up"], "flag": value, "options": words.get("given", []) + hole,
+           "weaken": None if options.complete else words.get("weaken"),
            "command": None if options.line is None else ["/bin/sh", "-c", options.line]}
     return room.live(job, "warden", [Terminal()], ch09_runtime.run)
 

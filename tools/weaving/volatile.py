@@ -23,6 +23,7 @@ PATTERNS = [(re.compile(pattern, re.M), new) for pattern, new in (
     (r"\b(?:brisk|calm|clever|cosy|dapper|gentle|jolly|keen|lively|mellow|nimble|plucky|quiet|sunny"
      r"|tidy|witty)-(?:crab|ferret|heron|lynx|otter|puffin|squid|wombat)-\d{1,2}\b", "HOSTNAME"),
     (r"\bcrabcan-\d+-[0-9a-f]+", "crabcan-PID-ID"),               # our cgroups
+    (r"\bcrab-[0-9a-f]{10}\b", "FLAG"),                           # of an escape room
     (r"/[0-9a-f]{32,64}\b", "/ID"),                               # other people's cgroups
     (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
     (r"\b0x[0-9a-f]{8,}\b|\b\d{14,15}\b", "ADDRESS"),             # where the kernel puts memory
