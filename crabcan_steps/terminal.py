@@ -38,12 +38,13 @@ class Terminal(Layer):
     def parent(self, pid, undo):
         """Gives our pipes to whoever will be inside, or /dev/stdout could not be opened in there."""
         for fd in self.pipes if self.root else ():
-            linux.fchown(fd, outside(pid, self.spec.uid), -1)
+            mapped = hasattr(self.spec, "ids")  # by chapter 5
+            give(fd, outside(pid, self.spec.uid) if mapped else self.spec.uid)
 
     def child(self):
         linux.setsid()
         for fd in self.pipes if self.spec.uid and not self.root else ():
-            linux.fchown(fd, self.spec.uid, -1)  # an ordinary user's were root's in here until now
+            give(fd, self.spec.uid)  # an ordinary user's were root's in here until now
         if not self.ours:
             return
         pts = getattr(self.spec, "own", {}).get("/dev/pts")  # chapter 4's; without it the machine's
@@ -89,6 +90,14 @@ def wants_keys():
 def is_pipe(fd):
     """Tells whether a descriptor is a pipe without a name: nobody else's file."""
     return linux.readlink(f"/proc/self/fd/{fd}").startswith("pipe:")
+
+
+def give(fd, uid):
+    """Makes a pipe a user's, if it is ours to give."""
+    try:
+        linux.fchown(fd, uid, -1)
+    except PermissionError:
+        pass  # our caller's: then /dev/stdout cannot be opened, but what is open can be used
 
 
 def outside(pid, uid):
