@@ -1,6 +1,7 @@
 """The command as something to execute: made ready beforehand, and explained if it won't start."""
 import errno
 import os
+import stat
 
 from . import linux
 
@@ -8,7 +9,6 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SHELLS = ("/bin/bash", "/bin/sh")
 HEAD = 2048  # bytes of a program that would not start: enough to see why
 HINTS = {
-    errno.EACCES: ": is it a directory, or without execute permission?",
     errno.E2BIG: ": one argument or variable of the environment may have 128 KiB, all of them 2 MiB",
 }
 LOOK_FURTHER = (errno.ENOENT, errno.ENOTDIR, errno.EACCES)  # in the other directories of PATH
@@ -44,7 +44,7 @@ class Program:
             try:
                 linux.execve(path, self.argv or [path], self.env)
             except OSError as error:
-                error.head = head(path)
+                error.head = obstacle(path) if error.errno == errno.EACCES else head(path)
                 error.filename = path
                 if failure is None or error.head and not failure.head:
                     failure = error
@@ -69,6 +69,23 @@ def head(path):
         os.close(fd)
 
 
+def obstacle(path):
+    """Why a file may not be executed, behind b"?"; b"" if there is none."""
+    try:
+        mode = os.stat(path).st_mode
+        if stat.S_ISDIR(mode):
+            return b"?it is a directory"
+        if os.statvfs(path).f_flag & os.ST_NOEXEC:
+            return b"?its file system is mounted noexec"
+        if not mode & 0o111:
+            return b"?it has no execute permission (chmod +x)"
+    except FileNotFoundError:
+        return b""
+    except OSError:
+        pass
+    return b"?it, what it is started by, or a directory on the way is closed to this user"
+
+
 def explain(number, about, start):
     """Exit status and one line about a program that would not start (127: not found, 126: else)."""
     if not start:
@@ -81,6 +98,8 @@ def explain(number, about, start):
     if number == errno.ENOEXEC:
         return 126, f"{about}: {alien(start)}"
     hint = HINTS.get(number, "")
+    if number == errno.EACCES:
+        hint = f": {start[1:].decode()}"
     return 126, f"{about}: cannot be executed: {os.strerror(number)}{hint}"
 
 

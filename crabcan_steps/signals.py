@@ -27,6 +27,21 @@ def deliver(container, siginfo):
         default_action(container, number)
 
 
+def to_all(container, number):
+    """Sends a signal to each process of the container, PID 1 first: its children stop with it."""
+    linux.pidfd_send_signal(container.pidfd, number)
+    home = linux.readlink(f"/proc/{container.pid}/ns/pid")
+    for entry in linux.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                pidfd = os.pidfd_open(int(entry))
+                if linux.readlink(f"/proc/{entry}/ns/pid") == home:
+                    linux.pidfd_send_signal(pidfd, number)
+                linux.close(pidfd)
+            except OSError:  # has ended, or is not ours to look at
+                pass
+
+
 def hang_up(container):
     """Our terminal is gone: what SIGHUP says."""
     container.told_to_end = True
@@ -41,9 +56,9 @@ def default_action(container, number):
     if number == linux.SIGTSTP:
         if container.terminal:
             container.terminal.release()
-        linux.pidfd_send_signal(container.pidfd, linux.SIGSTOP)
+        to_all(container, linux.SIGSTOP)
         os.kill(os.getpid(), linux.SIGSTOP)  # we sleep here until somebody says SIGCONT
-        linux.pidfd_send_signal(container.pidfd, linux.SIGCONT)
+        to_all(container, linux.SIGCONT)
         if container.terminal:
             container.terminal.take()
     elif number not in HARMLESS:

@@ -1,11 +1,14 @@
 """Chapter 2: PID 1 of its own, exit statuses, signals, and neither side waits for a dead one."""
+import contextlib
 import os
 import signal
+import subprocess
 
 import pytest
 
 from conftest import closes, end, gone, wait_for
 from crabcan_steps.layer import Undo
+from crabcan_workshop.measure import observe
 
 
 def test_it_is_pid_1(matrix):
@@ -123,3 +126,36 @@ def test_what_is_handed_over_is_not_undone_here():
     assert done == []
     heir.close()
     assert done == [1]
+
+
+def test_ctrl_z_stops_all_of_the_container(who):
+    """Not only its process 1, while the children go on."""
+    with who.start("run", "--", "sh", "-c", "sh -c 'while :; do :; done' & echo ready; wait") as running:
+        running.ready()
+        inside = os.readlink(f"/proc/{running.init}/ns/pid")
+
+        def states():
+            found = []
+            for entry in os.listdir("/proc"):
+                with contextlib.suppress(OSError):
+                    if entry.isdigit() and os.readlink(f"/proc/{entry}/ns/pid") == inside:
+                        found.append(observe.stat_of(entry)[0])
+            return found
+        assert wait_for(lambda: len(states()) == 2) and "T" not in states()
+        running.process.send_signal(signal.SIGTSTP)
+        assert wait_for(lambda: states() == ["T", "T"]), states()
+        running.process.send_signal(signal.SIGCONT)
+        assert wait_for(lambda: "T" not in states()), states()
+
+
+def test_why_a_program_may_not_be_executed(root, tmp_path):
+    """Each cause by its name: a directory, no permission, a mount that forbids it."""
+    tmp_path.chmod(0o755)
+    script = f"mount -t tmpfs -o noexec,mode=755 none {tmp_path}; cp /bin/true {tmp_path}/there; exec \"$@\""
+    command = root.command("run", "-a", f"{tmp_path}:/x", "--", "/x/there")
+    result = subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", *command], env=root.environment,
+                            text=True, capture_output=True)
+    assert result.returncode == 126 and "mounted noexec" in result.stderr, result
+    for path, cause in {"/usr": "is a directory", "/etc/passwd": "no execute permission"}.items():
+        result = root.crabcan("run", "--", path)
+        assert result.returncode == 126 and cause in result.stderr, result

@@ -59,6 +59,8 @@ MAY = {
     ("profile", "resolved", "read"): BYTES,
     ("program", "Program.execute", "execve"): "the command, in the container, when nothing of ours is open",
     ("program", "head", "open"): "the same, after execve has failed",
+    ("program", "obstacle", "stat"): "the same, after execve has failed",
+    ("program", "obstacle", "statvfs"): "the same, after execve has failed",
     ("program", "head", "read"): BYTES,
     ("relay", "once_more", "open"): "a descriptor of ours, opened again",
     ("relay", "read_now", "read"): BYTES,
@@ -66,6 +68,10 @@ MAY = {
     ("rules", "table", "read"): ONCE,
     ("rules", "told", "read"): BYTES,
     ("signals", "handles", "open"): PROC,
+    ("signals", "to_all", "readlink"): PROC,
+    ("signals", "writes", "open"): PROC,
+    ("terminal", "is_pipe", "readlink"): PROC,
+    ("terminal", "outside", "read"): PROC,
     ("trace", "record", "open"): ONCE,
 }
 MAY_ALL = {"ch08_cgroups": CGROUP}
