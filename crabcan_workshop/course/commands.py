@@ -5,7 +5,7 @@ import sys
 import time
 
 from . import check as checks
-from . import exercises, room, source, workspace
+from . import beginning, exercises, room, source, workspace
 
 COMMANDS = {
     "start": "make your workspace: a file a chapter",
@@ -44,7 +44,7 @@ def add_arguments(name, parser):
 def main(options):
     try:
         if options.command == "start":
-            return start(workspace.Workspace(options.folder or options.dir or "~/my-container"))
+            return start(beginning.place(options.folder or options.dir))
         place = workspace.find(options.dir).need()
         names = {"try": attempt}
         return names.get(options.command, globals().get(options.command))(place, options)
@@ -57,6 +57,8 @@ def start(place):
     new = place.start()
     print(f"{place.folder}: {len(new)} new files" if new else f"{place.folder}: everything is "
           f"there already")
+    if said := beginning.findable(place):
+        print(said)
     print("Read chapters/01-args.md, write what is missing in ch01_args.py, then: workshop check 1")
     return 0
 
@@ -205,7 +207,8 @@ def status(place, options):
         return 0
     for row in rows:
         marks = " ".join("●" if n in row["passed"] else "·" for n in (1, 2, 3))
-        tries = f"{row['attempts']} checks" if row["attempts"] else ""
+        plural = "s" if row["attempts"] > 1 else ""
+        tries = f"{row['attempts']} check{plural}" if row["attempts"] else ""
         print(f"{row['chapter']} {row['title']:12} {marks}  {tries}".rstrip())
     print(f"\n[{'#' * total}{'.' * (27 - total)}] {total} of 27")
     return 0
