@@ -11,7 +11,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -20,8 +19,7 @@ from crabcan_workshop import doctor, observe
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET = 0x20000, 0x4000000, 0x8000000, 0x40000000
 PR_SET_CHILD_SUBREAPER = 36
 LIBC = ctypes.CDLL(None, use_errno=True)
-OWN = Path("/tmp", f"crabcan-tests-{os.getpid()}")  # what is /tmp in there
-APART = []  # not empty: the namespaces are ours
+APART = []  # what is our own: "namespaces", "tmp"
 
 
 def refused():
@@ -34,15 +32,20 @@ def refused():
 
 
 def enter(words, network=False):
-    """Adopts what tests leave; root also gets namespaces. Returns the directory behind /tmp, if
-    there is one: where `words`, pytest's own, or the code name /tmp, it stays the machine's."""
+    """Goes on in a child: in namespaces of its own, if we are root. The parent adopts and buries
+    what the tests leave, stays in the machine's, and ends as the child does.
+
+    Where `words`, pytest's own, or the code name /tmp, that stays the machine's."""
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    child = os.fork()
+    if child:
+        os._exit(bury(child))
     if os.geteuid() != 0:
-        return None
+        return
     flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | (0 if network else CLONE_NEWNET)
     if LIBC.unshare(flags):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), "unshare")
-    APART.append(True)
+    APART.append("namespaces")
     # A slave sees what systemd mounts for the tests' user; shared: a mount that spreads is seen.
     for command in (["mount", "--make-rslave", "/"], ["mount", "--make-rshared", "/"],
                     *([] if network else [["ip", "link", "set", "lo", "up"]])):
@@ -50,22 +53,48 @@ def enter(words, network=False):
     for old in Path("/tmp").glob("crabcan-tests-*"):  # of runs that have ended
         if not Path("/proc", old.name.rpartition("-")[2]).exists():
             shutil.rmtree(old, ignore_errors=True)
-    if any("/tmp" in str(word) for word in (*words, __file__)):
-        return None
-    OWN.mkdir()
-    OWN.chmod(0o1777)
-    subprocess.run(["mount", "--bind", OWN, "/tmp"], check=True)
-    tempfile.tempdir = None
-    return OWN
+    if not any("/tmp" in str(word) for word in (*words, __file__)):
+        own().mkdir()
+        own().chmod(0o1777)
+        subprocess.run(["mount", "--bind", own(), "/tmp"], check=True)
+        APART.append("tmp")
+
+
+def bury(child):
+    """Waits for all that lose their parent, until the tests end; returns their status."""
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)  # the terminal tells the child, too
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: os.kill(child, number))
+    pid = None
+    while pid != child:
+        pid, ended = os.wait()
+    status = os.waitstatus_to_exitcode(ended)
+    if status != 1:  # else somebody may want to see what the failed ones made
+        shutil.rmtree(own(child), ignore_errors=True)
+    return status if status >= 0 else 128 - status
+
+
+def own(pid=None):
+    """What is /tmp for the tests, as the machine sees it."""
+    return Path("/tmp", f"crabcan-tests-{pid or os.getpid()}")
+
+
+def on_the_machines_network():
+    """A command's first words, with which it has the machine's network, and mounts as private as
+    they can be: for what the book shows of them."""
+    if not APART:
+        return []
+    return ["nsenter", f"--target={os.getppid()}", "--net", "unshare", "--mount", "--"]
 
 
 # ---------------------------------------------------------------- what is ours
 
 def ours(pid):
-    """Whether a process is, or comes of, one of ours: what loses its parent has us as its next."""
+    """Whether a process comes of the tests: what loses its parent is adopted by ours."""
     try:
         while int(pid) > 1:
-            if int(pid) == os.getpid():
+            if int(pid) == os.getppid():
                 return True
             pid = observe.stat_of(pid)[1]
     except OSError:
@@ -86,7 +115,7 @@ def processes():
             words = Path("/proc", pid, "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if words and int(pid) != os.getpid() and ours(pid):
+        if words and int(pid) not in (os.getpid(), os.getppid()) and ours(pid):
             found.add((pid, words))
     return found
 
@@ -95,12 +124,8 @@ def mounts():
     """Where our mount table is another than the machine's, whose mounts come and go in both."""
     if not APART:
         return set(table("self"))
-    try:
-        theirs = table(os.getppid())  # whoever started us has stayed there
-    except OSError:
-        theirs = table(1)
-    own = table("self")
-    return own.keys() - theirs.keys() | {("gone", *key) for key in theirs.keys() - own.keys()}
+    theirs, here = table(os.getppid()), table("self")
+    return here.keys() - theirs.keys() | {("gone", *key) for key in theirs.keys() - here.keys()}
 
 
 def table(pid):

@@ -19,7 +19,7 @@ import apart
 import browser as chromium
 import pytest
 
-from crabcan_workshop import observe
+from crabcan_workshop import chapters, observe
 
 for name in [name for name in os.environ if name.startswith("PYTHON")]:
     if name != "PYTHONDONTWRITEBYTECODE":
@@ -45,22 +45,12 @@ def pytest_configure(config):
         return
     if reason := apart.refused():
         raise pytest.UsageError(reason)
-    config.own_tmp = apart.enter(sys.argv[1:], network=config.getoption("long"))
+    apart.enter(sys.argv[1:], network=config.getoption("long"))
 
 
-def pytest_unconfigure(config):
-    if getattr(config, "own_tmp", None) and not getattr(config, "failed", True):
-        subprocess.run(["umount", "--lazy", "/tmp"], check=True)
-        shutil.rmtree(config.own_tmp, ignore_errors=True)
-
-
-def pytest_sessionfinish(session, exitstatus):
-    session.config.failed = bool(session.testsfailed) or exitstatus != 0
-
-
-def pytest_terminal_summary(terminalreporter, config):
-    if getattr(config, "own_tmp", None) and terminalreporter.stats.get("failed"):
-        terminalreporter.write_line(f"what was /tmp for the tests: {config.own_tmp} (until the next run)")
+def pytest_terminal_summary(terminalreporter):
+    if "tmp" in apart.APART and terminalreporter.stats.get("failed"):
+        terminalreporter.write_line(f"/tmp of the tests, until the next run: {apart.own()}")
 
 
 # ---------------------------------------------------------------- who runs the containers
@@ -282,7 +272,7 @@ def browser(tmp_path_factory):
 
 def closes(matrix, name, step):
     """Asserts both halves of a property's column: open before its chapter, closed from it on."""
-    column = [matrix[row][name] for row in range(10)]
+    column = [matrix[row][name] for row in range(chapters.LAST + 1)]
     if "absent" in column[step:]:
         pytest.skip(f"{name}: limits for an ordinary user need cgroup v2 and a systemd session")
     assert set(column[:step]) <= {"open", "borrowed"}, column

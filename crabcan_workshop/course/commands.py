@@ -24,7 +24,7 @@ def add_arguments(name, parser):
     elif name != "status":
         optional = {"nargs": "?"} if name in ("check", "watch") else {}
         parser.add_argument("chapter", type=int, choices=exercises.CHAPTERS, metavar="CHAPTER",
-                            help="1 to 9", **optional)
+                            help=f"1 to {exercises.CHAPTERS[-1]}", **optional)
     if name == "try":
         parser.add_argument("line", help="such as 'crabcan step 3 -- hostname'")
     if name == "hint":
@@ -70,7 +70,7 @@ def current(place):
         done = progress.get(str(number), {})
         if len(done.get("passed", [])) < 2:
             return number
-    return 9
+    return exercises.CHAPTERS[-1]
 
 
 def checked(place, number, all_mine=False):
@@ -201,15 +201,15 @@ def status(place, options):
         done = [*result.passed, *([3] if "answer" in entry else [])]
         rows.append({"chapter": number, "title": chapter.title, "passed": done,
                      "attempts": entry.get("attempts", 0)})
-    total = sum(len(row["passed"]) for row in rows)
+    total, most = sum(len(row["passed"]) for row in rows), 3 * len(rows)
     if options.json:
-        print(json.dumps({"chapters": rows, "passed": total, "of": 27}, indent=1))
+        print(json.dumps({"chapters": rows, "passed": total, "of": most}, indent=1))
         return 0
     for row in rows:
         marks = " ".join("●" if n in row["passed"] else "·" for n in (1, 2, 3))
         plural = "s" if row["attempts"] > 1 else ""
         tries = f"{row['attempts']} check{plural}" if row["attempts"] else ""
         print(f"{row['chapter']} {row['title']:12} {marks}  {tries}".rstrip())
-    print(f"\n[{'#' * total}{'.' * (27 - total)}] {total} of 27")
+    print(f"\n[{'#' * total}{'.' * (most - total)}] {total} of {most}")
     return 0
 

@@ -25,12 +25,12 @@ COMMANDS = {"escape": "a container with a hole: find the flag behind it",
 
 def add_arguments(name, parser):
     parser.add_argument("--dir", help="the workspace (the one you stand in, or ~/my-container)")
-    number = {"type": int, "choices": range(1, 10), "metavar": "ROOM"}
+    number = {"type": int, "choices": rooms(), "metavar": "ROOM"}
     if name == "flag":
-        parser.add_argument("room", help="1 to 9", **number)
+        parser.add_argument("room", help=f"1 to {max(rooms())}", **number)
         parser.add_argument("value", help="what you have found")
         return
-    parser.add_argument("room", nargs="?", help="1 to 9; without it: which there are", **number)
+    parser.add_argument("room", nargs="?", help=f"1 to {max(rooms())}; without it: which there are", **number)
     parser.add_argument("--hint", action="store_true", help="only a hint")
     parser.add_argument("--complete", action="store_true",
                         help="the same without the hole: try your attack on the whole runtime")

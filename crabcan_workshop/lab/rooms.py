@@ -43,7 +43,7 @@ class Words(argparse.ArgumentParser):
 def visit(line, cell=None):
     """%escape ROOM [--hint]: what it is about. %%escape ROOM [--complete]: the cell runs there."""
     p = Words(prog="%%escape", add_help=False, allow_abbrev=False)
-    p.add_argument("room", type=int, choices=range(1, 10), metavar="ROOM")
+    p.add_argument("room", type=int, choices=escape.rooms(), metavar="ROOM")
     p.add_argument("--complete", action="store_true")
     p.add_argument("--hint", action="store_true")
     options = p.parse_args(shlex.split(line))
