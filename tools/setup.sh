@@ -252,6 +252,12 @@ install_tier() {
             "$python" -I -m compileall -q "$venv"/lib/python*/site-packages/$package >>"$log" 2>&1 || true
         done
     fi
+    if [ "$1" = lab ]; then  # what each kernel loads, from its start on
+        mkdir -p "$venv/etc/ipython"
+        echo 'c.InteractiveShellApp.extensions = ["crabcan_workshop.first_cell"]' \
+            >"$venv/etc/ipython/ipython_config.py"
+        echo etc/ipython/ipython_config.py >>"$venv/$1.there.new"
+    fi
     mv "$venv/$1.there.new" "$venv/$1.there"
     cp "$list" "$venv/$1.busy"
     mv "$venv/$1.busy" "$venv/$1.done"
