@@ -15,15 +15,15 @@ import termios
 import time
 from pathlib import Path
 
-import apart
-import browser as chromium
-import pytest
-
-from crabcan_workshop import chapters, observe
-
-for name in [name for name in os.environ if name.startswith("PYTHON")]:
+for name in [name for name in os.environ if name.startswith(("PYTHON", "CRABCAN_CALLED"))]:
     if name != "PYTHONDONTWRITEBYTECODE":
-        del os.environ[name]  # what we start has its modules from where we say
+        del os.environ[name]  # what we start has its modules, and its name, from where we say
+
+import apart  # noqa: E402
+import browser as chromium  # noqa: E402
+import pytest  # noqa: E402
+
+from crabcan_workshop import chapters, observe  # noqa: E402
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 USER = f"crabcan-t{os.getpid()}"  # other runs of the tests may be under way

@@ -331,3 +331,19 @@ def test_a_clone_made_on_windows_has_linuxs_line_ends(tmp_path):
     asked = run("git", "-c", "safe.directory=*", "-C", CHECKOUT, "check-attr", "eol", "--", *files)
     wrong = [line for line in asked.stdout.splitlines() if not line.endswith((": lf", "png: eol: unspecified"))]
     assert files and wrong == []
+
+
+@needs_setup
+def test_the_exercises_say_what_can_be_typed(tmp_path):
+    """From a clone ./workshop, with .venv/bin in PATH workshop."""
+    mine, home = tmp_path / "mine", os.environ | {"HOME": str(tmp_path)}
+    near = home | {"PATH": f"{LAUNCHER.parent}:{os.environ['PATH']}"}
+    for command, environment in (["./workshop"], home), (["workshop"], near):
+        said = [run(*command, *words.split(), cwd=CHECKOUT, env=environment) for words in
+                (f"start {mine}", f"hint 3 --dir {mine}", "hint 3 --dir /nowhere", "escape", "flag 1 x",
+                 f"check 3 --dir {mine}")]
+        for result, wanted in zip(said, ["then: {} check 1", "", "{} start /nowhere", "{} flag 1 VALUE",
+                                         "{} escape 1", "{} hint 3"]):
+            text = result.stdout + result.stderr
+            assert wanted.format(command[0]) in text, text
+            assert command == ["workshop"] or not re.search(r"(?<![./])workshop [a-z]", text), text

@@ -3,6 +3,7 @@ import ast
 import shlex
 import sys
 
+from ..words import typed
 from . import exercises, room, source
 
 SHELL = 'crabcan() { "$PYTHON" -P -m crabcan_steps "$@"; }\n'
@@ -157,4 +158,5 @@ def show(result, progress, out=None):
     out = out or sys.stdout
     colours = out.isatty()
     for line, colour in lines(report(result, progress)):
+        line = typed(line)
         print(f"\033[{colour}m{line}\033[0m" if colours and colour != "0" else line, file=out)

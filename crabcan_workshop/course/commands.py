@@ -5,6 +5,7 @@ import sys
 import time
 
 from . import check as checks
+from ..words import typed
 from . import beginning, exercises, room, source, workspace
 
 COMMANDS = {
@@ -49,7 +50,7 @@ def main(options):
         names = {"try": attempt}
         return names.get(options.command, globals().get(options.command))(place, options)
     except (workspace.WorkspaceError, room.RoomError) as error:
-        print(f"workshop: {error}", file=sys.stderr)
+        print(typed(f"workshop: {error}"), file=sys.stderr)
         return 1
 
 
@@ -59,7 +60,8 @@ def start(place):
           f"there already")
     if said := beginning.findable(place):
         print(said)
-    print("Read chapters/01-args.md, write what is missing in ch01_args.py, then: workshop check 1")
+    print(typed("Read chapters/01-args.md, write what is missing in ch01_args.py, then: workshop "
+                "check 1"))
     return 0
 
 
@@ -93,7 +95,7 @@ def check(place, options):
             print(json.dumps({"chapter": number, "answer": options.answer, "right": right}))
         else:
             print("Right: the kernel says the same." if right else
-                  f"The kernel says something else. workshop hint {number} --exercise 3")
+                  typed(f"The kernel says something else. workshop hint {number} --exercise 3"))
         return 0 if right else 1
     result = checked(place, number, options.all_mine)
     if options.json:
