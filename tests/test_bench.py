@@ -45,7 +45,8 @@ def bench(*words):
 @pytest.mark.slow
 def test_each_benchmark_tells_what_it_found():
     result = bench("--rounds", "1", "--json")
-    assert (result.returncode, result.stderr) == (0, "")
+    said = [line for line in result.stderr.splitlines() if "default limits that cannot" not in line]
+    assert (result.returncode, said) == (0, [])
     reports, text = [], result.stdout
     while text.strip():
         report, end = json.JSONDecoder().raw_decode(text.lstrip())
