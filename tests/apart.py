@@ -17,7 +17,7 @@ from pathlib import Path
 from crabcan_workshop import doctor, observe
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET = 0x20000, 0x4000000, 0x8000000, 0x40000000
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LIBC = ctypes.CDLL(None, use_errno=True)
 APART = []  # what is our own: "namespaces", "tmp"
 
@@ -40,6 +40,7 @@ def enter(words, network=False):
     child = os.fork()
     if child:
         os._exit(bury(child))
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.geteuid() != 0:
         return
     flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | (0 if network else CLONE_NEWNET)

@@ -10,7 +10,7 @@ broken() {  # shows the end of the log, then says what may cure it
     if tail -n 40 "$log" | grep -qi certificate; then
         fail "a certificate is not trusted here. Is it that of a proxy on the way? As root, put the" \
             "proxy's into /usr/local/share/ca-certificates/NAME.crt, and run update-ca-certificates;" \
-            "then PIP_CERT=/etc/ssl/certs/ca-certificates.crt $called ... (all of it: $log)"
+            "then the same command again, with PIP_CERT=/etc/ssl/certs/ca-certificates.crt before it"
     fi
     fail "$*"
 }
