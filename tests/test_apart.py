@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import apart
-from conftest import CHECKOUT, wait_for
+from conftest import CHECKOUT, Who, wait_for
 
 pytestmark = pytest.mark.slow  # left out by --fast
 
@@ -29,7 +29,7 @@ def copy(tmp_path):
 
 def inner(copy, *words, prefix=()):
     return subprocess.run([*prefix, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words],
-                          cwd=copy, text=True, capture_output=True, timeout=100)
+                          cwd=copy, text=True, capture_output=True, timeout=Who.patience)
 
 
 def broken(copy, file, old, new):
@@ -41,7 +41,7 @@ def broken(copy, file, old, new):
 
 def test_code_that_renames_the_host_renames_only_the_tests(root, copy):
     broken(copy, "crabcan_steps/ch03_hostname.py", "linux.CLONE_NEWUTS, Stage", "0, Stage")
-    result = inner(copy, "tests/test_ch03_hostname.py",
+    result = inner(copy, "tests/test_ch03_hostname.py", "-k", "root",
                    prefix=["unshare", "--uts", "sh", "-c", AROUND, "sh", NAME])
     assert f"status 1, still {NAME}\n" in result.stdout, result.stdout
     assert "the hostname was changed, from" in result.stdout
