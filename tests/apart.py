@@ -46,6 +46,9 @@ def enter(words, network=False):
     flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | (0 if network else CLONE_NEWNET)
     if LIBC.unshare(flags):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), "unshare")
+    for name in ("uts", "mnt", "ipc"):  # before anything is mounted or unmounted
+        if os.readlink(f"/proc/self/ns/{name}") == os.readlink(f"/proc/{os.getppid()}/ns/{name}"):
+            raise OSError(f"the tests are in the machine's own {name} namespace")
     APART.append("namespaces")
     # A slave sees what systemd mounts for the tests' user; shared: a mount that spreads is seen.
     for command in (["mount", "--make-rslave", "/"], ["mount", "--make-rshared", "/"],
@@ -70,10 +73,21 @@ def bury(child):
     pid = None
     while pid != child:
         pid, ended = os.wait()
+    end_children()
     status = os.waitstatus_to_exitcode(ended)
     if status != 1:  # else somebody may want to see what the failed ones made
         shutil.rmtree(own(child), ignore_errors=True)
     return status if status >= 0 else 128 - status
+
+
+def end_children():
+    """Ends what the tests have left. Whom to kill is the kernel's word, not our reckoning: only a
+    child of ours, of which nobody else can be the parent, and whose number nobody else can get."""
+    children = f"/proc/self/task/{os.getpid()}/children"
+    while pids := Path(children).read_text().split():
+        for pid in map(int, pids):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)  # its own children are ours now
 
 
 def own(pid=None):
@@ -211,12 +225,3 @@ def compare(before, sweep):
 def differences(before):
     after = state()
     return {(kind, what) for kind in before for what in after[kind] - before[kind]}
-
-
-def end_all():
-    """Ends what is left, after it was told of: it is ours, and nobody waits for it."""
-    for pid, _ in processes():
-        try:
-            os.kill(int(pid), signal.SIGKILL)
-        except OSError:
-            pass

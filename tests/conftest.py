@@ -300,7 +300,6 @@ def nothing_left():
     before = apart.state()
     yield
     left = apart.compare(before, sweep)
-    apart.end_all()
     if left:
         pytest.fail("; ".join(left))
 

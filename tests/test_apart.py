@@ -1,5 +1,6 @@
 """Broken code, run as root, does not reach the machine; and the tests judge what is their own."""
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import apart
-from conftest import CHECKOUT, Who, wait_for
+from conftest import CHECKOUT, Who, gone, wait_for
 
 pytestmark = pytest.mark.slow  # left out by --fast
 
@@ -67,6 +68,8 @@ def test_what_is_left_behind_is_told_and_put_back(root, copy):
     assert "the mounts were changed: /mnt /mnt " in out and "the hostname was changed" in out
     assert "left behind: processes: (" in out and "sleep 1000" in out
     assert "left behind: temporary files: /tmp/crabcan-left" in out
+    [orphan] = re.findall(r"processes: \('(\d+)'", out)
+    assert gone(orphan), "told of, and ended"
     (Path("/tmp") / "crabcan-left").unlink()  # this copy is in /tmp, and so has no /tmp of its own
     assert (os.uname().nodename, apart.mounts(), set(os.listdir("/tmp"))) == before
 
