@@ -6,17 +6,18 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import common  # noqa: E402
+from crabcan_workshop import words  # noqa: E402
 
 ALL = ("start", "scale", "memory", "filters")
-EXAMPLES = """examples:
-  ./workshop bench                    all of them, some minutes
-  ./workshop bench start --rounds 5   quicker, and less sure
-  ./workshop bench memory --json"""
+EXAMPLES = f"""examples:
+  {words.NAME} bench                    all of them, some minutes
+  {words.NAME} bench start --rounds 5   quicker, and less sure
+  {words.NAME} bench memory --json"""
 
 
 def main():
-    p = argparse.ArgumentParser(prog="workshop bench", description=__doc__, epilog=EXAMPLES,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = words.Parser(prog=f"{words.NAME} bench", description=__doc__, epilog=EXAMPLES,
+                     formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("benchmark", nargs="*", help=f"which of {', '.join(ALL)} (all)")
     p.add_argument("--rounds", type=int, default=20, metavar="N", help="how often (20)")
     p.add_argument("--json", action="store_true", help="print JSON, a document each")
@@ -32,4 +33,8 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        common.progress("")
+        sys.exit(130)

@@ -52,6 +52,21 @@ def progress(text):
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
+class Once:
+    """A standard error that says each line once: a hundred containers have the same to say."""
+
+    def __init__(self, stream):
+        self.stream, self.said = stream, set()
+
+    def write(self, text):
+        if text not in self.said:
+            self.said.add(text)
+            self.stream.write(text)
+
+    def __getattr__(self, name):
+        return getattr(self.stream, name)
+
+
 def show(report, as_json):
     """Prints a report: times (or megabytes) with their spread, then the ratios with their aims."""
     progress("")

@@ -1,6 +1,7 @@
 """What an idle container costs in memory: its supervisor, which waits for it to end."""
 import signal
 import subprocess
+import sys
 
 from common import LAUNCHER, machine, progress
 
@@ -11,10 +12,12 @@ def start(number, some):
         # Should we be killed, they end too.
         command = ["setpriv", "--pdeathsig", "TERM", *LAUNCHER,
                    "run", "--", "/bin/sh", "-c", "echo up; exec sleep 1000"]
-        some.append(subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL))
+        some.append(subprocess.Popen(command, text=True, stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE))
         progress(f"memory: {len(some)} of {number}")
     for one in some:
-        assert one.stdout.readline() == b"up\n"
+        if one.stdout.readline() != "up\n":
+            sys.exit(f"a container did not start: {one.stderr.read().strip()}")
 
 
 def megabytes(pid, field):
@@ -34,9 +37,9 @@ def measure(rounds):
     finally:
         for one in some:
             one.send_signal(signal.SIGTERM)
-        for one in some:
-            one.wait()
-            one.stdout.close()
+        said = [one.communicate()[1] for one in some]
+    progress("")
+    print(*dict.fromkeys(said), sep="", end="", file=sys.stderr)  # the same of each: once
     rows = {"PSS of a supervisor": pss, "RSS (shared counts fully)": resident}
     return {"about": f"Memory of the supervisors of {number} idle containers, megabytes",
             "machine": machine(),

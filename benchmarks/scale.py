@@ -1,8 +1,10 @@
 """Whether many containers cost more than as many times one: 1,000 in a row, 100 at once."""
+import contextlib
 import os
 import statistics
+import sys
 
-from common import clock, machine, progress, spread
+from common import Once, clock, machine, progress, spread
 
 from crabcan_steps import ch01_args, ch02_clone, ch09_runtime
 
@@ -43,7 +45,11 @@ def at_once(number):
 
 def measure(rounds):
     """The report: 50 starts in a row a round, and so 1,000 for the usual 20."""
-    number, many = max(50 * rounds, 20), min(100, 5 * rounds)
+    with contextlib.redirect_stderr(Once(sys.stderr)):
+        return measured(max(50 * rounds, 20), min(100, 5 * rounds))
+
+
+def measured(number, many):
     times = []
     for i in range(number):
         if i % 50 == 0:

@@ -9,8 +9,7 @@ import termios
 import tty
 
 from . import linux
-from .signals import default_action, handles, hang_up
-from .terminal import in_front
+from .signals import default_action, handles, hang_up, in_front
 
 MOST = 1 << 16  # bytes that are kept
 

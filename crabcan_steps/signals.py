@@ -94,3 +94,11 @@ def writes(pid):
             return next(int(line.split()[1]) for line in counts if line.startswith("syscw"))
     except OSError:
         return None
+
+
+def in_front():
+    """Tells whether we may read our terminal: a background job must not (job control, termios(3))."""
+    try:
+        return os.tcgetpgrp(0) == os.getpgrp()
+    except OSError:  # not our controlling terminal: there is no job control on it
+        return True

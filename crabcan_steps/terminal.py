@@ -12,7 +12,7 @@ import struct
 
 from . import linux
 from .layer import Layer, Stage, named
-from .signals import lose_reader
+from .signals import in_front, lose_reader
 
 TIOCSCTTY, TIOCGPTPEER, TIOCSPTLCK = 0x540E, 0x5441, 0x40045431  # <asm-generic/ioctls.h>
 
@@ -107,11 +107,3 @@ def outside(pid, uid):
         if first <= uid < first + count:
             return host + uid - first
     return -1  # nobody's
-
-
-def in_front():
-    """Tells whether we may read our terminal: a background job must not (job control, termios(3))."""
-    try:
-        return os.tcgetpgrp(0) == os.getpgrp()
-    except OSError:  # not our controlling terminal: there is no job control on it
-        return True

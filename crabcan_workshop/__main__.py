@@ -1,52 +1,93 @@
-"""The command `workshop`."""
+"""The command `workshop`, in Python: what ./workshop hands on when all is set up."""
 import argparse
+import importlib
+import os
+import signal
 import sys
 
-from .desk import commands as learner
-from .desk import escape, instructor
+INTERRUPTED = signal.getsignal(signal.SIGINT)
+if __name__ == "__main__" and INTERRUPTED is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C while we load: no traceback
 
-EXAMPLES = """examples:
-  workshop doctor            what this machine can do for each chapter, and the cures
-  workshop matrix            run every checkpoint and see what it isolates
-  workshop matrix --json     the same, for programs
-  workshop compare           our container beside runc's, podman's and bubblewrap's
-  workshop start             your own workspace, ~/my-container
-  workshop check 3           is your chapter 3 right?
-  workshop hint 3            a hint
-  workshop escape 4          a container with a hole: find the flag behind it"""
+from . import words
+
+JSON = {"doctor": "doctor", "matrix": "measure.matrix", "compare": "measure.compare"}  # take only --json
+DOOR = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "workshop")
+
+
+def modules():
+    """{sub-command: its module}, for those that are written in Python."""
+    from .desk import commands, escape, instructor
+    from . import completion
+    known = {name: module for module in (commands, escape, instructor, completion)
+             for name in module.COMMANDS}
+    return known | dict.fromkeys(JSON)
+
+
+def parser(name, module):
+    """What one sub-command takes."""
+    p = words.Parser(prog=f"{words.NAME} {name}", description=words.COMMANDS[name][1])
+    if module:
+        module.add_arguments(name, p)
+    else:
+        p.add_argument("--json", action="store_true", help="print JSON")
+    return p
+
+
+def usage():
+    with open(words.TABLE, encoding="utf-8") as table:
+        return f"usage: {words.NAME} COMMAND [ARG ...]\n\n{table.read()}"
 
 
 def main(argv=None):
-    p = argparse.ArgumentParser(prog="workshop", description=__doc__, epilog=EXAMPLES,
-                                formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = p.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, text in {"doctor": "look at this machine, chapter by chapter",
-                       "matrix": "run all checkpoints, draw what each isolates",
-                       "compare": "our container beside other runtimes' defaults"}.items():
-        command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("--json", action="store_true", help="print JSON")
-    for name, text in learner.COMMANDS.items():
-        learner.add_arguments(name, commands.add_parser(name, help=text, description=text))
-    for module in (escape, instructor):
-        for name, text in module.COMMANDS.items():
-            module.add_arguments(name, commands.add_parser(name, help=text, description=text))
-    options = p.parse_args(argv)
-    if options.command in learner.COMMANDS:
-        command = learner
-    elif options.command in escape.COMMANDS:
-        command = escape
-    elif options.command in instructor.COMMANDS:
-        command = instructor
-    elif options.command == "matrix":
-        from .measure import matrix as command
-    elif options.command == "compare":
-        from .measure import compare as command
-    else:
-        from . import doctor as command
+    argv = sys.argv[1:] if argv is None else argv
+    word = argv[0] if argv else None
+    if word in ("-h", "--help", "help"):
+        print(usage(), end="")
+        return 0
+    if word is None:
+        print(usage(), end="", file=sys.stderr)
+        return 2
+    known = modules()
+    if word not in known:
+        return elsewhere(word, argv)
+    module = known[word]
+    options = parser(word, module).parse_args(argv[1:], argparse.Namespace(command=word))
+    if module is None:
+        module = importlib.import_module(f"crabcan_workshop.{JSON[word]}")
+    if not standing():
+        print("workshop: the directory that you stand in is gone: cd to another", file=sys.stderr)
+        return 1
     try:
-        return command.main(options)
+        if __name__ == "__main__":
+            signal.signal(signal.SIGINT, INTERRUPTED)
+        return module.main(options)
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+
+
+def standing():
+    """Whether the current directory is still there."""
+    try:
+        return bool(os.getcwd())
+    except OSError:
+        return False
+
+
+def elsewhere(word, argv):
+    """What the door does, if we are in a clone; else one line."""
+    if word in ("-V", "--version", "version"):
+        from crabcan_steps import __version__
+        print(f"workshop {__version__}")
+        return 0
+    if word in words.COMMANDS:
+        if os.access(DOOR, os.X_OK):
+            os.execv(DOOR, [DOOR, *argv])
+        print(f"workshop: {word}: only in a clone of the course's repository", file=sys.stderr)
+        return 1
+    print(f"workshop: no command '{word}'{words.meant(word, words.COMMANDS)} "
+          f"(see {words.NAME} --help)", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

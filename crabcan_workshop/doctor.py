@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from . import words
+
 KERNEL = (5, 12)  # mount_setattr; the other calls are older
 MACHINES = ("x86_64", "aarch64")
 CGROUP = Path("/sys/fs/cgroup")
@@ -123,7 +125,7 @@ def check_caps():
 
 def check_seccomp():
     if importlib.util.find_spec("pyseccomp") is None or not ctypes.util.find_library("seccomp"):
-        return bad("no pyseccomp or libseccomp", "./workshop setup")
+        return bad("no pyseccomp or libseccomp", f"{words.NAME} setup")
     actions = sysctl("kernel.seccomp.actions_avail")
     if not actions or "errno" not in actions:
         return bad("the kernel has no seccomp filters", "CONFIG_SECCOMP_FILTER, or the VM")

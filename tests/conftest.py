@@ -15,10 +15,16 @@ import termios
 import time
 from pathlib import Path
 
-import browser as chromium
-import pytest
+for name in [name for name in os.environ if name.startswith(("PYTHON", "CRABCAN_CALLED"))]:
+    if name != "PYTHONDONTWRITEBYTECODE":
+        del os.environ[name]  # what we start has its modules, and its name, from where we say
 
-from crabcan_workshop.measure import observe
+import apart  # noqa: E402
+import browser as chromium  # noqa: E402
+import pytest  # noqa: E402
+
+from crabcan_workshop import chapters  # noqa: E402
+from crabcan_workshop.measure import observe  # noqa: E402
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 USER = f"crabcan-t{os.getpid()}"  # other runs of the tests may be under way
@@ -36,6 +42,16 @@ def pytest_configure(config):
     # A script's background ignores Ctrl-C, and what it starts would, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    if config.getoption("collectonly") or config.getoption("help"):
+        return
+    if reason := apart.refused():
+        raise pytest.UsageError(reason)
+    apart.enter(sys.argv[1:], network=config.getoption("long"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    if "tmp" in apart.APART and terminalreporter.stats.get("failed"):
+        terminalreporter.write_line(f"/tmp of the tests, until the next run: {apart.own()}")
 
 
 # ---------------------------------------------------------------- who runs the containers
@@ -257,7 +273,7 @@ def browser(tmp_path_factory):
 
 def closes(matrix, name, step):
     """Asserts both halves of a property's column: open before its chapter, closed from it on."""
-    column = [matrix[row][name] for row in range(10)]
+    column = [matrix[row][name] for row in range(chapters.LAST + 1)]
     if "absent" in column[step:]:
         pytest.skip(f"{name}: limits for an ordinary user need cgroup v2 and a systemd session")
     assert set(column[:step]) <= {"open", "borrowed"}, column
@@ -266,73 +282,33 @@ def closes(matrix, name, step):
 
 # ---------------------------------------------------------------- the host, before and after
 
-def others(name):
-    """Tells whether what is named crabcan-...-PID-... is a living process's that is not ours."""
-    pids = [word for word in name.split("-") if word.isdigit() and len(word) > 2]
-    return any(kept(pid) for pid in pids)
-
-
-def kept(pid):
-    """Tells whether a process is, or comes of, another run of the tests: not ours to judge, then.
-
-    What a test leaves behind has lost its parent, and init has it; ours have us above them."""
-    try:
-        while int(pid) > 1:
-            if int(pid) == os.getpid():
-                return False
-            if b"pytest" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):  # a word of its own
-                return True
-            pid = observe.stat_of(pid)[1]
-    except OSError:
-        pass
-    return False
-
-
 def host_mounts():
-    """The host's mounts, less those that systemd makes whenever it starts a service."""
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return {line for line in lines if " /run/credentials/" not in line}
+    return apart.mounts()
 
 
-def host_state():
-    """All that a runtime could leave behind, as sets to compare."""
-    cgroups = {f"{top}/{name}" for top, names, _ in os.walk("/sys/fs/cgroup") for name in names
-               if name.startswith("crabcan") and not others(name)}  # not glob: it fails if one goes
-    processes = set()
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            try:
-                words = Path(entry.path, "cmdline").read_bytes()
-            except OSError:
-                continue
-            words = words.replace(b"\0", b" ").decode(errors="replace")
-            if ("crabcan_steps" in words or "container-marker" in words) and not kept(entry.name):
-                processes.add((entry.name, words))
-    return {"mounts": host_mounts(),
-            "cgroups": cgroups,
-            "links": set(os.listdir("/sys/class/net")),
-            "processes": processes,
-            "temporary files": {str(p) for p in Path("/tmp").glob("crabcan*") if not others(p.name)},
-            "open files": {os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
-                           if os.path.exists(f"/proc/self/fd/{fd}")},
-            "hostname": {os.uname().nodename}}
+@pytest.fixture(autouse=True)
+def put_back():
+    """What one broken test does to the machine must not make others fail."""
+    kept = apart.Kept()
+    yield
+    if broken := list(kept.broken()):
+        pytest.fail("; ".join(broken))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left():
     """Compares the host before and after the whole run."""
-    before = host_state()
+    before = apart.state()
     yield
-    if os.geteuid() == 0:  # what the killed runs of some tests left, the next run sweeps
+    left = apart.compare(before, sweep)
+    if left:
+        pytest.fail("; ".join(left))
+
+
+def sweep():
+    """What the killed runs of some tests left, the next run sweeps; root sees the cgroups of all."""
+    if os.geteuid() == 0:
         subprocess.run([sys.executable, "-m", "crabcan_steps", "run", "true"], cwd=CHECKOUT, check=True)
-    for _ in range(50):
-        after = host_state()
-        if all(after[key] <= before[key] for key in before):
-            break
-        time.sleep(0.1)
-    for key in before:
-        assert after[key] - before[key] == set(), f"left behind: {key}"
-    assert after["mounts"] == before["mounts"]
 
 
 def wait_for(condition, seconds=10):

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from conftest import Typist
+from crabcan_workshop import chapters
 from crabcan_workshop.desk import escape
-from crabcan_workshop.exercises import CHAPTERS
 from crabcan_workshop.room import hiding, weak
 
 pytestmark = pytest.mark.slow  # left out by --fast
@@ -67,7 +67,7 @@ def play_complete(who, folder, number):
 
 
 def test_a_room_a_chapter_and_three_more_with_all_that_they_need(root, folder):
-    assert list(ROOMS) == list(range(1, len(ROOMS) + 1)) and len(ROOMS) == len(CHAPTERS) + len(WEAK)
+    assert list(ROOMS) == list(range(1, len(ROOMS) + 1)) and len(ROOMS) == len(chapters.NUMBERS) + len(WEAK)
     text = workshop(root, folder, "escape").stdout
     for words in ROOMS.values():
         assert callable(getattr(hiding, words["set_up"]))

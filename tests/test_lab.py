@@ -3,14 +3,16 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from IPython.core.error import UsageError
 
-from conftest import gone, wait_for
+from conftest import CHECKOUT, gone, wait_for
 from crabcan_workshop import lab
 from crabcan_workshop.lab import containers, magic, show
 from crabcan_workshop.measure.matrix import PROPERTIES
@@ -187,3 +189,48 @@ def test_check(guess, actual, right):
 
 def test_without_a_guess_the_answer_stays_secret():
     assert "4711" not in lab.check("...", "4711").text
+
+
+# ---------------------------------------------------------------- before the first cell
+
+IPYTHON = [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "--HistoryManager.enabled=False",
+           "--ext=crabcan_workshop.first_cell", "-c"]
+
+
+def cell(text, tmp_path):
+    return subprocess.run([*IPYTHON, text], text=True, capture_output=True, cwd=CHECKOUT, timeout=60,
+                          env=os.environ | {"IPYTHONDIR": str(tmp_path)})
+
+
+@pytest.mark.parametrize("text", ["run('true')", "r = run('true')", "matrix()", "%mine ch03_hostname",
+                                  "get_ipython().run_cell_magic('inside', '--step 3', 'true')"])
+def test_a_cell_before_the_first_says_so(text, tmp_path):
+    said = cell(text, tmp_path)
+    assert "run the first cell of this notebook" in said.stdout + said.stderr
+    assert (said.stdout + said.stderr).count("\n") <= 2 or "get_ipython" in text, said
+
+
+def test_another_name_is_the_learners_own_mistake(tmp_path):
+    assert "name 'rnu' is not defined" in cell("rnu('true')", tmp_path).stdout
+    first = "from crabcan_workshop.lab import *; get_ipython().run_line_magic('load_ext', 'crabcan_workshop.lab'); "
+    assert "layers" not in cell(first + "print(run('true', step=2).status)", tmp_path).stderr
+
+
+def test_an_interrupted_cell_is_one_line(tmp_path):
+    text = "from crabcan_workshop.lab import *; print('go', flush=True); run('sleep 600', step=4)"
+    with subprocess.Popen([*IPYTHON, text], text=True, cwd=CHECKOUT, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, start_new_session=True,
+                          env=os.environ | {"IPYTHONDIR": str(tmp_path)}) as shell:
+        assert shell.stdout.readline() == "go\n"
+        time.sleep(1)
+        os.kill(shell.pid, signal.SIGINT)
+        said = shell.communicate(timeout=60)[0]
+    assert said == "Interrupted: what ran in the cell was ended.\n"
+
+
+def test_the_labs_kernels_load_it():
+    """As ./workshop set it up; pytest from elsewhere cannot tell."""
+    config = Path(sys.prefix, "etc", "ipython", "ipython_config.py")
+    if not Path(sys.prefix, "lab.there").exists():
+        pytest.skip("not set up by ./workshop")
+    assert "crabcan_workshop.first_cell" in config.read_text()

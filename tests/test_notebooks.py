@@ -29,7 +29,8 @@ from nbclient.exceptions import CellExecutionError
 
 notebook = nbformat.read(sys.argv[1], 4)
 # Sockets in the folder: two that look for free ports at once may find the same.
-kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=sys.argv[2] + "/kernel")
+kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=sys.argv[2] + "/kernel",
+                            connection_file=sys.argv[2] + "/kernel.json")
 client = NotebookClient(notebook, km=kernel, timeout=400,
                         resources={"metadata": {"path": sys.argv[2]}})
 failure = ""

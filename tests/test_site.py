@@ -334,6 +334,37 @@ def test_the_matrix_scrolls_in_a_box_of_its_own(browser, tmp_path):
         assert too_wide(browser) == []
 
 
+CONSOLE = """# Page
+
+```console
+$ echo a | sed 's/^/$ /'
+printed
+$ false || echo "<b>"
+<b>
+```
+
+```sh
+$HOME/run  # $ not typed
+```
+"""
+
+
+@pytest.mark.slow
+def test_what_is_copied_is_what_is_typed(browser, tmp_path):
+    """Of a console block; of any other all of it."""
+    copied = """(async number => {
+        document.execCommand = () => window.copied = document.activeElement.value  // wants a real hand
+        document.querySelectorAll("article [data-clipboard-target]")[number].click()
+        return window.copied
+    })(%d)"""
+    with served(built(tmp_path, page=CONSOLE)) as base:
+        browser.width(1280)
+        browser.go(base + "page.html")
+        assert browser.wait("document.querySelectorAll('article [data-clipboard-target]').length == 2")
+        assert browser.script(copied % 0) == "echo a | sed 's/^/$ /'\nfalse || echo \"<b>\""
+        assert browser.script(copied % 1).strip() == "$HOME/run  # $ not typed"
+
+
 @pytest.mark.slow
 def test_search_finds(browser, base):
     goal = "04-mounts" if (CHECKOUT / "chapters" / "04-mounts.md").exists() else "diagrams"

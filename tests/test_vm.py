@@ -366,11 +366,13 @@ def test_a_checkout_that_nobody_may_write_says_why_and_what_helps(tmp_path, root
     folder = tmp_path / "a folder"  # with a space, too
     (folder / "requirements").mkdir(parents=True)
     shutil.copy(CHECKOUT / "workshop", folder)
+    for name in ("crabcan_workshop", "tools"):
+        shutil.copytree(CHECKOUT / name, folder / name)
     read_only = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && "$0/workshop" doctor'
     result = subprocess.run(["unshare", "--mount", "sh", "-c", read_only, folder], text=True,
                             capture_output=True)
     assert result.returncode == 1
-    assert f"cannot write to {folder} (Read-only file system)" in result.stderr
+    assert f"cannot write to {folder} (Read-only file system): use a copy: " in result.stderr
     assert f"cp -r '{folder}' ~/crabcan" in result.stderr
 
 
@@ -385,7 +387,7 @@ def test_services_are_an_ordinary_users():
 def test_setup_knows_its_options():
     result = subprocess.run([CHECKOUT / "workshop", "setup", "--service"], text=True,
                             capture_output=True)
-    assert result.returncode == 1
+    assert result.returncode == 2
     assert "unknown option --service" in result.stderr
 
 

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import apart
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -662,7 +663,8 @@ def reference():
 
 
 def weave_the_book(*args):
-    result = subprocess.run([sys.executable, "-I", CHECKOUT / "tools/weave.py", "--check", *args],
+    result = subprocess.run([*apart.on_the_machines_network(), sys.executable, "-I",
+                             CHECKOUT / "tools/weave.py", "--check", *args],
                             capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
 

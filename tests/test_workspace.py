@@ -313,3 +313,58 @@ def test_a_workspace_is_found_from_within(place):
     assert result.returncode == 0 and "hint 1 of 3" in result.stdout
     assert Path(place.folder, workspace.PROGRESS).exists()
     assert source.stubs(place.text(exercises.chapter(3)), ["invent"]) == ["invent"]
+
+
+# ---------------------------------------------------------------- where it may be
+
+def started(*words, home, **options):
+    return subprocess.run([sys.executable, "-P", "-m", "crabcan_workshop", "start", *map(str, words)],
+                          text=True, capture_output=True, timeout=60, cwd=home,
+                          env=ENVIRONMENT | {"HOME": str(home)}, **options)
+
+
+def refused(result, *words):
+    assert result.returncode == 1 and result.stdout == "", result
+    assert result.stderr.count("\n") == 1 and all(word in result.stderr for word in words), result
+
+
+def test_start_refuses_a_chapters_number(tmp_path):
+    refused(started(3, home=tmp_path), "workshop check 3", "start ./3")
+    assert os.listdir(tmp_path) == []
+    assert started("./3", home=tmp_path).returncode == 0
+    assert (tmp_path / "3" / "ch03_hostname.py").exists()
+
+
+@pytest.mark.parametrize("name", [".", "crabcan_steps", "mine", "notebooks"])
+def test_start_refuses_the_course_itself(tmp_path, name):
+    before = set(os.listdir(CHECKOUT)), set(os.listdir(CHECKOUT / "crabcan_steps"))
+    refused(started(CHECKOUT / name, home=tmp_path), "the course's own directory")
+    (tmp_path / "link").symlink_to(CHECKOUT)
+    refused(started(tmp_path / "link" / name, home=tmp_path), "the course's own directory")
+    assert (set(os.listdir(CHECKOUT)), set(os.listdir(CHECKOUT / "crabcan_steps"))) == before
+
+
+def test_start_refuses_a_directory_of_somebodys_files(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").touch()
+    refused(started("thesis", home=tmp_path), "files in it that are no workspace's")
+    assert os.listdir(tmp_path / "thesis") == ["chapter.tex"]
+
+
+def test_without_a_home_it_asks_where(tmp_path):
+    refused(subprocess.run([sys.executable, "-P", "-m", "crabcan_workshop", "start"], text=True,
+                           capture_output=True, env=ENVIRONMENT | {"HOME": ""}), "HOME is empty")
+    assert not Path("/my-container").exists()
+
+
+def test_a_workspace_elsewhere_is_found_from_everywhere(tmp_path):
+    """As where all of a class are in one directory."""
+    result = started(tmp_path / "class" / "ann", home=tmp_path)
+    assert f"{tmp_path}/my-container leads there" in result.stdout
+    hint = subprocess.run([sys.executable, "-P", "-m", "crabcan_workshop", "hint", "3"], cwd="/", text=True,
+                          env=ENVIRONMENT | {"HOME": str(tmp_path)}, capture_output=True)
+    assert hint.returncode == 0, hint.stderr
+    progress = json.loads((tmp_path / "class" / "ann" / workspace.PROGRESS).read_text())
+    assert progress["3"]["hints"] == {"1": 1}
+    result = started(tmp_path / "class" / "bob", home=tmp_path)
+    assert "my-container is another one" in result.stdout

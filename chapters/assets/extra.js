@@ -8,3 +8,10 @@ const mark = () => document.querySelectorAll("pre > code, .md-typeset__scrollwra
 new ResizeObserver(mark).observe(document.body)
 new MutationObserver(mark).observe(document.querySelector("article"),
   {subtree: true, childList: true, attributeFilter: ["tabindex"]})
+
+// What is copied from a console block is what is typed: without prompts, and without what was printed.
+const typed = () => document.querySelectorAll(".language-console [data-clipboard-target]").forEach(button => {
+  const shown = document.querySelector(button.dataset.clipboardTarget).textContent.split("\n")
+  button.dataset.clipboardText = shown.filter(line => line.startsWith("$ ")).map(line => line.slice(2)).join("\n")
+})
+new MutationObserver(typed).observe(document.querySelector("article"), {subtree: true, childList: true})

@@ -6,6 +6,7 @@ import sys
 from .. import exercises
 from ..exercises import source
 from ..room import door as room
+from ..words import typed
 
 SHELL = 'crabcan() { "$PYTHON" -P -m crabcan_steps "$@"; }\n'
 SIGNS = {"right": ("✓", "32"), "wrong": ("✗", "31"), "harm": ("✗", "31"), "absent": ("–", "33"),
@@ -159,4 +160,5 @@ def show(result, progress, out=None):
     out = out or sys.stdout
     colours = out.isatty()
     for line, colour in lines(report(result, progress)):
+        line = typed(line)
         print(f"\033[{colour}m{line}\033[0m" if colours and colour != "0" else line, file=out)

@@ -8,7 +8,8 @@ from . import check as checks
 from .. import exercises
 from ..exercises import source
 from ..room import door as room
-from . import workspace
+from ..words import typed
+from . import beginning, workspace
 
 COMMANDS = {
     "start": "make your workspace: a file a chapter",
@@ -27,7 +28,7 @@ def add_arguments(name, parser):
     elif name != "status":
         optional = {"nargs": "?"} if name in ("check", "watch") else {}
         parser.add_argument("chapter", type=int, choices=exercises.CHAPTERS, metavar="CHAPTER",
-                            help="1 to 9", **optional)
+                            help=f"1 to {exercises.CHAPTERS[-1]}", **optional)
     if name == "try":
         parser.add_argument("line", help="such as 'crabcan step 3 -- hostname'")
     if name == "hint":
@@ -47,12 +48,12 @@ def add_arguments(name, parser):
 def main(options):
     try:
         if options.command == "start":
-            return start(workspace.Workspace(options.folder or options.dir or "~/my-container"))
+            return start(beginning.place(options.folder or options.dir))
         place = workspace.find(options.dir).need()
         names = {"try": attempt}
         return names.get(options.command, globals().get(options.command))(place, options)
     except (workspace.WorkspaceError, room.RoomError) as error:
-        print(f"workshop: {error}", file=sys.stderr)
+        print(typed(f"workshop: {error}"), file=sys.stderr)
         return 1
 
 
@@ -60,7 +61,10 @@ def start(place):
     new = place.start()
     print(f"{place.folder}: {len(new)} new files" if new else f"{place.folder}: everything is "
           f"there already")
-    print("Read chapters/01-args.md, write what is missing in ch01_args.py, then: workshop check 1")
+    if said := beginning.findable(place):
+        print(said)
+    print(typed("Read chapters/01-args.md, write what is missing in ch01_args.py, then: workshop "
+                "check 1"))
     return 0
 
 
@@ -71,7 +75,7 @@ def current(place):
         done = progress.get(str(number), {})
         if len(done.get("passed", [])) < 2:
             return number
-    return 9
+    return exercises.CHAPTERS[-1]
 
 
 def checked(place, number, all_mine=False):
@@ -94,7 +98,7 @@ def check(place, options):
             print(json.dumps({"chapter": number, "answer": options.answer, "right": right}))
         else:
             print("Right: the kernel says the same." if right else
-                  f"The kernel says something else. workshop hint {number} --exercise 3")
+                  typed(f"The kernel says something else. workshop hint {number} --exercise 3"))
         return 0 if right else 1
     result = checked(place, number, options.all_mine)
     if options.json:
@@ -202,14 +206,15 @@ def status(place, options):
         done = [*result.passed, *([3] if "answer" in entry else [])]
         rows.append({"chapter": number, "title": chapter.title, "passed": done,
                      "attempts": entry.get("attempts", 0)})
-    total = sum(len(row["passed"]) for row in rows)
+    total, most = sum(len(row["passed"]) for row in rows), 3 * len(rows)
     if options.json:
-        print(json.dumps({"chapters": rows, "passed": total, "of": 27}, indent=1))
+        print(json.dumps({"chapters": rows, "passed": total, "of": most}, indent=1))
         return 0
     for row in rows:
         marks = " ".join("●" if n in row["passed"] else "·" for n in (1, 2, 3))
-        tries = f"{row['attempts']} checks" if row["attempts"] else ""
+        plural = "s" if row["attempts"] > 1 else ""
+        tries = f"{row['attempts']} check{plural}" if row["attempts"] else ""
         print(f"{row['chapter']} {row['title']:12} {marks}  {tries}".rstrip())
-    print(f"\n[{'#' * total}{'.' * (27 - total)}] {total} of 27")
+    print(f"\n[{'#' * total}{'.' * (most - total)}] {total} of {most}")
     return 0
 

@@ -16,6 +16,7 @@ from crabcan_steps import ch09_runtime
 from crabcan_steps.terminal import Terminal
 
 from ..room import door as room
+from ..words import typed
 from . import workspace
 
 DATA = Path(__file__).resolve().parent / "escape.toml"
@@ -54,7 +55,7 @@ def main(options):
             return show(path)
         return escape(path, rooms()[options.room], options)
     except (workspace.WorkspaceError, room.RoomError) as error:
-        print(f"workshop: {error}", file=sys.stderr)
+        print(typed(f"workshop: {error}"), file=sys.stderr)
         return 1
 
 
@@ -103,7 +104,7 @@ def show(path):
     for number, words in rooms().items():
         mark = "●" if kept.get(str(number), {}).get("found") else "·"
         print(f"{number} {mark} {words['title']}\n    {words['story']}")
-    print("\nworkshop escape 1   goes in; --hint: a hint. workshop flag 1 VALUE   is this it?")
+    print(typed("\nworkshop escape 1   goes in; --hint: a hint. workshop flag 1 VALUE   is this it?"))
     return 0
 
 
@@ -117,9 +118,9 @@ def escape(path, words, options):
     change(path, number, salt=salt, hash=digest(salt, value))
     hole = [] if options.complete else words.get("options", [])
     if options.line is None:
-        print(f"room {number}: {words['title']}\n{words['story']}\n"
-              f"The flag looks like crab-0123456789. `exit` leaves; then: workshop flag {number} "
-              "VALUE", flush=True)
+        print(typed(f"room {number}: {words['title']}\n{words['story']}\n"
+                    f"The flag looks like crab-0123456789. `exit` leaves; then: workshop flag {number} "
+                    "VALUE"), flush=True)
     job = {"set_up": words["set_up"], "flag": value, "options": words.get("given", []) + hole,
            "weaken": None if options.complete else words.get("weaken"),
            "command": None if options.line is None else ["/bin/sh", "-c", options.line]}
@@ -129,12 +130,14 @@ def escape(path, words, options):
 def flag(path, number, value):
     entry = state(path).get(str(number))
     if not entry or "hash" not in entry:
-        print(f"workshop: no flag of room {number} yet: workshop escape {number}", file=sys.stderr)
+        print(typed(f"workshop: no flag of room {number} yet: workshop escape {number}"),
+              file=sys.stderr)
         return 1
     if not secrets.compare_digest(entry["hash"], digest(entry["salt"], value.strip())):
-        print(f"That is not the flag of your last start of room {number}. A hint: workshop escape "
-              f"{number} --hint")
+        print(typed(f"That is not the flag of your last start of room {number}. A hint: workshop "
+                    f"escape {number} --hint"))
         return 1
     change(path, number, found=True)
-    print(f"Yes: room {number} is open. Try the same with: workshop escape {number} --complete")
+    print(typed(f"Yes: room {number} is open. Try the same with: workshop escape {number} "
+                "--complete"))
     return 0

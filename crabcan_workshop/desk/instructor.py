@@ -3,27 +3,30 @@
 The minutes stand in front of each chapter. In a workshop the instructor shows what others read, in
 about half the time, and one exercise is done of the three.
 """
-import csv
 import re
 import sys
-import time
 from argparse import ArgumentTypeError
 from pathlib import Path
 
-from .. import exercises
-from . import escape, workspace
+from .. import chapters
+from . import reports, workspace
 
 COMMANDS = {"schedule": "an agenda for a day or more", "report": "many workspaces in one table"}
 CHAPTERS = Path(__file__).resolve().parents[2] / "chapters"
 HEAD = re.compile(r"---\nminutes: \{(.+)\}\n---\n+# (.+)\n")
+ALL_OF_THEM = (0, *chapters.NUMBERS)
+FAST = [("fast", "show", 1)]
 SHOWN = [("read", "show", 0.5), ("do", "lab, exercise 1", 1), ("discuss", "discuss", 1)]
-ALL = [("read", "read", 1), ("do", "lab, exercise 1", 1), ("do", "exercise 2", 1),
-       ("do", "exercise 3", 1), ("discuss", "discuss", 1)]
+READ = [("read", "read", 1), ("do", "lab, exercise 1", 1), ("do", "exercise 2", 1)]
+DISCUSSED = ("discuss", "discuss", 1)
 TRACKS = {  # chapters; which of their minutes go to what, how many times; days; a day's minutes
-    "fast": ((0, 2, 4, 5, 9), [("fast", "read", 1)], 1, 120),
-    "workshop": (range(10), SHOWN, 1, 510),
-    "full": (range(10), ALL, 3, 510)}
-SITTING, BREAK, LUNCH, NOON = 90, 15, 60, 12 * 60  # minutes
+    "talk": ((0, 2, 4, 5), FAST, 1, 90),
+    "fast": ((0, 2, 4, 5, chapters.LAST), FAST, 1, 120),
+    "morning": ((0, 2, 4, 5), SHOWN, 1, 180),
+    "workshop": (ALL_OF_THEM, SHOWN, 1, 510),
+    "two-days": (ALL_OF_THEM, [*READ, DISCUSSED], 2, 510),
+    "full": (ALL_OF_THEM, [*READ, ("do", "exercise 3", 1), DISCUSSED], 3, 510)}
+SITTING, BREAK, LUNCH, NOON, DAY = 90, 15, 60, 12 * 60, 24 * 60  # minutes
 
 
 class ScheduleError(Exception):
@@ -33,13 +36,14 @@ class ScheduleError(Exception):
 def add_arguments(name, parser):
     if name == "schedule":
         parser.add_argument("--start", type=clock, default="9:00", metavar="H:MM", help="(9:00)")
-        parser.add_argument("--track", choices=TRACKS, default="workshop", help="(workshop)")
-        parser.add_argument("--length", type=int, metavar="MINUTES",
-                            help="a day's, with breaks (fast 120, else 510)")
+        parser.add_argument("--track", choices=TRACKS, help="(workshop; with --length or --chapters "
+                            "the one with the most in it that fits)")
+        parser.add_argument("--length", type=minutes, metavar="MINUTES",
+                            help="a day's, with breaks, such as 90 or 180 (the track's own)")
+        parser.add_argument("--days", type=days, default=1, metavar="N", help="without --track (1)")
+        parser.add_argument("--chapters", type=some, metavar="N,N,...", help="only these")
         return
-    parser.add_argument("folders", nargs="+", metavar="DIR",
-                        help="a workspace, or a directory with one for each participant")
-    parser.add_argument("--csv", action="store_true", help="print CSV")
+    reports.add_arguments(parser)
 
 
 def clock(text):
@@ -49,9 +53,31 @@ def clock(text):
     return int(hours) * 60 + int(minutes)
 
 
+def whole_number(text, most):
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= most:
+        raise ArgumentTypeError(f"'{text}': must be a number from 1 to {most}")
+    return int(text)
+
+
+def minutes(text):
+    return whole_number(text, DAY)
+
+
+def days(text):
+    return whole_number(text, 3)
+
+
+def some(text):
+    """Chapters: 3,4,6."""
+    for word in text.split(","):
+        if word not in map(str, ALL_OF_THEM):
+            raise ArgumentTypeError(f"'{text}': must be numbers from 0 to {chapters.LAST}, such as 3,4,6")
+    return sorted(map(int, text.split(",")))
+
+
 def main(options):
     try:
-        return schedule(options) if options.command == "schedule" else report(options)
+        return schedule(options) if options.command == "schedule" else reports.report(options)
     except (ScheduleError, workspace.WorkspaceError) as error:
         print(f"workshop: {error}", file=sys.stderr)
         return 1
@@ -70,23 +96,26 @@ def chapter(number):
     return found[2].split(":")[0], minutes
 
 
-def items(track):
+def items(track, only=None):
     """What is to be done, in order: (minutes, text)."""
-    chapters, parts, _, _ = TRACKS[track]
-    for number in chapters:
+    numbers, parts, _, _ = TRACKS[track]
+    for number in only or numbers:
         title, minutes = chapter(number)
+        minutes.setdefault("fast", minutes["read"] * 0.7)  # where the chapter does not say
         for part, word, times in parts:
             needed = -(-minutes.get(part, 0) * times // 5) * 5  # in steps of five minutes
             if needed:
                 yield int(needed), f"{title}: {word}"
 
 
-def agenda(track, start, length):
+def agenda(track, start, length=None, only=None):
     """The days, each a list of (begin, end, text). Raises ScheduleError if there are too many."""
     _, _, most, usual = TRACKS[track]
     length, days = length or usual, [[]]
+    if start + length > DAY:
+        raise ScheduleError(f"a day of {length} minutes from {shown(start)} on goes past midnight")
     now = sat = start
-    for minutes, text in items(track):
+    for minutes, text in items(track, only):
         pause = pause_before(minutes, now, sat, days[-1], length)
         if now + pause + minutes > start + length:
             if minutes > length:
@@ -101,8 +130,23 @@ def agenda(track, start, length):
     if len(days) > most:
         over = sum(end - begin for day in days[most:] for begin, end, _ in day)
         raise ScheduleError(f"track {track} exceeds its length, {most} x {length} minutes, by "
-                            f"{over}: shorten a chapter's minutes, or give it a longer --length")
+                            f"{over}: take fewer --chapters, or a longer --length")
     return days
+
+
+def fitting(options):
+    """The agenda of the track that was asked for; else of the fullest that fits."""
+    asked = options.length, options.chapters
+    if options.track or not any(asked) and options.days == 1:
+        return agenda(options.track or "workshop", options.start, *asked)
+    error = None
+    for track, (_, _, days, _) in reversed(TRACKS.items()):
+        if days <= options.days:
+            try:
+                return agenda(track, options.start, *asked)
+            except ScheduleError as problem:
+                error = problem
+    raise error
 
 
 def pause_before(minutes, now, sat, day, length):
@@ -115,62 +159,16 @@ def pause_before(minutes, now, sat, day, length):
     return BREAK if now + minutes - sat > SITTING and minutes > 10 else 0
 
 
+def shown(minutes):
+    return f"{minutes // 60:02}:{minutes % 60:02}"
+
+
 def schedule(options):
-    days = agenda(options.track, options.start, options.length)
-    show = lambda minutes: f"{minutes // 60 % 24:02}:{minutes % 60:02}"
+    days = fitting(options)
     for number, day in enumerate(days, 1):
         if len(days) > 1:
             print(f"{chr(10) if number > 1 else ''}day {number}")
         for begin, end, text in day:
-            print(f"{show(begin)}  {end - begin:3} min  {text}")
-        print(f"{show(day[-1][1])}  end")
-    return 0
-
-
-# ---------------------------------------------------------------- report
-
-def places(folders):
-    """The workspaces that are meant: each itself, or what is in a directory of them."""
-    for folder in map(Path, folders):
-        inside = [folder] if (folder / workspace.PROGRESS).exists() else sorted(
-            path.parent for path in folder.glob(f"*/{workspace.PROGRESS}"))
-        if not inside:
-            raise workspace.WorkspaceError(f"{folder}: neither a workspace nor a directory of them")
-        yield from map(workspace.Workspace, inside)
-
-
-def row(place):
-    """One participant: a chapter counts when both its exercises passed at the last check."""
-    progress = place.progress()
-    chapters = {number: progress.get(str(number), {}) for number in exercises.CHAPTERS}
-    passed = [number for number, entry in chapters.items() if entry.get("passed") == [1, 2]]
-    attempts = {number: whole(entry, "attempts") for number, entry in chapters.items()}
-    times = {number: whole(entry, "last") for number, entry in chapters.items()}
-    latest = max(times, key=times.get)
-    last = times[latest]
-    rooms = escape.state(place.folder / escape.STATE)
-    return {"who": place.folder.name, "passed": " ".join(map(str, passed)),
-            "at": latest if last else "", "attempts there": attempts[latest] if last else 0,
-            "attempts": sum(attempts.values()),
-            "rooms": sum(1 for entry in rooms.values() if entry.get("found")),
-            "last": time.strftime("%Y-%m-%d %H:%M", time.localtime(last)) if last else ""}
-
-
-def whole(entry, key):
-    """A number from a file that people can edit: one spoilt file must not hide all others."""
-    value = entry.get(key)
-    return value if type(value) is int and 0 <= value < 1 << 40 else 0
-
-
-def report(options):
-    rows = [row(place) for place in places(options.folders)]
-    if options.csv:
-        writer = csv.DictWriter(sys.stdout, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-        return 0
-    lines = [list(rows[0]), *(list(map(str, words.values())) for words in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines)]
-    for line in lines:
-        print("  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip())
+            print(f"{shown(begin)}  {end - begin:3} min  {text}")
+        print(f"{shown(day[-1][1])}  end")
     return 0

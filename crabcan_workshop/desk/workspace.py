@@ -33,7 +33,15 @@ def find(asked=None):
     for folder in (here, *here.parents):
         if (folder / PROGRESS).exists():
             return Workspace(folder)
-    return Workspace("~/my-container")
+    return Workspace(usual())
+
+
+def usual():
+    """Where a workspace is, unless one says another place."""
+    if not os.environ.get("HOME", "/").startswith("/"):
+        raise WorkspaceError("the variable HOME is empty, so nobody knows where your files go: set it, "
+                             "or say where: workshop start DIR, then --dir DIR")
+    return Path("~/my-container").expanduser()
 
 
 def write(path, text):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from crabcan_steps.ch09_runtime import UsageError, selected
 
+from ..chapters import LAST
 from ..measure import observe
 from .show import NAMES, Table, Text, badges, box, pre
 
@@ -48,7 +49,7 @@ class Result:
         return "".join(parts)
 
 
-def run(command, step=9, stdin="", check=False, timeout=SECONDS, raw=(), **options):
+def run(command, step=LAST, stdin="", check=False, timeout=SECONDS, raw=(), **options):
     """Runs a command in the container of a chapter; returns the Result.
 
     The command is a list, or a string quoted as in a shell. The options are the command line's:
@@ -178,7 +179,7 @@ class Running:
             self.process.communicate()
 
 
-def start(command="cat", step=9, **options):
+def start(command="cat", step=LAST, **options):
     """Starts a container in the background, to be looked at; the default only waits."""
     words = shlex.split(command) if isinstance(command, str) else list(command)
     words = ["sh", "-c", 'echo up; exec "$@"', "sh", *words]

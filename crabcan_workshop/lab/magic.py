@@ -5,6 +5,7 @@ import shlex
 from IPython import get_ipython
 from IPython.core.error import UsageError
 
+from ..chapters import LAST, NUMBERS
 from .containers import run
 
 
@@ -15,7 +16,7 @@ class Words(argparse.ArgumentParser):
 
 def parser():
     p = Words(prog="%%inside", add_help=False, allow_abbrev=False)
-    p.add_argument("--step", type=int, choices=range(1, 10), default=9)
+    p.add_argument("--step", type=int, choices=NUMBERS, default=LAST)
     p.add_argument("--python", action="store_true")
     p.add_argument("--into", metavar="VARIABLE")
     return p

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from crabcan_steps.trace import COLUMNS, Rendering
 
+from ..chapters import LAST
 from ..measure.matrix import CHAPTERS, MEANINGS, PROPERTIES, SIGNS, draw
 from .containers import PYTHON, StartError, run
 from .show import CELL, HIDDEN, Progress, Table, box, escape, scroll, table
@@ -52,7 +53,7 @@ def fresh(*words):
 
 def matrix(steps=None):
     """Runs checkpoints and shows what each isolates: all, those up to a number, or a list."""
-    steps = range(10) if steps is None else range(steps + 1) if isinstance(steps, int) else steps
+    steps = range(LAST + 1) if steps is None else range(steps + 1) if isinstance(steps, int) else steps
     rows, steps, begin = [], list(steps), time.monotonic()
     progress = Progress("the first checkpoint is starting")
     for row in fresh("rows", *steps):
@@ -150,7 +151,7 @@ class Observation(Table):
 
 # ---------------------------------------------------------------- the calls of a run
 
-def trace(step=9, command="true", **options):
+def trace(step=LAST, command="true", **options):
     """Runs a command in a checkpoint and returns every call that crabcan made to the kernel."""
     with tempfile.TemporaryDirectory(prefix=f"crabcan-lab-{os.getpid()}-") as folder:
         file = Path(folder, "trace")

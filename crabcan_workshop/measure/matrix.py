@@ -4,10 +4,10 @@ import os
 import subprocess
 import sys
 
+from .. import chapters
 from .observe import LIMITS, Canaries, ObserveError, look, observe
 
-CHAPTERS = ("no container", "args", "clone", "hostname", "mounts", "namespaces", "caps", "seccomp",
-            "cgroups", "runtime")
+CHAPTERS = ("no container", *chapters.NAMES.values())
 
 
 def own(name):
@@ -61,7 +61,7 @@ PROPERTIES = {
 BY_CGROUP = ("memory", "pids", "cpu")
 
 
-def rows(progress=lambda step: None, steps=range(10)):
+def rows(progress=lambda step: None, steps=range(chapters.LAST + 1)):
     """Runs checkpoints; yields (step, {property: cell}, note) of each. Cells: see cell()."""
     host = {**look("self"), "hostname": os.uname().nodename}
     with Canaries() as canaries:
@@ -132,7 +132,7 @@ def main(options):
     table = []
     try:
         with notes.status("starting") as status:
-            for row in rows(lambda step: status.update(f"checkpoint {step} of 9")):
+            for row in rows(lambda step: status.update(f"checkpoint {step} of {chapters.LAST}")):
                 table.append(row)
     except ObserveError as error:
         notes.print(f"workshop: checkpoint {len(table)} did not come up: {error}", markup=False)

@@ -2,23 +2,23 @@
 """Builds the book, and shows it to this machine's browser until Ctrl-C."""
 import argparse
 import logging
-import socket
+import os
 import sys
 from pathlib import Path
 
-from mkdocs.commands import build, serve
-from mkdocs.config import load_config
-from mkdocs.exceptions import Abort, ConfigurationError
-
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(CHECKOUT), str(CHECKOUT / "tools")]
+
+import listen  # noqa: E402
+from crabcan_workshop import words  # noqa: E402
 
 
 def options():
-    parser = argparse.ArgumentParser(
-        prog="workshop book", description=__doc__,
-        epilog="INSTRUCTOR=1 in the environment: with the speaker notes of each chapter")
+    parser = words.Parser(prog=f"{words.NAME} book", description=__doc__)
     parser.add_argument("--build", action="store_true", help="only build it: into build/site")
-    parser.add_argument("--port", type=int, help="of this machine (8000, or a free one)")
+    parser.add_argument("--speaker-notes", action="store_true",
+                        help="with each chapter's notes for whoever teaches (or INSTRUCTOR=1)")
+    parser.add_argument("--port", type=port, help="of this machine (8000, or a free one)")
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                         help="listen there (127.0.0.1: for this machine only)")
     parser.add_argument("--chapters", type=Path, metavar="DIR", help=argparse.SUPPRESS)
@@ -26,20 +26,16 @@ def options():
     return parser.parse_args()
 
 
-def free_port():
-    """8000 if nobody has it, or whatever the kernel gives."""
-    for port in (8000, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return probe.getsockname()[1]
+def port(text):
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 16:
+        raise argparse.ArgumentTypeError(f"'{text}': must be a number from 1 to 65535")
+    return int(text)
 
 
 def build_once(chosen):
     """Builds strictly: a link that leads nowhere is an error."""
+    from mkdocs.commands import build
+    from mkdocs.config import load_config
     changed = {"docs_dir": chosen.chapters, "site_dir": chosen.site}
     config = load_config(str(CHECKOUT / "mkdocs.yml"),
                          **{key: str(path.resolve()) for key, path in changed.items() if path})
@@ -51,20 +47,29 @@ def build_once(chosen):
 
 def serve_it(chosen):
     """Serves it, and builds it anew when a page changes; here a bad link is only a warning."""
-    port = chosen.port or free_port()
-    print(f"the book: http://127.0.0.1:{port}/   (Ctrl-C ends it)", flush=True)
+    from mkdocs.commands import serve
+    port = listen.port(chosen.host, *[chosen.port] if chosen.port else (8000, 0))
+    shown = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
+    print(f"the book: http://{shown}:{port}/   (Ctrl-C ends it)", flush=True)
     watched = [CHECKOUT / name for name in ("notebooks", "build/notebooks", "tools/book")]
     serve.serve(str(CHECKOUT / "mkdocs.yml"), livereload=True, strict=False,
-                dev_addr=f"{chosen.host}:{port}",
+                dev_addr=f"{shown}:{port}",
                 watch=[str(path) for path in watched if path.exists()])
 
 
-if __name__ == "__main__":
+def main(arguments):
+    from mkdocs.exceptions import Abort, ConfigurationError
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    arguments = options()
+    if arguments.speaker_notes:
+        os.environ["INSTRUCTOR"] = "1"  # hooks.py looks for it
     try:
         (build_once if arguments.build else serve_it)(arguments)
     except (Abort, ConfigurationError, OSError) as error:
-        sys.exit(f"workshop book: {error}")
+        sys.exit(f"workshop: book: {error}")
+
+
+if __name__ == "__main__":
+    try:
+        main(options())
     except KeyboardInterrupt:
         sys.exit(130)

@@ -1,0 +1,112 @@
+"""`workshop completion bash|zsh|fish`: what the shell wants, made from the table of sub-commands.
+
+A word that is completed starts nothing: all of it stands in what is printed here.
+"""
+import re
+
+from . import words
+
+COMMANDS = {"completion": "what your shell wants to complete these words"}
+NUMBER = re.compile(r"\[?N\]?")
+CHOICE = re.compile(r"(?<![\w-])[a-z]+(?=\|)|(?<=\|)[a-z]+")  # of one|two|three
+HEADS = {"bash": "# bash: put this into ~/.bashrc:  source <({name} completion bash)",
+         "zsh": "#compdef workshop\n# zsh: put this into ~/.zshrc, below compinit:  "
+                "source <({name} completion zsh)",
+         "fish": "# fish: {name} completion fish >~/.config/fish/completions/workshop.fish"}
+
+
+def add_arguments(name, parser):
+    parser.add_argument("shell", choices=SHELLS, help="whose")
+
+
+def main(options):
+    print(HEADS[options.shell].format(name=words.NAME))
+    print(SHELLS[options.shell](known()), end="")
+    return 0
+
+
+def known():
+    """{sub-command: the words that may follow it}: options first, then values."""
+    from crabcan_steps import options as crabcan
+
+    from . import __main__ as workshop
+    from . import exercises
+    chapters = [str(number) for number in exercises.CHAPTERS]
+    modules, found = workshop.modules(), {}
+    for name, (arguments, _) in words.COMMANDS.items():
+        if name in modules:
+            follow = options(workshop.parser(name, modules[name]))
+        else:
+            follow = re.findall(r"--[a-z-]+", arguments) + CHOICE.findall(arguments)
+        if name in ("run", "step"):
+            follow += [word for row in crabcan.ROWS for word in row.names]
+        if NUMBER.fullmatch(arguments.split(" ")[0]):
+            follow += chapters
+        found[name] = list(dict.fromkeys(follow))
+    found["crabcan"] = ["run", "step", *found["run"]]
+    return found
+
+
+def options(parser):
+    """A parser's long options, and the values that they choose from."""
+    found = [option for action in parser._actions for option in action.option_strings
+             if option.startswith("--")]
+    values = [str(value) for action in parser._actions for value in action.choices or ()
+              if action.option_strings or isinstance(value, str)]
+    return found + values
+
+
+def bash(known):
+    cases = "".join(f"            {name}) words={' '.join(found)!r} ;;\n" for name, found in known.items())
+    return f"""_workshop() {{
+    local words
+    if [ "$COMP_CWORD" = 1 ]; then
+        words='{' '.join(known)} --help --version'
+    else
+        case ${{COMP_WORDS[1]}} in
+{cases}        esac
+    fi
+    COMPREPLY=($(compgen -W "$words" -- "${{COMP_WORDS[COMP_CWORD]}}"))
+}}
+complete -o default -F _workshop workshop
+"""
+
+
+def zsh(known):
+    described = "".join(f"        {name}:{quoted(words.COMMANDS[name][1])}\n" for name in known)
+    cases = "".join(f"            {name}) compadd -- {' '.join(found)} ;;\n" for name, found in known.items()
+                    if found)
+    return f"""_workshop() {{
+    local -a commands
+    commands=(
+{described}    )
+    if (( CURRENT == 2 )); then
+        _describe command commands
+    else
+        case $words[2] in
+{cases}        esac
+        _files
+    fi
+}}
+compdef _workshop workshop
+"""
+
+
+def fish(known):
+    first = "not __fish_seen_subcommand_from " + " ".join(known)
+    lines = []
+    for name, found in known.items():
+        text = words.COMMANDS[name][1].replace("'", "\\'")
+        lines.append(f"complete -c workshop -f -n '{first}' -a {name} -d '{text}'\n")
+        if found:
+            lines.append(f"complete -c workshop -n '__fish_seen_subcommand_from {name}' "
+                         f"-a '{' '.join(found)}'\n")
+    return "".join(lines)
+
+
+def quoted(text):
+    """A description for zsh: a colon would end it."""
+    return "'" + text.replace("'", "'\\''").replace(":", "\\:") + "'"
+
+
+SHELLS = {"bash": bash, "zsh": zsh, "fish": fish}

@@ -1,0 +1,43 @@
+"""Where `workshop start` may make a workspace, and how the other commands find it there."""
+import os
+from pathlib import Path
+
+from . import workspace
+
+COURSE = Path(__file__).resolve().parents[2]
+
+
+def place(asked):
+    """The workspace to be made. Raises WorkspaceError where it would be in the way."""
+    if not asked:
+        return workspace.Workspace(workspace.usual())
+    if asked.isdigit():
+        raise workspace.WorkspaceError(f"start {asked}: start is for all chapters; then: workshop check "
+                                       f"{asked}. If a directory is meant: workshop start ./{asked}")
+    found = workspace.Workspace(asked)
+    real = found.folder.resolve()
+    if real == COURSE or COURSE in real.parents:
+        raise workspace.WorkspaceError(f"{found.folder} is in the course's own directory, which an update "
+                                       "changes: name one elsewhere, or none for ~/my-container")
+    if found.folder.is_dir() and not ours(found.folder):
+        raise workspace.WorkspaceError(f"{found.folder} has files in it that are no workspace's: name a "
+                                       "new directory")
+    return found
+
+
+def ours(folder):
+    """Whether a directory is empty, or a workspace, perhaps one that has lost its progress."""
+    names = os.listdir(folder)
+    return not names or workspace.PROGRESS in names or "ch01_args.py" in names
+
+
+def findable(place):
+    """Makes the others find a workspace that is elsewhere: by a link, where none is in the way."""
+    usual = Path(workspace.usual())
+    if place.folder.resolve() == usual.resolve():
+        return ""
+    try:
+        usual.symlink_to(place.folder)
+        return f"{usual} leads there, so the other commands find it from everywhere."
+    except OSError:
+        return f"{usual} is another one: stand in {place.folder}, or give the commands --dir {place.folder}"
