@@ -89,6 +89,7 @@ class Bind:
         # stay a stranger, to whom nothing is writable even if somebody undoes the read-only.
         self.shift = option is not None
         self.held, self.tree = held, None  # descriptors: of what is there, and of our copy
+        self.chosen = held is None  # by you or by us, not by whoever owns the root
 
     def open(self):
         """Copies the mount. Private, or what is mounted in there would still come and go."""
@@ -98,7 +99,7 @@ class Bind:
             mode = linux.fstat(self.held).st_mode
             self.directory = stat.S_ISDIR(mode)
             device = stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
-            if device:  # is there to be opened
+            if device and self.chosen:  # is there to be opened
                 self.attributes, self.shift = self.attributes & linux.MOUNT_ATTR_RDONLY | DEVICE, False
             elif self.attributes == DEVICE:
                 raise LayerError("mounts", self.option, 0, "is no device")

@@ -253,3 +253,18 @@ def test_not_even_with_every_capability_can_usr_be_written(who):
     script = "mount -o remount,bind,rw /usr; touch /usr/crabcan-was-here; test -e /usr/crabcan-was-here"
     result = who.crabcan("run", "--layers", "all,-caps,-seccomp", "--", "sh", "-c", script)
     assert result.returncode == 1 and not os.path.exists("/usr/crabcan-was-here"), result
+
+
+@pytest.mark.parametrize("complete", [True, False], ids=["complete root", "mirrored root"])
+def test_a_device_in_the_root_is_none(root, folder, complete):
+    """Whoever packs an image can put the nodes of disks in it; only --device and --add name one."""
+    for name in ("usr", "sys", "dev", *(("proc",) if complete else ())):
+        (folder / name).mkdir()
+    for path in ("/bin", *LIBRARIES):
+        (folder / path[1:]).symlink_to(f"usr{path}")
+    os.mknod(folder / "zero", 0o20666, os.makedev(1, 5))
+    os.chmod(folder / "zero", 0o666)
+    script = "head -c 1 /zero || echo refused; head -c 1 /other | wc -c"
+    result = root.crabcan("run", "-m", folder, *SYSTEM, "--device", "/dev/zero:/dev/x",
+                          "--", "sh", "-c", script.replace("/other", "/dev/x"))
+    assert result.stdout == "refused\n1\n", result
