@@ -60,6 +60,18 @@ def test_ctrl_c_ends_a_program_without_a_handler(who):
         assert termios.tcgetattr(typist.inner) == typist.before
 
 
+def test_a_terminal_that_is_closed_can_be_opened_again(who):
+    """As by a program that goes into the background and comes back. Keys that nobody reads end nothing."""
+    script = "echo one; exec <&- >&- 2>&-; sleep 1.5; head -c 99999 /dev/zero | tr '\\0' . >/dev/tty; echo two >/dev/tty"
+    with Typist(who, "run", "--", "sh", "-c", script) as typist:
+        typist.sees("one")
+        for _ in range(3):
+            typist.type("x")
+            time.sleep(0.3)
+        typist.sees("two")
+        assert typist.process.wait(20) == 0
+
+
 def test_much_output_arrives_whole(who):
     with Typist(who, "run", "--", "sh", "-c", "seq 20000; echo the end") as typist:
         typist.sees("\r\n20000\r\n")
