@@ -6,6 +6,7 @@ of descriptors 0 to 2 is yours, the container gets the inner end of a new pseudo
 and we carry what is printed and, if it is to have the keys, what is typed.
 """
 import errno
+import fcntl
 import os
 import stat
 import struct
@@ -15,6 +16,7 @@ from .layer import Layer, Stage, named
 from .signals import lose_reader
 
 TIOCSCTTY, TIOCGPTPEER, TIOCSPTLCK = 0x540E, 0x5441, 0x40045431  # <asm-generic/ioctls.h>
+WAYS = {os.O_RDONLY: 0o044, os.O_WRONLY: 0o022, os.O_RDWR: 0o066}
 
 
 class Terminal(Layer):
@@ -23,7 +25,7 @@ class Terminal(Layer):
     cures = {("open", errno.ENOENT): "the container has no /dev/pts"}
 
     def prepare(self, spec, undo):
-        self.spec, self.root = spec, os.geteuid() == 0
+        self.spec = spec
         self.ours = [fd for fd in (0, 1, 2) if os.isatty(fd)]
         self.keys = wants_keys()
         self.pipes = [fd for fd in (0, 1, 2) if is_pipe(fd)]
@@ -36,14 +38,18 @@ class Terminal(Layer):
             undo.callback(linux.close, self.null)
 
     def parent(self, pid, undo):
-        """Gives our pipes to whoever will be inside, or /dev/stdout could not be opened in there."""
-        for fd in self.pipes if self.root else ():
-            linux.fchown(fd, outside(pid, self.spec.uid), -1)
+        """Lets whoever will be inside open our pipes again, each for what it is open for already.
+
+        Or /dev/stdout could not be opened in there. Not given away: others of a pipeline have them too."""
+        for fd in self.pipes:
+            mode = stat.S_IMODE(linux.fstat(fd).st_mode)
+            try:
+                linux.chmod(fd, mode | WAYS[fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE])
+            except PermissionError:
+                pass  # somebody else's: then only those that are open
 
     def child(self):
         linux.setsid()
-        for fd in self.pipes if self.spec.uid and not self.root else ():
-            linux.fchown(fd, self.spec.uid, -1)  # an ordinary user's were root's in here until now
         if not self.ours:
             return
         pts = getattr(self.spec, "own", {}).get("/dev/pts")  # chapter 4's; without it the machine's
@@ -89,15 +95,6 @@ def wants_keys():
 def is_pipe(fd):
     """Tells whether a descriptor is a pipe without a name: nobody else's file."""
     return linux.readlink(f"/proc/self/fd/{fd}").startswith("pipe:")
-
-
-def outside(pid, uid):
-    """The host's number of a user of a container (user_namespaces(7), uid_map)."""
-    for line in linux.read(f"/proc/{pid}/uid_map").splitlines():
-        first, host, count = map(int, line.split())
-        if first <= uid < first + count:
-            return host + uid - first
-    return -1  # nobody's
 
 
 def in_front():
