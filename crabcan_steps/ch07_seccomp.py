@@ -73,11 +73,11 @@ def cached(path, own, kept):
     folder = cache_folder()
     name = os.path.join(folder, os.path.basename(path) + ".bpf")
     try:
-        with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
-            status = os.fstat(file.fileno())
-            found = file.read()
-        ours = status.st_uid == os.geteuid() and not status.st_mode & 0o022
-        if ours and found.startswith(key) and found.endswith(WHOLE):
+        with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())  # another's may be a FIFO, or without end
+            ours = status.st_uid == os.geteuid() and not status.st_mode & 0o022
+            found = file.read() if ours else b""
+        if found.startswith(key) and found.endswith(WHOLE):
             return found[len(key):-len(WHOLE)]
     except OSError:
         pass

@@ -67,10 +67,13 @@ class Init(Layer):
 
     def pass_on(self, number, frame):
         """What process 1 is told is meant for the command."""
-        if self.main:
-            os.kill(self.main, number)
-            if number == linux.SIGTERM:
-                linux.alarm(GRACE)
+        try:
+            if self.main:
+                os.kill(self.main, number)
+        except OSError:  # it has just ended, or is another user now (EPERM without CAP_KILL)
+            pass
+        if self.main and number == linux.SIGTERM:
+            linux.alarm(GRACE)
 
 
 def lead():

@@ -77,7 +77,7 @@ def tmpfs(text):
     """PATH[:WORD,...]: (path, mount attributes to add, settings of tmpfs(5))."""
     path, _, words = text.partition(":")
     settings, attributes = {}, 0
-    for word in filter(None, words.split(",")):
+    for word in filter(None, dict.fromkeys(words.split(","))):  # each counts once
         key, _, value = word.partition("=")
         if key == "size":
             settings[key] = str(size(value))

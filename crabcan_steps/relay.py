@@ -17,8 +17,10 @@ MOST = 1 << 16  # bytes that are kept
 class Relay:
     """Carries bytes between our terminal and the container's."""
 
-    def __init__(self, outer, container, ours, keys):
+    def __init__(self, outer, inner, container, ours, keys):
         self.outer, self.container, self.keys = outer, container, keys
+        # Ours, too: or whoever closes the last one, and opens it again, could not be heard any more.
+        self.inner = inner
         os.set_blocking(outer, False)
         self.terminal = next((fd for fd in ours if fd), 0)  # 0 only if nothing is printed on it
         self.screen = once_more(self.terminal)
@@ -97,13 +99,10 @@ class Relay:
         if self.gone:
             return
         fresh = read_now(self.outer) if len(self.printed) < MOST else b""
-        self.printed = write_now(self.screen, self.printed + (fresh or b""))
+        self.printed = write_now(self.screen, self.printed + fresh)
         self.typed = write_now(self.outer, self.typed)
-        if fresh is None:
-            poll.unregister(self.outer)  # nobody has the inner end open any more
-        else:
-            poll.modify(self.outer, select.POLLIN * (len(self.printed) < MOST)
-                        | select.POLLOUT * bool(self.typed))
+        poll.modify(self.outer, select.POLLIN * (len(self.printed) < MOST)
+                    | select.POLLOUT * bool(self.typed))
         poll.modify(self.screen, select.POLLOUT * bool(self.printed))
         if self.keys:
             poll.modify(0, select.POLLIN * (len(self.typed) < MOST))
@@ -114,7 +113,7 @@ class Relay:
         poll.register(self.screen, select.POLLOUT)
         poll.register(self.container.signals, select.POLLIN)
         while True:
-            self.printed += read_now(self.outer) or b"" if len(self.printed) < MOST else b""
+            self.printed += read_now(self.outer) if len(self.printed) < MOST else b""
             if not self.printed:
                 break
             able = dict(linux.poll(poll, 0 if self.container.told_to_end else None))
@@ -122,6 +121,7 @@ class Relay:
                 break
             self.printed = write_now(self.screen, self.printed)
         os.close(self.outer)
+        os.close(self.inner)
         self.release()
         os.set_blocking(self.screen, True)
         os.close(self.screen)
@@ -140,13 +140,11 @@ def once_more(fd):
 
 
 def read_now(fd):
-    """What can be read now: b"" if nothing can, None if nothing ever will."""
+    """What can be read now: b"" if nothing can."""
     try:
-        return os.read(fd, MOST) or None
-    except BlockingIOError:
-        return b""
+        return os.read(fd, MOST)
     except OSError:
-        return None
+        return b""
 
 
 def write_now(fd, data):

@@ -6,6 +6,7 @@ of descriptors 0 to 2 is yours, the container gets the inner end of a new pseudo
 and we carry what is printed and, if it is to have the keys, what is typed.
 """
 import errno
+import fcntl
 import os
 import stat
 import struct
@@ -15,6 +16,7 @@ from .layer import Layer, Stage, named
 from .signals import in_front, lose_reader
 
 TIOCSCTTY, TIOCGPTPEER, TIOCSPTLCK = 0x540E, 0x5441, 0x40045431  # <asm-generic/ioctls.h>
+WAYS = {os.O_RDONLY: 0o044, os.O_WRONLY: 0o022, os.O_RDWR: 0o066}
 
 
 class Terminal(Layer):
@@ -23,7 +25,7 @@ class Terminal(Layer):
     cures = {("open", errno.ENOENT): "the container has no /dev/pts"}
 
     def prepare(self, spec, undo):
-        self.spec, self.root = spec, os.geteuid() == 0
+        self.spec = spec
         self.ours = [fd for fd in (0, 1, 2) if os.isatty(fd)]
         self.keys = wants_keys()
         self.pipes = [fd for fd in (0, 1, 2) if is_pipe(fd)]
@@ -36,15 +38,18 @@ class Terminal(Layer):
             undo.callback(linux.close, self.null)
 
     def parent(self, pid, undo):
-        """Gives our pipes to whoever will be inside, or /dev/stdout could not be opened in there."""
-        for fd in self.pipes if self.root else ():
-            mapped = hasattr(self.spec, "ids")  # by chapter 5
-            give(fd, outside(pid, self.spec.uid) if mapped else self.spec.uid)
+        """Lets whoever will be inside open our pipes again, each for what it is open for already.
+
+        Or /dev/stdout could not be opened in there. Not given away: others of a pipeline have them too."""
+        for fd in self.pipes:
+            mode = stat.S_IMODE(linux.fstat(fd).st_mode)
+            try:
+                linux.chmod(fd, mode | WAYS[fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE])
+            except PermissionError:
+                pass  # somebody else's: then only those that are open
 
     def child(self):
         linux.setsid()
-        for fd in self.pipes if self.spec.uid and not self.root else ():
-            give(fd, self.spec.uid)  # an ordinary user's were root's in here until now
         if not self.ours:
             return
         pts = getattr(self.spec, "own", {}).get("/dev/pts")  # chapter 4's; without it the machine's
@@ -71,7 +76,8 @@ class Terminal(Layer):
         from .relay import Relay  # only with a terminal
         self.theirs.close()
         _, fds, _, _ = socket.recv_fds(self.control, 1, 1)
-        relay = container.terminal = Relay(fds[0], container, self.ours, self.keys)
+        inner = linux.ioctl(fds[0], TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
+        relay = container.terminal = Relay(fds[0], inner, container, self.ours, self.keys)
         container.undo.callback(relay.close)
         return watched | relay.ready()
 
@@ -92,18 +98,3 @@ def is_pipe(fd):
     return linux.readlink(f"/proc/self/fd/{fd}").startswith("pipe:")
 
 
-def give(fd, uid):
-    """Makes a pipe a user's, if it is ours to give."""
-    try:
-        linux.fchown(fd, uid, -1)
-    except PermissionError:
-        pass  # our caller's: then /dev/stdout cannot be opened, but what is open can be used
-
-
-def outside(pid, uid):
-    """The host's number of a user of a container (user_namespaces(7), uid_map)."""
-    for line in linux.read(f"/proc/{pid}/uid_map").splitlines():
-        first, host, count = map(int, line.split())
-        if first <= uid < first + count:
-            return host + uid - first
-    return -1  # nobody's

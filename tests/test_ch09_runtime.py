@@ -60,6 +60,18 @@ def test_ctrl_c_ends_a_program_without_a_handler(who):
         assert termios.tcgetattr(typist.inner) == typist.before
 
 
+def test_a_terminal_that_is_closed_can_be_opened_again(who):
+    """As by a program that goes into the background and comes back. Keys that nobody reads end nothing."""
+    script = "echo one; exec <&- >&- 2>&-; sleep 1.5; head -c 99999 /dev/zero | tr '\\0' . >/dev/tty; echo two >/dev/tty"
+    with Typist(who, "run", "--", "sh", "-c", script) as typist:
+        typist.sees("one")
+        for _ in range(3):
+            typist.type("x")
+            time.sleep(0.3)
+        typist.sees("two")
+        assert typist.process.wait(20) == 0
+
+
 def test_much_output_arrives_whole(who):
     with Typist(who, "run", "--", "sh", "-c", "seq 20000; echo the end") as typist:
         typist.sees("\r\n20000\r\n")
@@ -112,9 +124,25 @@ def test_but_not_before_it_writes_again_nor_if_it_ignores_that(who, folder):
 
 def test_pipes_can_be_opened_again_inside(who):
     """As images do that log to /dev/stdout. The pipes are made by whoever starts the container."""
-    for options in [], ["--uid", "7"] if who.root else []:
+    for options in [], ["--uid", "7"], ["--user", "7:0"]:
         result = piped(who, "echo out >/dev/stdout; (echo err >/dev/stderr) 2>&1; cat /dev/stdin", "cat", *options)
         assert result.stdout == "out\nerr\nin\n", result
+
+
+def test_pipes_stay_whose_they_were(who):
+    """Others of the pipeline have them, too: they open them afterwards, and only they read them."""
+    words = shlex.join(map(str, who.command("run", "--user", "7", "--", "sh", "-c", "true </dev/stdout || exit 3")
+                           [len(who.prefix):]))
+    line = f"({words}; echo $? >/dev/stdout; stat -Lc %u /dev/stdout) | cat"
+    result = subprocess.run([*who.prefix, "sh", "-c", line], env=who.environment, text=True, cwd="/",
+                            capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
+    assert result.stdout == f"3\n{who.uid}\n", result
+
+
+def test_a_pipe_of_somebody_else_s_stops_no_start(who):
+    """After `sudo -u`, say: made by root."""
+    result = who.crabcan("run", "--user", "7", "--", "echo", "out")
+    assert result.stdout == "out\n", result
 
 
 # ---------------------------------------------------------------- whose terminal it is

@@ -51,6 +51,15 @@ def test_signals_reach_the_command_and_do_what_they_do(who, number):
         assert running.process.stdout.readline() == "caught\n" and running.process.wait(20) == 5
 
 
+def test_a_command_that_has_become_another_user_lives_on(root):
+    """Without CAP_KILL process 1 may send it nothing: then nothing is what happens."""
+    script = "import os, time; os.setuid(7); print('ready', flush=True); time.sleep(1); os._exit(3)"
+    with root.start("run", "--init", "--cap-add", "SETUID", "--", "python3", "-c", script) as running:
+        running.ready()
+        running.process.send_signal(signal.SIGUSR1)
+        assert running.process.wait(20) == 3
+
+
 def test_whoever_does_not_listen_is_killed_after_a_while(root):
     """GRACE is 10 seconds; a copy of the module with a shorter one shows the same in less."""
     script = """import sys

@@ -168,6 +168,13 @@ def test_an_empty_place_in_memory(who):
     assert "size=9216k" in shm.splitlines()[-1]
 
 
+def test_a_word_said_twice_is_said_once(who):
+    """Their numbers were added: nosuid, nodev and noexec were gone."""
+    result = who.crabcan("run", "--tmpfs", "/x:ro,ro", "--", "grep", " /x ", "/proc/self/mounts")
+    assert "ro,nosuid,nodev,noexec" in result.stdout, result
+    assert who.crabcan("run", "--tmpfs", "/x:exec,exec", "--", "true").returncode == 0
+
+
 def test_a_device_more(root):
     script = "echo x >/dev/a/null2 && stat -c %F /dev/a/null2"
     words = ["--device", "/dev/null:/dev/a/null2:rwm", "--device", "/dev/null"]
