@@ -41,22 +41,30 @@ def sweep(base):
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if exists(f"{base}/{name}/cgroup.kill"):  # version 2: all at once
                 linux.write(f"{base}/{name}/cgroup.kill", "1")
-            empty(f"{base}/{name}")
-            remove(f"{base}/{name}")
-        except BlockingIOError:
-            pass      # somebody of another PID namespace
+            if empty(f"{base}/{name}"):
+                remove(f"{base}/{name}")
+        except (BlockingIOError, FileNotFoundError):
+            pass  # somebody of another PID namespace has it, or has just removed it
         finally:
             linux.close(fd)
 
 
 def empty(path):
-    """Ends what runs in a cgroup whose crabcan is dead, and removes the cgroups in it."""
+    """Ends what runs in a cgroup whose crabcan is dead, and removes the cgroups in it.
+
+    Tells whether all of it could be: who has no number in our PID namespace is for others to end."""
+    whole = True
     for name in [entry.name for entry in linux.scandir(path) if entry.is_dir()]:
-        empty(f"{path}/{name}")
-        remove(f"{path}/{name}")
+        if empty(f"{path}/{name}"):
+            remove(f"{path}/{name}")
+        else:
+            whole = False
     for pid in linux.read(f"{path}/cgroup.procs").split():
-        if pid != "0":  # one that has no number in our PID namespace
+        if pid == "0":
+            whole = False
+        else:
             end(int(pid), path)
+    return whole
 
 
 def end(pid, path):
