@@ -10,7 +10,8 @@ from pathlib import Path
 from crabcan_steps.trace import COLUMNS, Rendering
 
 from ..measure.matrix import CHAPTERS, MEANINGS, PROPERTIES, SIGNS, draw
-from .containers import PYTHON, StartError, run
+from .containers import PYTHON, run
+from .running import StartError
 from .show import CELL, HIDDEN, Progress, Table, box, escape, scroll, table
 
 # property: (what the probe inside reports, what /proc outside shows)
