@@ -10,6 +10,7 @@ import time
 
 from . import linux
 from .layer import Layer, LayerError, Stage, exists, warn
+from .sweep import hold, remove, sweep
 
 ROOT = "/sys/fs/cgroup"
 LIMITS = {  # option: (version 2's controller, {file: text}), (version 1's controller, {file: text})
@@ -56,7 +57,7 @@ class Cgroup(Layer):
         if "memory_swap" in self.wanted:
             self.wanted["memory_swap"] -= self.swapless(spec)
         self.groups = {}  # controller -> our directory
-        self.label = f"crabcan-{os.getpid()}-{linux.urandom(4).hex()}"  # sweep() reads the number
+        self.label = f"crabcan-{os.getpid()}-{linux.urandom(4).hex()}"  # sweep() knows it by this form
         if os.geteuid() == 0:
             for base in {self.base(controller) for _, (controller, _) in LIMITS.values()}:
                 sweep(base)
@@ -111,7 +112,7 @@ class Cgroup(Layer):
                 linux.write(f"{base}/cgroup.subtree_control", f"+{controller}")
         path = f"{base}/{self.label}"
         if path not in self.groups.values():
-            linux.mkdir(path)
+            undo.callback(linux.close, hold(path))
             undo.callback(remove, path)
             linux.chmod(path, 0o755)  # whatever the umask made of it
         return path
@@ -155,25 +156,6 @@ def own_path(controller, pid="self"):
         if controller in controllers.split(","):
             return path
     return ""  # no such controller: whoever writes there is told
-
-
-def sweep(base):
-    """Removes what a killed crabcan has left here: its number is in the name."""
-    for name in linux.listdir(base) if os.path.isdir(base) else ():
-        if name.startswith("crabcan-") and not exists(f"/proc/{name.split('-')[1]}"):
-            remove(f"{base}/{name}")
-
-
-def remove(path):
-    """Removes a cgroup; waits a little for processes that are just ending."""
-    for _ in range(100):
-        try:
-            return linux.rmdir(path)
-        except FileNotFoundError:
-            return None
-        except OSError:
-            time.sleep(0.01)
-    return warn(f"{path} is still in use, and stays until the next run")
 
 
 class Rlimits(Layer):

@@ -11,7 +11,7 @@ import sys
 
 from . import linux
 from .ch04_mounts import Mounts
-from .ch05_namespaces import Users
+from .ch05_namespaces import ROOT_RANGE, Users, subordinate
 from .layer import exists, named
 
 EXE = "/proc/self/exe"
@@ -30,12 +30,15 @@ def shelter(layers):
 
 
 def exposed(mapped):
-    """Tells whether somebody inside might write the interpreter: its owner, its group, anybody.
-
-    Safe is a file of the host's root, if ids are mapped: never is that root somebody inside."""
+    """Tells whether somebody inside might write the interpreter: its owner, or who may do so now."""
     status = linux.stat(EXE)
-    writable = status.st_mode & 0o002 or os.geteuid() != 0 and os.access(EXE, os.W_OK)
-    return bool(status.st_uid != 0 or not mapped or writable)
+    root = os.geteuid() == 0
+    if not mapped or status.st_mode & 0o002 or not root and os.access(EXE, os.W_OK):
+        return True
+    ranges = [subordinate("uid") or (ROOT_RANGE if root else (0, 0))]
+    if not root:
+        ranges.append((os.getuid(), 1))
+    return any(first <= status.st_uid < first + count for first, count in ranges)
 
 
 def sealed(file):

@@ -52,6 +52,57 @@ def test_a_leftover_of_a_killed_run_is_swept_by_the_next(root):
     assert not groups() & ours
 
 
+STAYS = """
+import ctypes, os, time
+ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)  # PR_SET_PDEATHSIG: none
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_outlives_a_killed_crabcan_is_ended_by_the_next(root):
+    """Its command had taken back what ends it with its parent, as su does, too."""
+    with root.start("run", "--", "/usr/bin/python3", "-c", STAYS) as running:
+        running.ready()
+        end(running.runtime)
+        running.process.wait()
+        assert not gone(running.init)
+        root.run("true")
+        assert wait_for(lambda: gone(running.init))
+
+
+SWEEP = """
+import os, sys
+from crabcan_steps.sweep import hold, sweep
+base, what = sys.argv[1:]
+path = f"{base}/crabcan-4194303-01234567"  # a number that nobody has in this PID namespace
+if what == "nested":
+    os.mkdir(path); os.mkdir(path + "/a"); os.mkdir(path + "/a/b"); os.mkdir(path + "/c")
+else:
+    fd = hold(path)
+    held = os.fork()
+    if held == 0:
+        sweep(base); os._exit(not os.path.exists(path))
+    print(os.waitpid(held, 0)[1])
+    os.close(fd)
+sweep(base)
+print(os.path.exists(path))
+"""
+
+
+@pytest.mark.parametrize("what", ["nested", "held"])
+def test_a_sweep_takes_inner_groups_first_and_none_of_the_living(root, what):
+    """Those of another PID namespace have numbers that say nothing here, and a lock that does."""
+    base = "/sys/fs/cgroup" + ("" if UNIFIED else "/pids" + own_path("pids"))
+    said = root.script(SWEEP, base, what)
+    assert (said.stdout.split(), said.stderr) == (["0"] * (what == "held") + ["False"], "")
+
+
+def own_path(controller):
+    return next(path for names, path in observe.cgroups("self").items()
+                if controller in names.split(","))
+
+
 MANY = r"""
 import os
 from crabcan_steps import ch01_args, ch02_clone, ch09_runtime

@@ -1,7 +1,9 @@
 """The checks are checked: starters fail, ours passes, each wrong answer hears what is wrong."""
 import ast
+import importlib
 import json
 import sys
+import time
 
 import pytest
 
@@ -38,7 +40,7 @@ def check(who, number, text, **job):
 
 
 def complaints(data):
-    return [fact["why"] for fact in data["facts"] if fact["state"] in ("wrong", "harm")]
+    return [fact["why"] for fact in data["facts"] if fact["state"] in ("wrong", "harm", "unreached")]
 
 
 def wrong_text(number, wrong):
@@ -107,8 +109,11 @@ def test_an_exercise_not_begun_does_not_hold_up_the_other(root, number, request)
 @pytest.mark.parametrize("number", CHAPTERS)
 def test_our_solution_passes(who, number):
     data = check(who, number, CHAPTERS[number].text)
-    assert data["good"] and not complaints(data), [f for f in data["facts"]
-                                                   if f["state"] != "right"]
+    odd = [fact for fact in data["facts"] if fact["state"] != "right"]
+    if number == 8 and not who.has_cgroups():  # what could not be tried is not done
+        assert data["passed"] == [2] and {fact["state"] for fact in odd} == {"absent"}, odd
+        return
+    assert data["good"] and not complaints(data), odd
     if who.has_cgroups():
         assert not [f for f in data["facts"] if f["state"] != "right"]
 
@@ -133,6 +138,122 @@ def test_wrong_answer_of_an_ordinary_user(user, number, name):
     assert any(wrong["says"] in why for why in complaints(data)), complaints(data)
 
 
+# ---------------------------------------------------------------- whatever the learner wrote
+
+START = "        linux.sethostname(self.hostname)\n"
+RAISING = {  # in Hostname.child, or in prepare -> the exception that is told first
+    "child: a name": ("child", "nonsense()", "NameError", "name 'nonsense' is not defined"),
+    "child: a method": ("child", "self.hostname.encodes()", "AttributeError", "encodes"),
+    "child: an exit": ("child", "import sys; sys.exit(0)", "SystemExit", "0"),
+    "child: memory": ("child", "raise MemoryError", "MemoryError", ""),
+    "child: Ctrl-C": ("child", "raise KeyboardInterrupt", "KeyboardInterrupt", ""),
+    "child: a generator's end": ("child", "next(iter(()))", "StopIteration", ""),
+    "child: too deep": ("child", "f = lambda: f(); f()", "RecursionError", "maximum recursion"),
+    "child: waits": ("child", "input('?')", "Waits", "waits for somebody to type"),
+    "child: a breakpoint": ("child", "breakpoint()", "Waits", "breakpoint"),
+    "prepare: an exit": ("prepare", "import sys; sys.exit(0)", "SystemExit", "0"),
+    "prepare: a name": ("prepare", "nonsense()", "NameError", "nonsense"),
+    "prepare: too deep": ("prepare", "f = lambda: f(); f()", "RecursionError", "maximum recursion")}
+SILENT = {  # what no exception comes of; the facts are there all the same
+    "os._exit in the child": ("child", "import os; os._exit(0)"),
+    "os._exit in prepare": ("prepare", "import os; os._exit(0)"),
+    "closes everything": ("prepare", "import os; os.closerange(0, 100)"),
+    "goes on in both": ("prepare", "import os; os.fork()"),
+    "another directory": ("prepare", "import os; os.chdir('/proc')"),
+    "builtins are gone": ("prepare", "import builtins; builtins.print = builtins.len = None"),
+    "modules are gone": ("prepare", "import sys; sys.modules.clear()"),
+    "os.write is another": ("prepare", "import os; os.write = lambda *_: 0"),
+    "deaf to signals": ("prepare", "import signal; [signal.signal(n, signal.SIG_IGN) for n in (2, 15, 17)]"),
+    "kills its parent": ("child", "import os; os.kill(os.getppid(), 9)"),
+    "kills everybody": ("child", "import os; os.kill(-1, 9)"),
+    "sleeps": ("child", "import time; time.sleep(100)"),
+    "prints without end": ("prepare", "while True: print('x' * 1000)")}
+
+
+def doing(where, deed):
+    text, before = CHAPTERS[3].text, START if where == "child" else "        if spec.hostname is None:\n"
+    return source.replaced(text, before, f"        {deed}\n{before}")
+
+
+@pytest.mark.parametrize("name", RAISING)
+def test_an_exception_of_the_learners_comes_first_with_its_line(root, name):
+    where, deed, kind, words = RAISING[name]
+    text = doing(where, deed)
+    data = check(root, 3, text)
+    first = data["raised"][0]
+    assert first["type"] == kind and words in first["text"], data["raised"]
+    assert first["file"] == "ch03_hostname.py" and first["source"] in text
+    assert text.splitlines()[first["line"] - 1].strip() == deed
+    assert {fact["state"] for fact in data["facts"] if fact["exercise"] == 1} <= {"unreached", "right"}
+    assert data["passed"] == [2] and not data["error"]
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_the_check_answers_whatever_is_done(root, name):
+    begin = time.monotonic()
+    data = check(root, 3, doing(*SILENT[name]))
+    assert data["facts"] and not data["error"], data
+    assert all(fact["seen"] for fact in data["facts"] if fact["state"] == "wrong")
+    assert time.monotonic() - begin < 40 * patience.factor()
+    if name not in ("another directory", "deaf to signals", "modules are gone", "os.write is another"):
+        assert 1 not in data["passed"]
+
+
+@pytest.mark.parametrize("text, says", [
+    ("x = " + "(" * 5000 + ")" * 5000, "nested"), ("x = " + "-" * 50_000 + "1", "nested too deep"),
+    ("def f(:\n", "line 1"), ("x = '\0'", "ch03_hostname.py")])
+def test_a_text_that_is_no_python_is_one_line(root, text, says):
+    data = check(root, 3, CHAPTERS[3].text + "\n" + text)
+    assert says in data["error"] or "line" in data["error"]
+    assert "\n" not in data["error"] and "Traceback" not in data["error"]
+
+
+def test_what_is_printed_is_set_apart_and_shown(root):
+    data = check(root, 3, doing("child", "print('here I am')"))
+    assert data["good"] and "here I am" in data["printed"]
+
+
+def test_beginning_one_exercise_spoils_no_other(root):
+    text = CHAPTERS[6].text.replace("self.kept = [number(name) for name in spec.cap_add]\n\n",
+                                    "nonsense\n\n")
+    data = check(root, 6, text)
+    assert data["passed"] == [1] and data["raised"][0]["type"] == "NameError"
+
+
+OTHER_WAYS = {  # of chapter 3: all of them are right
+    "ctypes": "import ctypes; name = self.hostname.encode()\n"
+              "        if ctypes.CDLL(None).sethostname(name, len(name)): raise OSError(1, 'no')",
+    "socket": "import socket; socket.sethostname(self.hostname)",
+    "a program": "import subprocess; subprocess.run(['hostname', self.hostname], check=True)"}
+
+
+@pytest.mark.parametrize("name", OTHER_WAYS)
+def test_another_right_way_passes(who, name):
+    """A child shall import nothing, but that is chapter 2's to say, and harmless before chapter 4."""
+    data = check(who, 3, source.replaced(CHAPTERS[3].text, START, f"        {OTHER_WAYS[name]}\n"))
+    assert data["good"], [fact for fact in data["facts"] if fact["state"] != "right"]
+
+
+@pytest.mark.parametrize("number", CHAPTERS)
+def test_what_is_to_be_looked_at_is_a_command_that_runs(root, number):
+    """In the room, as it stands; its own status may be anything."""
+    facts = importlib.import_module(f"crabcan_workshop.exercises.ch{number:02}").FACTS
+    lines = "\n".join(f"( {fact.look} ) </dev/null >/dev/null" for fact in facts if fact.look)
+    tell = "import sys; from crabcan_workshop.desk import check; from crabcan_workshop.room import door\n" \
+           "print(door.ask(int(sys.argv[1]), {}, check.SHELL + sys.argv[2])['err'])"
+    for chunk in range(0, len(lines.splitlines()), 6):
+        some = "\n".join(lines.splitlines()[chunk:chunk + 6])
+        said = root.script(tell, number, some).stdout
+        assert "/bin/sh:" not in said and "sh: " not in said.replace("sh: 0: Cannot fork", ""), said
+
+
+def test_a_way_that_the_room_forbids_is_called_so(root):
+    """It is right where the kernel allows it."""
+    deed = "        open('/proc/sys/kernel/hostname', 'w').write(self.hostname)\n"
+    data = check(root, 3, source.replaced(CHAPTERS[3].text, START, deed))
+    assert "it is the room that forbids it" in complaints(data)[0]
+
+
 def test_a_syntax_error_is_one_line(root):
     data = check(root, 3, CHAPTERS[3].text.replace("def invent():", "def invent("))
     assert data["error"].startswith("ch03_hostname.py, line") and "\n" not in data["error"]
@@ -145,7 +266,7 @@ def test_all_mine_uses_the_other_files_too(root, folder):
     result = root.script("import sys; from crabcan_workshop.__main__ import main; "
                          "sys.exit(main(sys.argv[1:]))",
                          "check", "3", "--all-mine", "--dir", folder)
-    assert result.returncode == 1 and "still to be written: " in result.stdout, result
+    assert result.returncode == 1 and "still to be written: " in result.stdout, result.stdout
 
 
 @pytest.mark.parametrize("number", CHAPTERS)
@@ -174,10 +295,10 @@ def test_each_deleted_statement_is_noticed(root, number, request):
 
 
 @pytest.mark.parametrize("number", [2, 7])
-def test_a_check_takes_less_than_two_seconds(root, number):
+def test_a_check_takes_less_than_four_seconds(root, number):
     """Of a processor's time, so that other work on the machine does not count; and an emulated
     processor is slow."""
-    enough = 2 * patience.factor()
+    enough = 4 * patience.factor()
     code = "import resource, sys; from crabcan_workshop.desk import check; from crabcan_workshop import exercises\n" \
            "n = int(sys.argv[1]); assert check.check(n, text=exercises.chapter(n).text).good\n" \
            "for who in resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN:\n" \

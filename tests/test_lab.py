@@ -14,7 +14,7 @@ from IPython.core.error import UsageError
 
 from conftest import CHECKOUT, gone, wait_for
 from crabcan_workshop import lab
-from crabcan_workshop.lab import containers, magic, show
+from crabcan_workshop.lab import containers, magic, running, show
 from crabcan_workshop.measure.matrix import PROPERTIES
 
 pytestmark = pytest.mark.slow  # left out by --fast
@@ -110,7 +110,7 @@ print(json.dumps(answers + [repr(box)]))""")
 
 
 def test_one_that_does_not_start_says_why():
-    with pytest.raises(containers.StartError, match="must exist in the container") as caught:
+    with pytest.raises(running.StartError, match="must exist in the container") as caught:
         lab.start(step=4, workdir="/nowhere")
     assert len(caught.value._render_traceback_()) == 1
 
@@ -168,7 +168,7 @@ def test_trace_can_be_filtered():
     assert {e["layer"] for e in calls.layer("mounts")} == {"mounts"}
     assert 0 < len(calls.side("parent")) < len(calls)
     assert "pivot_root(&#x27;.&#x27;, &#x27;.&#x27;)" in html(calls.layer("mounts"))
-    with pytest.raises(containers.StartError, match="without clone"):
+    with pytest.raises(running.StartError, match="without clone"):
         lab.trace(step=4, layers="all,-clone")
 
 
@@ -234,3 +234,42 @@ def test_the_labs_kernels_load_it():
     if not Path(sys.prefix, "lab.there").exists():
         pytest.skip("not set up by ./workshop")
     assert "crabcan_workshop.first_cell" in config.read_text()
+
+
+# ---------------------------------------------------------------- what must not last, or grow
+
+def test_a_flood_is_cut_off_and_said(root):
+    result = lab.run("yes")
+    assert result.status == 125 and "more than 4 MB of output" in result.error
+    assert len(result.stdout) == containers.MOST
+
+
+def test_input_longer_than_a_pipe_arrives(root):
+    assert lab.run("wc -c", stdin="x" * 300_000).stdout.strip() == "300000"
+
+
+def test_a_name_given_to_another_ends_the_first(root):
+    box = lab.start(step=4)
+    first = box.process
+    box = lab.start(step=4)
+    assert first.poll() is not None and box.process.poll() is None
+    box.stop()
+
+
+def test_an_interrupted_cell_leaves_containers_alone(root):
+    """Jupyter sends the signal to the kernel's process group."""
+    with lab.start(step=4) as box:
+        assert os.getpgid(box.process.pid) != os.getpgid(0)
+
+
+def test_after_its_end_there_is_nothing_to_look_at(root):
+    box = lab.start(step=4)
+    box.stop()
+    for look in (lambda: box.status("Uid"), box.namespaces, box.own, lambda: box.proc("limits")):
+        with pytest.raises(running.Ended, match="has ended"):
+            look()
+
+
+def test_a_command_that_is_not_there_is_no_container(root):
+    with pytest.raises(running.StartError, match="nope: command not found"):
+        lab.start("nope")

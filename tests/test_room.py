@@ -27,7 +27,7 @@ DEEDS = {  # what the learner's Hostname.child does -> what the check says would
     "ends everybody": ("os.system('kill -9 -1')", ""),
     "leaves somebody": ("os.spawnlp(os.P_NOWAIT, 'sleep', 'sleep', '77')", ""),
     "all the memory": ("hold = []\n        while True: hold.append(b'x' * (1 << 24))", ""),
-    "hostname": (None, "your machine would now be called 'mine'"),
+    "hostname": (None, "your machine would now be called 'w"),
 }
 
 
@@ -72,8 +72,8 @@ def test_the_hosts_files_are_read_only_and_its_homes_out_of_sight(who, folder):
     script = f"exec 2>/dev/null; ls {folder}; echo \\$?; touch /usr/mark-of-the-room; echo \\$?; " \
              "mount -o remount,bind,rw /usr; " \
              "touch /usr/mark-of-the-room; echo \\$?"
-    tell = "import sys; from crabcan_workshop.room import door as room\n" \
-           "print(room.enter(3, {}, shell=f'unshare --mount sh -c \"{sys.argv[1]}\"')['out'])"
+    tell = "import sys; from crabcan_workshop.room import door\n" \
+           "print(door.ask(3, {}, f'unshare --mount sh -c \"{sys.argv[1]}\"')['out'])"
     assert who.script(tell, script).stdout.split() == ["2", "1", "1"]
     assert not os.path.exists("/usr/mark-of-the-room")
 
@@ -115,6 +115,112 @@ def test_a_slow_machine_gets_more_time(monkeypatch):
 
 
 def test_the_time_for_a_run_is_longer_on_a_slow_machine(root):
-    tell = "from crabcan_workshop.room import patience, door as room\npatience.factor = lambda: 1.4\n" \
-           "print(room.enter(3, {}, shell='sleep 100')['err'])"
+    tell = "from crabcan_workshop.room import door, patience\npatience.factor = lambda: 1.4\n" \
+           "print(door.ask(3, {}, 'sleep 100')['err'])"
     assert "still running after 7 s" in root.script(tell).stdout
+
+
+# ---------------------------------------------------------------- who says so
+
+def mine(deed):
+    """A right answer that does something else as well, whenever its module is imported."""
+    return CHAPTER.text + "\nimport os as _o\n" + deed
+
+
+def test_nothing_of_the_learners_runs_in_the_judge(root, folder):
+    """Whoever imports it stands in the room: in another PID namespace, and another user's."""
+    data = check(root, 3, mine("if _o.path.exists('/proc/1/cmdline') and b'keeper' not in "
+                               "open('/proc/1/cmdline', 'rb').read(): _o.kill(_o.getppid(), 9)"))
+    assert data["good"]
+
+
+@pytest.mark.parametrize("text", ['[{"fact": {"state": "right"}}]', "[1]", "null", "NaN", "[" * 5000])
+def test_a_forged_answer_is_only_output(root, text):
+    """On standard output, on standard error, and in the form of what the starter tells."""
+    data = check(root, 3, mine(f"for _fd in 1, 2: _o.write(_fd, b'''\x1e{text}\\n''')"))
+    assert data["facts"] and all("forged" not in str(fact) for fact in data["facts"])
+    assert not data["error"]
+
+
+def test_escape_sequences_do_not_reach_the_terminal(root, folder):
+    (folder / "ch03_hostname.py").write_text(mine("print('\\033[31mred')"))
+    tell = "import sys; from crabcan_workshop.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    root.script("import sys; from crabcan_workshop.desk import workspace\n"
+                "workspace.Workspace(sys.argv[1]).start()", folder)
+    said = root.script(tell, "check", "3", "--dir", folder)
+    assert "\\x1b[31mred" in said.stdout and "\033" not in said.stdout
+
+
+def test_a_flood_ends_and_is_named(who):
+    data = check(who, 3, mine("while True: _o.write(1, b'x' * 65536)"))
+    assert any("prints without end" in why for why in complaints(data)), data
+
+
+LIFT = """
+import os
+for name in ("memory/memory.memsw.limit_in_bytes", "memory/memory.limit_in_bytes", "memory.max",
+             "memory/cgroup.procs", "memory/memory.use_hierarchy"):
+    try:
+        with open("/sys/fs/cgroup/" + name, "r+") as file: file.write("-1")
+        print("written", name)
+    except OSError: pass
+"""
+
+
+def test_the_rooms_own_limits_are_out_of_its_reach(root):
+    """Only what one needs to make groups below is given to it (cgroups(7), Delegation)."""
+    find = "find /sys/fs/cgroup ! -type d -writable -printf '%f\\n' | sort -u"
+    tell = "import shlex, sys; from crabcan_workshop.room import door\n" \
+           "print(door.ask(3, {}, f'python3 -c {shlex.quote(sys.argv[1])}; {sys.argv[2]}')['out'])"
+    said = root.script(tell, LIFT, f"setpriv --bounding-set=-all --inh-caps=-all {find}").stdout.split()
+    assert said and set(said) <= {"tasks", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"}, said
+
+
+TAKE = "import os\nfd = os.memfd_create('x')\nwhile True: os.write(fd, b'x' * (1 << 22))"
+
+
+def test_memory_has_an_end_for_all_together(who):
+    """In one process's files, where no limit on a process's own memory sees it."""
+    data = check(who, 3, mine(TAKE))
+    assert any("took more than 512 MB" in why for why in complaints(data)), data
+
+
+def test_a_signal_to_the_group_stays_in_the_room(who):
+    """kill(0) reaches the process group, in whatever PID namespace its members live."""
+    script = "import os, signal, sys\ngot = []\n" \
+             "signal.signal(signal.SIGUSR1, lambda *_: got.append(1))\nos.setsid()\n" \
+             "from crabcan_workshop.desk import check\n" \
+             "check.check(3, text=sys.argv[1])\nprint(len(got))"
+    text = CHAPTER.text.replace(SET, "        import os\n        os.kill(0, 10)\n" + SET)
+    assert who.script(script, text).stdout == "0\n"
+
+
+def test_a_stop_does_not_stop_the_check(who):
+    text = CHAPTER.text.replace(SET, "        import os\n        os.kill(0, 19)\n" + SET)
+    data = check(who, 3, text)
+    assert any("still running" in why for why in complaints(data)), data
+
+
+def test_what_others_do_to_a_bound_file_is_no_harm():
+    """ldconfig replaces /etc/ld.so.cache, and mountinfo calls the bound one deleted."""
+    from crabcan_workshop.room import harm
+    line = "60 50 8:1 /etc/ld.so.cache{} /etc/ld.so.cache ro,relatime shared:3 - ext4 /dev/x rw"
+    was = {"name": "x", "file": True, "mounts": [line.format("")]}
+    harm.changes(was, was | {"mounts": [line.format("//deleted")]})
+    with pytest.raises(harm.Harm, match="lost 1 mounts"):
+        harm.changes(was, was | {"mounts": []})
+    with pytest.raises(harm.Harm, match="mounts would have appeared"):
+        harm.changes(was, was | {"mounts": [line.format("").replace("ro,", "rw,")]})
+
+
+def test_who_goes_in_cannot_be_named_in_there(root):
+    """Of the runtime's parent, which collects its status, the room sees nothing."""
+    tell = "from crabcan_workshop.room import door\n" \
+           "print(door.ask(3, {}, 'ps -e -o pid=,args=; echo $PPID')['out'])"
+    lines = root.script(tell).stdout.strip().splitlines()
+    assert lines[-1] == "0" and not any("judge" in line for line in lines)
+
+
+def test_a_flood_in_a_line_to_try_is_one_line(root):
+    tell = "from crabcan_workshop.room import door\nprint(door.ask(3, {}, 'yes')['err'])"
+    assert "more than 4 MB of output" in root.script(tell).stdout

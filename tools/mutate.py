@@ -1,6 +1,8 @@
 """Are the checks sharp? Deletes each statement of each target in turn: the check must fail.
 
     tools/mutate.py [CHAPTER ...]        prints the survivors and the score; 0 if there are none
+    tools/mutate.py --more [CHAPTER ...]   constants changed, neighbours exchanged, errors swallowed:
+                                         prints the survivors, for somebody to think about
 
 A survivor that no check can see is listed with its reason in crabcan_workshop/exercises/*.toml.
 """
@@ -23,6 +25,19 @@ def survivors(chapter):
         yield function, statement, killed, reasons.get((function, statement))
 
 
+def more(numbers):
+    """The survivors of source.variants(): each is a fact to add, or says the same in another way."""
+    total = killed = 0
+    for chapter in map(exercises.chapter, numbers or exercises.CHAPTERS):
+        for function, what, text in source.variants(chapter.text, chapter.targets):
+            dead = not check.check(chapter.number, text=text, quick=True).good
+            total, killed = total + 1, killed + dead
+            if not dead:
+                print(f"chapter {chapter.number}: {function}: {what}", flush=True)
+    print(f"{killed} of {total} changes noticed")
+    return 0
+
+
 def main(numbers):
     total = killed = excused = 0
     for number in numbers or exercises.CHAPTERS:
@@ -40,4 +55,6 @@ def main(numbers):
 
 
 if __name__ == "__main__":
-    sys.exit(main([int(word) for word in sys.argv[1:]]))
+    words = sys.argv[1:]
+    deed = more if "--more" in words else main
+    sys.exit(deed([int(word) for word in words if word != "--more"]))

@@ -1,164 +1,104 @@
-"""One check: the learner's file in place of ours, in the room; the result as data and as text."""
-import ast
-import shlex
-import sys
+"""One check: the learner's file in place of ours, in the room, and what a judge finds there."""
+import warnings
 
 from .. import exercises
 from ..exercises import source
-from ..room import door as room
-from ..words import typed
+from ..room import door
+from .result import Result
 
-SHELL = 'crabcan() { "$PYTHON" -P -m crabcan_steps "$@"; }\n'
-SIGNS = {"right": ("✓", "32"), "wrong": ("✗", "31"), "harm": ("✗", "31"), "absent": ("–", "33"),
-         "untried": ("–", "33"), "error": ("✗", "31"), "to do": ("·", "33"), "question": ("?", "0")}
+SHELL = 'crabcan() { "$PYTHON" -P -m crabcan_workshop.room.learner crabcan "$@"; }\n'
 
 
-class Result:
-    """What a check found out about a chapter."""
-
-    def __init__(self, chapter):
-        self.chapter, self.facts, self.error, self.waiting = chapter, [], None, []
-
-    @property
-    def passed(self):
-        """The numbers of the exercises that are done (the investigation is not ours to say)."""
-        done = set()
-        for number, exercise in enumerate(self.chapter.exercises, 1):
-            states = [fact["state"] for fact in self.facts if fact["exercise"] == number]
-            if states and number not in self.waiting and not self.error:
-                if all(state in ("right", "absent") for state in states):
-                    done.add(number)
-        if any(fact["state"] == "harm" for fact in self.facts):
-            return []
-        return sorted(done)
-
-    @property
-    def good(self):
-        return len(self.passed) == sum("targets" in exercise for exercise in self.chapter.exercises)
-
-    def data(self):
-        return {"chapter": self.chapter.number, "good": self.good, "passed": self.passed,
-                "error": self.error, "to do": self.waiting, "facts": self.facts}
-
-
-def check(number, workspace=None, text=None, all_mine=False, **job):
-    """Checks the learner's file of a chapter, or a text in its place."""
-    chapter = exercises.chapter(number)
-    result = Result(chapter)
-    sources = {}
-    if all_mine:
-        for other in map(exercises.chapter, exercises.CHAPTERS):
-            theirs = workspace.text(other)
-            sources[other.file] = theirs
-    text = workspace.text(chapter) if text is None else text
+def unreadable(file, text):
+    """What is wrong with a text that is not Python, in one line; None if it is."""
     try:
-        ast.parse(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "invalid escape sequence": the learner's own affair
+            source.stubs(text, ())
+        return None
     except SyntaxError as error:
-        line = (error.text or "").strip()
-        result.error = f"{chapter.file}, line {error.lineno}: {error.msg}{line and f': {line}'}"
-        return result
+        line = (error.text or "").strip()[:200]
+        return f"{file}, line {error.lineno}: {error.msg}{line and f': {line}'}"
+    except (RecursionError, MemoryError):
+        return f"{file}: an expression in it is nested too deep for Python"
     except ValueError as error:  # a NUL byte
-        result.error = f"{chapter.file}: {error}"
-        return result
-    wanted = []
+        return f"{file}: {error}"
+
+
+def begun(chapter, text):
+    """(the exercises to check, those to be written, the text with our code in the latter)."""
+    wanted, waiting = [], []
     for place, exercise in enumerate(chapter.exercises, 1):
         targets = exercise.get("targets", [])
         if targets and len(source.stubs(text, targets)) < len(targets):
             wanted.append(place)
         elif targets:
-            result.waiting.append(place)
-            if not all_mine:
-                text = source.filled(text, chapter.text, targets)
+            waiting.append(place)
+            text = source.filled(text, chapter.text, targets)
+    return wanted, waiting, text
+
+
+def check(number, workspace=None, text=None, all_mine=False, **job):
+    """Checks the learner's file of a chapter, or a text in its place."""
+    chapter = exercises.chapter(number)
+    result, sources = Result(chapter), {}
+    if all_mine:
+        for other in map(exercises.chapter, exercises.CHAPTERS):
+            sources[other.file] = workspace.text(other)
+    text = workspace.text(chapter) if text is None else text
+    result.error = unreadable(chapter.file, text)
+    if result.error:
+        return result
+    wanted, result.waiting, filled = begun(chapter, text)
     if not wanted:
         first = chapter.exercises[0]["targets"]
         result.error = f"nothing is written yet: begin with {' and '.join(first)} in {chapter.file}"
         return result
+    text = text if all_mine else filled
+    sources |= apart(chapter, text, wanted)
     try:
-        result.facts = room.enter(number, sources | {chapter.file: text}, exercises=wanted, **job)
-    except room.RoomError as error:
+        for found in door.enter(number, sources | {chapter.file: text}, exercises=wanted,
+                                file="" if all_mine else chapter.file, **job):
+            result.add(found)
+    except door.RoomError as error:
         result.error = str(error)
+    result.settle()
+    quote(result, chapter.file, text)
     return result
+
+
+def apart(chapter, text, wanted):
+    """The file with the functions of one exercise only, and ours for the other: for each of both."""
+    if len(wanted) < 2:
+        return {}
+    return {f"alone{place}/{chapter.file}": source.filled(
+        text, chapter.text, [name for other in wanted if other != place
+                             for name in chapter.exercise(other)["targets"]]) for place in wanted}
+
+
+def quote(result, file, text):
+    """Adds the line that an exception came from."""
+    rows = text.splitlines()
+    for words in result.raised:
+        if words["file"] == file and 0 < (words["line"] or 0) <= len(rows):
+            words["source"] = rows[words["line"] - 1].strip()[:200]
 
 
 def answer(number, text):
     """Whether an answer is the one that the kernel gives, when asked in the room."""
     question = exercises.chapter(number).question
-    said = room.enter(number, {}, shell=SHELL + question["answer_of"])
-    plain = lambda words: " ".join(words.split()).casefold().strip(".'\"")
-    truth = plain(said["out"])
+    said = door.ask(number, {}, SHELL + question["answer_of"])
+    truth = said["out"].strip()
     if not truth:
-        raise room.RoomError(f"the question cannot be tried here: {said['err'].strip()[-200:]}")
-    return plain(text) in {truth, *map(plain, question.get("also", []))}
-
-
-def look(number, line):
-    """The command that shows a fact, in the room, where the learner's file is `crabcan`."""
-    return f"workshop try {number} {shlex.quote(line)}" if "crabcan" in line else line
+        raise door.RoomError(f"the question cannot be tried here: {said['err'].strip()[-200:]}")
+    return exercises.matches(text, [truth, *question.get("also", [])])
 
 
 def attempt(number, line, workspace):
     """Runs a line of shell in the room, with the learner's file: (output, errors, status)."""
     chapter = exercises.chapter(number)
     text = workspace.text(chapter)
-    for exercise in chapter.exercises:
-        targets = exercise.get("targets", [])
-        if len(source.stubs(text, targets)) == len(targets):
-            text = source.filled(text, chapter.text, targets)
-    said = room.enter(number, {chapter.file: text}, shell=SHELL + line)
+    if error := unreadable(chapter.file, text):
+        return "", f"workshop: {error}\n", 1
+    said = door.ask(number, {chapter.file: begun(chapter, text)[2]}, SHELL + line)
     return said["out"], said["err"], said["status"]
-
-
-def report(result, progress):
-    """What there is to say: (kind, text, details). Kinds: title, exercise, error, to do, the states
-    of facts, note, passed, question; details are a word and a text each."""
-    chapter = result.chapter
-    hint = ("hint", f"workshop hint {chapter.number}")
-    yield "title", f"chapter {chapter.number} {chapter.title}", []
-    if result.error:
-        yield "error", result.error, [hint]
-    for number, exercise in enumerate(chapter.exercises, 1):
-        facts = [fact for fact in result.facts if fact["exercise"] == number]
-        waits = number in result.waiting and not result.error
-        if facts or waits:
-            yield "exercise", f"exercise {number}: {exercise['title']}", []
-        if waits:
-            yield "to do", (f"to be written: {', '.join(exercise['targets'])} (until then ours are "
-                            "used)"), []
-        for fact in facts:
-            details = []
-            if fact["state"] in ("wrong", "harm"):
-                details = [("seen", fact["seen"][:300]), ("because", fact["why"]),
-                           ("look", look(chapter.number, fact["look"])), hint]
-            elif fact["state"] in ("absent", "untried"):
-                details = [("", fact["why"])]
-            yield fact["state"], fact["expected"], details
-    if any(fact["state"] == "harm" for fact in result.facts):
-        yield "note", ("Nothing has happened to your machine: this ran in a room of its own. The "
-                       "rest was not tried."), []
-    if result.passed:
-        plural = "s" if len(result.passed) > 1 else ""
-        yield "passed", f"exercise{plural} {' and '.join(map(str, result.passed))} passed", []
-        if result.good and "answer" not in progress:
-            question = chapter.question
-            yield "exercise", f"exercise {len(chapter.exercises)}: {question['title']}", []
-            yield "question", question["question"], [
-                ("answer", f"workshop check {chapter.number} --answer TEXT")]
-
-
-def lines(items):
-    """What report() says, as lines and the code of each one's colour."""
-    for kind, text, details in items:
-        sign, colour = SIGNS.get(kind, ("", {"title": "1", "passed": "32"}.get(kind, "0")))
-        indent = {"title": "", "exercise": " "}.get(kind, "  ")
-        yield f"{indent}{sign} {text}" if sign else f"{indent}{text}", colour
-        for word, more in details:
-            yield f"      {word:9} {more}" if word else f"      {more}", "0"
-
-
-def show(result, progress, out=None):
-    """The table, for a reader."""
-    out = out or sys.stdout
-    colours = out.isatty()
-    for line, colour in lines(report(result, progress)):
-        line = typed(line)
-        print(f"\033[{colour}m{line}\033[0m" if colours and colour != "0" else line, file=out)

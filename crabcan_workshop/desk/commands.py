@@ -3,13 +3,17 @@ import difflib
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-from . import check as checks
+from crabcan_steps.layer import printable
+
 from .. import exercises
 from ..exercises import source
-from ..room import door as room
+from ..room.door import RoomError
 from ..words import typed
 from . import beginning, workspace
+from . import check as checks
+from .report import show
 
 COMMANDS = {
     "start": "make your workspace: a file a chapter",
@@ -52,7 +56,7 @@ def main(options):
         place = workspace.find(options.dir).need()
         names = {"try": attempt}
         return names.get(options.command, globals().get(options.command))(place, options)
-    except (workspace.WorkspaceError, room.RoomError) as error:
+    except (workspace.WorkspaceError, RoomError) as error:
         print(typed(f"workshop: {error}"), file=sys.stderr)
         return 1
 
@@ -104,7 +108,7 @@ def check(place, options):
     if options.json:
         print(json.dumps(result.data(), indent=1))
     else:
-        checks.show(result, place.progress().get(str(number), {}))
+        show(result, place.progress().get(str(number), {}))
     return 0 if result.good else 1
 
 
@@ -122,7 +126,7 @@ def watch(place, options):
                 text = place.text(chapter)
             last = text
             print(time.strftime("\n%H:%M:%S"), flush=True)
-            checks.show(checked(place, number), place.progress().get(str(number), {}))
+            show(checked(place, number), place.progress().get(str(number), {}))
             sys.stdout.flush()
         time.sleep(0.4)
 
@@ -130,9 +134,14 @@ def watch(place, options):
 def attempt(place, options):
     """To look for oneself: `crabcan` in the line is made with the learner's file."""
     out, errors, status = checks.attempt(options.chapter, options.line, place)
-    print(out, end="")
-    print(errors, end="", file=sys.stderr)
+    print(shown(out), end="")
+    print(shown(errors), end="", file=sys.stderr)
     return status if status >= 0 else 128 - status
+
+
+def shown(text):
+    """Text of the learner's processes, for a terminal: nothing in it steers one."""
+    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
 
 
 def hint(place, options):
@@ -197,24 +206,37 @@ def reset(place, options):
 
 
 def status(place, options):
-    """Recomputed by checking; chapters that are not begun cost nothing."""
+    """Recomputed by checking, two chapters at a time; those that are not begun cost nothing."""
     rows = []
-    for number in exercises.CHAPTERS:
-        chapter = exercises.chapter(number)
-        result = checks.check(number, place)
-        entry = place.progress().get(str(number), {})
-        done = [*result.passed, *([3] if "answer" in entry else [])]
-        rows.append({"chapter": number, "title": chapter.title, "passed": done,
-                     "attempts": entry.get("attempts", 0)})
+    with ThreadPoolExecutor(2) as pool:
+        results = pool.map(lambda number: looked_at(place, number), exercises.CHAPTERS)
+        for number, (passed, note) in zip(exercises.CHAPTERS, results):
+            entry = place.progress().get(str(number), {})
+            done = [*passed, *([3] if "answer" in entry else [])]
+            rows.append({"chapter": number, "title": exercises.chapter(number).title, "passed": done,
+                         "attempts": entry.get("attempts", 0)})
+            if not options.json:
+                print(row(rows[-1], note), flush=True)
     total, most = sum(len(row["passed"]) for row in rows), 3 * len(rows)
     if options.json:
         print(json.dumps({"chapters": rows, "passed": total, "of": most}, indent=1))
-        return 0
-    for row in rows:
-        marks = " ".join("●" if n in row["passed"] else "·" for n in (1, 2, 3))
-        plural = "s" if row["attempts"] > 1 else ""
-        tries = f"{row['attempts']} check{plural}" if row["attempts"] else ""
-        print(f"{row['chapter']} {row['title']:12} {marks}  {tries}".rstrip())
-    print(f"\n[{'#' * total}{'.' * (most - total)}] {total} of {most}")
+    else:
+        print(f"\n[{'#' * total}{'.' * (most - total)}] {total} of {most}")
     return 0
 
+
+def looked_at(place, number):
+    """(the exercises that are passed, a word about what is in the way)."""
+    try:
+        result = checks.check(number, place)
+    except workspace.WorkspaceError as error:
+        return [], str(error)
+    harm = [fact["why"] for fact in result.facts if fact["state"] == "harm"]
+    begun = result.facts or result.error and not result.waiting
+    return result.passed, harm[0] if harm else result.error if begun and result.error else ""
+
+
+def row(words, note):
+    marks = " ".join("●" if n in words["passed"] else "·" for n in (1, 2, 3))
+    tries = f"{words['attempts']} checks" if words["attempts"] else ""
+    return f"{words['chapter']} {words['title']:12} {marks}  {tries}  {printable(note)[:100]}".rstrip()

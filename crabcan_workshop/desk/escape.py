@@ -15,7 +15,8 @@ from pathlib import Path
 from crabcan_steps import ch09_runtime
 from crabcan_steps.terminal import Terminal
 
-from ..room import door as room
+from ..room import build
+from ..room.door import RoomError
 from ..words import typed
 from . import workspace
 
@@ -54,7 +55,7 @@ def main(options):
         if options.room is None:
             return show(path)
         return escape(path, rooms()[options.room], options)
-    except (workspace.WorkspaceError, room.RoomError) as error:
+    except (workspace.WorkspaceError, RoomError) as error:
         print(typed(f"workshop: {error}"), file=sys.stderr)
         return 1
 
@@ -72,8 +73,8 @@ def state_file(asked):
 
 def state(path):
     try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
+        found = json.loads(workspace.read(path))
+    except (OSError, ValueError, RecursionError):
         return {}
     return {key: entry for key, entry in found.items() if isinstance(entry, dict)} \
         if isinstance(found, dict) else {}
@@ -124,7 +125,7 @@ def escape(path, words, options):
     job = {"set_up": words["set_up"], "flag": value, "options": words.get("given", []) + hole,
            "weaken": None if options.complete else words.get("weaken"),
            "command": None if options.line is None else ["/bin/sh", "-c", options.line]}
-    return room.live(job, "warden", [Terminal()], ch09_runtime.run)
+    return build.live(job, "warden", [Terminal()], ch09_runtime.run)
 
 
 def flag(path, number, value):

@@ -6,6 +6,7 @@ whole. Nothing of the learner's is ever deleted.
 import fcntl
 import json
 import os
+import stat
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,12 +14,16 @@ from pathlib import Path
 from .. import exercises
 
 PROGRESS = ".progress.json"
+LONGEST = 1 << 20  # bytes of a file; ours have 10,000
 README = """This is your container: a file a chapter, with the functions that are yours to write.
 
     workshop check 3      is chapter 3 right?       workshop hint 3       a hint, then a better one
     workshop watch 3      check whenever you save   workshop solution 3   ours
     workshop status       how far you are           workshop reset 3      begin again (attic/ has yours)
 """
+
+
+KINDS = {"attempts": int, "passed": list, "hints": dict, "answer": str, "seen": bool, "last": int}
 
 
 class WorkspaceError(Exception):
@@ -44,6 +49,24 @@ def usual():
     return Path("~/my-container").expanduser()
 
 
+def read(path):
+    """The text of a file of the learner's. Only a file's: nobody may keep us waiting (a FIFO, a
+    device). Raises OSError; ValueError if it is no text, or too long."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise ValueError("is no file")
+        data = file.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise ValueError(f"is longer than {LONGEST >> 20} MB")
+    try:
+        return data.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data[:error.start].count(b"\n") + 1
+        raise ValueError(f"line {line} is not UTF-8 text: save it as UTF-8, or begin again with "
+                         "`workshop reset`") from None
+
+
 def write(path, text):
     """Whole or not at all."""
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
@@ -58,6 +81,17 @@ def write(path, text):
         raise WorkspaceError(f"{path}: {error.strerror}: nothing was changed; make room, or give "
                              f"the directory back to yourself, then the same command "
                              f"again") from error
+
+
+def known(entry):
+    """What is remembered of a chapter, less what is not of its kind: anybody may have written it."""
+    whole = {key: value for key, value in entry.items() if type(value) is KINDS.get(key, type(value))}
+    if "passed" in whole:
+        whole["passed"] = [number for number in whole["passed"] if number in (1, 2)]
+    if "hints" in whole:
+        whole["hints"] = {key: level for key, level in whole["hints"].items()
+                          if type(level) is int and 0 <= level <= 3}
+    return whole
 
 
 class Workspace:
@@ -94,17 +128,21 @@ class Workspace:
     def text(self, chapter):
         """The learner's file; the starter if there is none."""
         try:
-            return self.path(chapter).read_text()
+            return read(self.path(chapter))
         except FileNotFoundError:
             return chapter.starter()
         except (OSError, ValueError) as error:
-            raise WorkspaceError(f"{self.path(chapter)}: cannot be read: {error}") from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise WorkspaceError(f"{self.path(chapter)}: cannot be read: {why}") from error
 
     def put(self, chapter, text):
         """A new text for a file. The old one goes to the attic; returns where, or None if it was
         the same, or nothing but the starter."""
         path, kept = self.path(chapter), None
-        old = self.text(chapter)
+        try:
+            old = self.text(chapter)
+        except WorkspaceError:
+            old = None  # no text: it is moved as it is
         if old not in (text, chapter.starter()):
             attic = self.folder / "attic"
             try:
@@ -117,7 +155,10 @@ class Workspace:
             number = 0
             while (kept := attic / f"{path.stem}-{stamp}-{number}.py").exists():
                 number += 1
-            write(kept, old)
+            if old is None:
+                os.rename(path, kept)
+            else:
+                write(kept, old)
         if old != text or not path.exists():
             write(path, text)
         return kept
@@ -131,10 +172,10 @@ class Workspace:
     def progress(self):
         """What is remembered of each chapter: "passed", "attempts", "hints", "answer"."""
         try:
-            found = json.loads((self.folder / PROGRESS).read_text())
-        except (OSError, ValueError):
+            found = json.loads(read(self.folder / PROGRESS))
+        except (OSError, ValueError, RecursionError):
             return {}  # checking again tells all but the attempts
-        return {key: entry for key, entry in found.items() if isinstance(entry, dict)} \
+        return {key: known(entry) for key, entry in found.items() if isinstance(entry, dict)} \
             if isinstance(found, dict) else {}
 
     @contextmanager

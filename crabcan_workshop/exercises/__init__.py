@@ -7,6 +7,7 @@
 `cgroups = 1` or `2` in the latter two: so only on hosts with that version.
 """
 import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -49,3 +50,25 @@ class Chapter:
 
 def chapter(number):
     return Chapter(number)
+
+
+def plain(words):
+    return " ".join(words.split()).casefold().strip(".'\"`")
+
+
+def matches(text, truths):
+    """Whether an answer is one of these, in any of the forms that people copy: "EROFS (30)",
+    "[Errno 30] Read-only file system", "--cap-add CHOWN", "CAP_CHOWN"."""
+    truths = set(map(plain, truths))
+    said = plain(text)
+    if said in truths:
+        return True
+    for pattern in FORMS:
+        if (found := re.fullmatch(pattern, said)) and plain(found[1]) in truths:
+            return True
+    return False
+
+
+FORMS = (r"\[errno [0-9]+\] ([^:]+)(?:: .*)?", r"([a-z0-9 _-]+?) ?\([a-z0-9 _-]+\)",
+         r"[a-z0-9 _-]+ \(([a-z0-9 _-]+)\)", r"--?[a-z-]+[ =](.+)", r"(?:errno|cap_)[ :=]*(.+)",
+         r"([a-z]+): .*", r".*: ([a-z0-9 -]+)", r"(.+?) (?:bytes?|files?|descriptors?|characters?)")

@@ -1,8 +1,11 @@
 """Chapter 4: the facts about files and mounts."""
-from .facts import came_up, collector, equal, must, property_of
+from .facts import Absent, came_up, collector, drawn, equal, must, property_of, refused, swallowed
 
 FACTS, fact = collector()
 files, mounts, proc = property_of("files"), property_of("mounts"), property_of("proc")
+EINVAL, EROFS = 22, 30
+PLACES = ("/proc/self", "/sys/fs", "/dev/null", "/dev/pts/ptmx", "/dev/shm", "/dev/fd", "/etc/passwd",
+          "/etc/hosts", "/usr/bin", "/tmp", "/root")
 ESCAPE = """
 import os
 try:
@@ -19,13 +22,53 @@ print(os.path.exists("/home/you/thesis"))
 """
 
 
+
+
+def sequence(machine, *options):
+    """Why the change of root failed, as far as the calls that were made tell; None if they do not."""
+    answer, made = machine.calls(*options)
+    calls = [(call, rest) for side, call, rest in made if side == "child"]
+    names = [call for call, _ in calls]
+    if "pivot_root" not in names:
+        return None
+    before = names[:names.index("pivot_root")]
+    rest = calls[len(before)][1]
+    if "umount2" in before:
+        return "umount2 came before pivot_root: what it detached is gone, and \".\" with it"
+    if not any(call == "mount_setattr" and "MS_PRIVATE" in rest for call, rest in calls):
+        return "the tree is still shared: MS_PRIVATE, the whole of it (AT_RECURSIVE), comes first"
+    if rest.startswith("'.'") and not {"fchdir", "chdir"} & set(before):
+        return "the working directory is not the new root: fchdir(root) comes before pivot_root"
+    return None
+
+
 @fact(1, "it comes up, and the machine's mounts are as before", "crabcan step 4 -- true; findmnt")
 def up(machine):
     answer = machine.crabcan(sh="true")
-    if "pivot_root" in answer.err:
-        must(False, answer.error, "EINVAL from pivot_root has two usual causes: the tree is still "
-             "shared, or the working directory is not the new root (fchdir first)")
+    call = (answer.failed or {}).get("call")
+    if call == "pivot_root":
+        must(False, answer.seen, sequence(machine) or "")
+    if call == "mount_setattr" and answer.failed["errno"] == EINVAL:
+        must(False, answer.seen, "MS_PRIVATE is no attribute: propagation=linux.MS_PRIVATE")
+    if call == "execve" or answer.status in (126, 127):
+        must(False, answer.seen, "no program is found in there: was the new root entered, and are its "
+             "parts made?")
     came_up(answer)
+    return "so"
+
+
+@fact(1, "every part of the plan is there", "crabcan step 4 -- ls / /dev /proc/self /etc")
+def parts(machine):
+    answer = machine.crabcan(sh=f"ls -d {' '.join(PLACES)}; (echo end >/dev/null) && echo ok")
+    out = answer.out.split()
+    must(out, answer.seen)
+    missing = [place for place in PLACES if place not in out]
+    gone = {"/proc/self", "/sys/fs", "/dev/pts/ptmx", "/dev/shm"} <= set(missing)
+    must(not missing, f"no {' '.join(missing)}",
+         "prepare() left out furniture()" if gone else "child() makes each part of self.plan in the "
+         "new root")
+    must(out[-1] == "ok", "/dev/null takes nothing", "child() makes each part of self.plan, devices too")
+    proc(machine, "the covers are missing: the whole of /proc shows")
     return "so"
 
 
@@ -40,11 +83,15 @@ def old_root(machine):
     seen = [words[4] for words in outside["mounts"]]
     must(seen.count("/") == 1, f"{seen.count('/')} mounts at /", "the old root is still there, "
          "mounted over the new one or below it: detach it (umount2 with MNT_DETACH)")
+    fds = []
+    machine.crabcan(command=["/usr/bin/python3", "-I", "-c", "print(1, flush=True); input()"],
+                    watch=lambda found: fds.extend(machine.sight.fds(found["pid"])))
+    must(fds == [0, 1, 2], f"descriptors {' '.join(map(str, fds))}", "a descriptor of the old root is a "
+         "way back into it: close it")
     return f"{len(seen)} mounts, one at /"
 
 
-@fact(1, "no way back out", "chroot(2) on how to leave; or: umount -l / and setns(2) into one's "
-      "own mount namespace")
+@fact(1, "no way back out", "")
 def escape(machine):
     out = came_up(machine.crabcan(python=ESCAPE)).out.strip()
     must(out == "False", "the machine's files", "chroot only changes what / means, and root walks "
@@ -57,53 +104,139 @@ def hidden(machine):
     return files(machine, "a file of the machine's could be opened")
 
 
-@fact(1, "every part of the plan is there", "crabcan step 4 -- ls / /dev /proc/self /etc")
-def parts(machine):
-    places = "/proc/self /dev/null /dev/pts/ptmx /etc/passwd /usr/bin /tmp"
-    out = machine.crabcan(sh=f"ls -d {places}").out.split()
-    must(len(out) == 6, f"only {' '.join(out)}",
-         "child() makes each part of self.plan in the new root")
-    proc(machine, "the covers are missing: the whole of /proc shows")
-    return "so"
+@fact(1, "what the kernel refuses is an error", "")
+def failing(machine):
+    swallowed(machine, ["pivot_root", "move_mount"])
+    return must(machine.refusing("mount_setattr", "--read-only").status == 125, "it starts although the "
+                "kernel refuses mount_setattr", "its error must come home") and "so"
+
+
+@fact(2, "the plan has what every program expects of a machine", "crabcan step 4 -- ls /proc /sys /dev")
+def furnished(machine):
+    answer = machine.crabcan(sh="ls -d /proc/self /sys/fs /dev/null /etc/passwd; true")
+    out = came_up(answer).out.split()
+    missing = [place for place in ("/proc/self", "/sys/fs", "/dev/null") if place not in out]
+    must(len(missing) < 3, f"no {' '.join(missing)}", "prepare() left out furniture()")
+    must("/etc/passwd" in out, "no /etc/passwd", "own_root(spec) gives the root, and its parts")
+    return must(not missing, f"no {' '.join(missing)}") or "so"
 
 
 @fact(2, "--read-only: nobody writes to the root", "crabcan step 4 --read-only -- touch /x")
 def read_only(machine):
-    answer = machine.crabcan("--read-only",
-                             sh="touch /x && echo written; touch /dev/shm/x && echo shm")
+    answer = machine.crabcan("--read-only", sh="touch /x 2>&1 && echo written; touch /dev/shm/x /tmp/x && "
+                             "echo shm; true")
+    if (answer.failed or {}).get("errno") == EROFS:
+        must(False, answer.seen, "the order: the root becomes read-only after its parts are made")
+    came_up(answer)
     must("written" not in answer.out, "a new file in /", "self.read_only: mount_setattr with "
          "MOUNT_ATTR_RDONLY on the root, after its parts are made")
-    came_up(answer)
-    must(came_up(machine.crabcan(sh="touch /x && echo written")).out == "written\n",
+    shm = came_up(machine.crabcan("--read-only", sh="touch /dev/shm/x && echo shm; true")).out
+    must(shm, "/dev/shm is read-only, too", "only the root is to be read-only, not what is mounted in "
+         "it: no AT_RECURSIVE")
+    _, outside = machine.probe("--read-only")
+    root = next(words for words in outside["mounts"] if words[4] == "/")
+    must("ro" in root[5].split(","), root[5], "the mount itself is to be read-only")
+    must(came_up(machine.crabcan(sh="touch /x && echo written; true")).out == "written\n",
          "read-only without the option",
          "without --read-only the root can be written to")
     return "so"
 
 
-@fact(2, "--add: a path of the host's, writable, or not with :ro",
-      "crabcan step 4 --add ~/data:/data:ro -- touch /data/x")
+def folder(machine):
+    """A new directory of the machine's with a file, both with names of this check's: (path, text)."""
+    path, text = f"/home/you/{drawn()}", drawn()
+    machine.shell(f"mkdir {path} && echo {text} >{path}/letter && chmod 755 {path}")
+    return path, text
+
+
+@fact(2, "--add: paths of the host's, writable, or not with :ro",
+      "crabcan step 4 --add /home/you:/data:ro -- touch /data/x")
 def add(machine):
-    folder = "/home/you"
-    out = came_up(machine.crabcan("-a", f"{folder}:/data",
-                                  sh="cat /data/thesis; touch /data/a && echo rw")).out
-    must("years of work" in out, "nothing at /data",
-         "each of spec.add becomes a Bind at the end of the plan")
-    must("rw" in out, "read-only", "without :ro it can be written to")
-    answer = machine.crabcan("-a", f"{folder}:/data:ro", sh="touch /data/b || echo refused")
-    return equal(came_up(answer).out.strip(), "refused",
-                 ":ro was asked for, and a file could be made")
+    (one, first), (two, second) = folder(machine), folder(machine)
+    here, there = f"/{drawn()}", f"/{drawn()}"
+    for ro, rw in ((here, there), (there, here)):
+        answer = machine.crabcan("-a", f"{one}:{ro}:ro", "-a", f"{two}:{rw}", sh=f"""
+            cat {ro}/letter; cat {rw}/letter; touch {ro}/a 2>/dev/null || echo refused
+            touch {rw}/a && echo made""")
+        if (answer.failed or {}).get("about", "").startswith((f"--add {ro}:{one}", f"--add {rw}:{two}")):
+            must(False, answer.seen, "each of spec.add is (host, container, read-only), in this order")
+        if not answer.out:
+            came_up(answer)
+        out = answer.out.split()
+        must(first in out and second in out, f"{len(set(out) & {first, second})} of 2 are there",
+             "each of spec.add becomes a Bind at the end of the plan: (host, container, read-only)")
+        must("refused" in out, "written", ":ro was asked for, and a file could be made")
+        must("made" in out, "read-only", "without :ro it can be written to")
+    return "so"
+
+
+@fact(2, "what is added brings no power: nosuid, nodev", "crabcan step 4 --add /home/you:/data -- findmnt /data")
+def locked(machine):
+    place = f"/{drawn()}"
+    for end in "", ":ro":
+        _, outside = machine.probe("-a", f"{folder(machine)[0]}:{place}{end}")
+        seen = next((words[5] for words in outside["mounts"] if words[4] == place), "no mount")
+        must({"nosuid", "nodev"} <= set(seen.split(",")), seen, "a set-user-ID file or a device in it "
+             "would work inside: LOCKED, or READ_ONLY, which is LOCKED and read-only")
+    return "so"
+
+
+@fact(2, "what is added comes last, over what every container has",
+      "crabcan step 4 --add /home/you:/dev/shm -- ls /dev/shm")
+def last(machine):
+    path, text = folder(machine)
+    answer = machine.crabcan("-a", f"{path}:/dev/shm", sh="cat /dev/shm/letter; true")
+    return must(text in came_up(answer).out, "not there", "it was covered by what was mounted after "
+                "it: spec.add comes at the end of the plan, after furniture()") and "so"
+
+
+@fact(2, "chapter 5 can shift its owners: root's files are root's inside",
+      "crabcan step 5 --add /home/you:/data -- stat -c %u /data", spare=True)
+def shifted(machine):
+    if not machine.many_ids:
+        raise Absent("needs a range of ids in /etc/subuid and /etc/subgid")
+    path, _ = folder(machine)
+    answer = machine.crabcan("-a", f"{path}:/data", step=5, sh="stat -c %u /data; touch /data/new && "
+                             "echo made; true")
+    if answer.status == 0 and "cannot shift ids" in answer.err:
+        raise Absent("this kernel's tmpfs cannot shift ids")
+    return equal(came_up(answer).out.split(), ["0", "made"], "chapter 5 shifts what is in spec.binds and "
+                 "was asked for (Bind(..., asked=True)), opened here if we are root") and "0"
 
 
 @fact(2, "a path that does not exist is refused before anything is made",
       "crabcan step 4 --add /nowhere:/x -- true")
 def missing(machine):
-    answer = machine.crabcan("-a", "/nowhere:/x", sh="true")
-    must(answer.status == 125, f"status {answer.status}", "a missing path is an error")
-    return must("--add /nowhere:/x" in answer.error and "stat" in answer.error, answer.error,
-                "look in prepare() (linux.stat by way of named()): the error then names the option")
+    path = f"/{drawn('nowhere')}"
+    answer, made = machine.calls("-a", f"{path}:/x")
+    must(answer.status == 125, f"status {answer.status}", "a missing path is an error" if
+         answer.status == 0 else "")
+    refused(machine.crabcan("-a", f"{path}:/x", sh="true"), 125, "--add", path)
+    return must("clone3" not in [call for _, call, _ in made], "a child was started first",
+                "look in prepare(): what can fail early, fails before there is anything") and "so"
 
 
 @fact(2, "--mount: the root is a directory of yours", "crabcan step 4 --mount / -- ls -d /home")
 def mount(machine):
-    answer = came_up(machine.crabcan("-m", "/", sh="cat /home/you/thesis"))
-    return equal(answer.out.strip(), "years of work", "spec.mount names the root: given_root(spec)")
+    path, text = folder(machine)
+    answer = machine.crabcan("-m", "/", sh=f"cat {path}/letter; true")
+    if not answer.out:
+        came_up(answer)
+    return equal(answer.out.strip(), text, "--mount was ignored: spec.mount names the root, "
+                 "given_root(spec)")
+
+
+ROOT = """mkdir -p {0}/usr {0}/etc; for n in bin lib lib64 sbin; do [ -e /usr/$n ] && ln -s usr/$n {0}/$n; done
+ls -A {0}"""
+
+
+@fact(2, "and nothing is made in it", "mkdir /tmp/r; crabcan step 4 --mount /tmp/r -a /usr:/usr -- /usr/bin/env; ls /tmp/r")
+def untouched(machine):
+    path = f"/home/you/{drawn()}"
+    before = machine.shell(ROOT.format(path))["out"]
+    answer = machine.crabcan("-m", path, "-a", "/usr:/usr", sh="echo up")
+    after = machine.shell(f"ls -A {path}")["out"]
+    more = sorted(set(after.split()) - set(before.split()))
+    must(not more, f"{' '.join(more)} in the user's directory", "places for /proc, /sys and /dev were "
+         "made in it: given_root(spec) knows how to do without")
+    return came_up(answer) and "so"

@@ -1,75 +1,141 @@
 """Chapter 5: the facts about users, IPC, network, cgroups, time and keys."""
-import sys
+import re
 
-from .facts import Absent, Wrong, came_up, collector, equal, must, property_of
+from .facts import Absent, came_up, collector, equal, must, number, property_of, swallowed
 
 FACTS, fact = collector()
 ipc, keys, network, cgroup, clocks = map(property_of, ("ipc", "keys", "network", "cgroup", "time"))
+EPERM, EINVAL, EOVERFLOW, EOPNOTSUPP = 1, 22, 75, 95
+LOST = ("a change from root to a user clears the permitted set: PR_SET_KEEPCAPS before it, so that "
+        "chapter 6 can decide")
+RANGE = "needs a range of ids in /etc/subuid and /etc/subgid"
+
+
+def reason(machine, answer, *options):
+    """Why a container did not come up, as far as the calls that were made tell; "" if they do not."""
+    failed = answer.failed or {}
+    call, error = failed.get("call"), failed.get("errno")
+    made = machine.calls(*options)[1]
+    maps = {}
+    for side, name, rest in made:
+        found = name == "write" and re.search(r"/(uid_map|gid_map)', '([^']*)", rest)
+        if found:
+            maps[found[1]] = side, found[2]
+    inside = [name for name, (side, _) in maps.items() if side == "child"]
+    child = [name for side, name, _ in made if side == "child"]
+    if inside:
+        return "who is inside may map only its own id: parent() writes the maps, from outside"
+    for name, (_, text) in maps.items():
+        if not re.match(r"\d+ \d+ \d+(\\n|$)", text):
+            return f"a line of {name} is three numbers: inside, outside, count"
+        if not text.startswith("0 "):
+            return f"the first column of {name} is the inside, and there it begins with 0"
+    if "setresuid" in child and "setresgid" in child[child.index("setresuid"):] and error == EPERM:
+        return "setresgid comes first: setresuid gives the right to it away"
+    if machine.many_ids and not maps:
+        return ("without a map nobody can become root: parent() writes uid_map and gid_map of the "
+                "child, one line for each range")
+    if machine.many_ids and len(maps) == 1:
+        return f"{({'uid_map', 'gid_map'} - set(maps)).pop()} was not written"
+    if error == EOVERFLOW and "setresuid" not in child:
+        return ("your ids are not mapped yet: child() becomes root first (setgroups, setresgid, "
+                "setresuid)")
+    if call == "keyctl" and error in (EINVAL, EOPNOTSUPP):
+        return "the operation is wrong: linux.KEYCTL_JOIN_SESSION_KEYRING, and 0 for one without a name"
+    return ""
 
 
 @fact(1, "it comes up, with its map written from outside",
       "crabcan step 5 -- cat /proc/self/uid_map")
 def up(machine):
     answer = machine.crabcan(sh="true")
-    if "_map" in answer.err and ("Permission" in answer.err or "not permitted" in answer.err):
-        raise Wrong(answer.error, "who is inside may map only its own id: parent() writes the "
-                    "maps, from outside")
-    if "Invalid argument" in answer.err or "setresgid" in answer.err or "setgroups" in answer.err:
-        raise Wrong(answer.error, "without a map nobody can become root: parent() writes uid_map "
-                    "and gid_map of the child, one line for each range")
-    came_up(answer)
+    if answer.status:
+        must(False, answer.seen, reason(machine, answer))
     return "so"
 
 
 @fact(1, "root inside is not root outside", "crabcan step 5 -- cat /proc/self/uid_map")
 def users(machine):
     _, outside = machine.probe()
-    host = machine.kept.setdefault("users", __import__("os").readlink("/proc/self/ns/user"))
-    must(outside["namespaces"]["user"] != host, "the machine's user namespace",
-         "CLONE_NEWUSER is missing")
+    must(outside["namespaces"]["user"] != machine.host["namespaces"]["user"],
+         "the machine's user namespace", "CLONE_NEWUSER is missing")
     if machine.many_ids:
         must(outside["uid"] != 0, "uid 0 outside", "the map gives the container your machine's own "
              "root: map 0 to an id that owns nothing")
-        must(outside["uid_map"] == [[0, 1000, 60000]], str(outside["uid_map"]),
-             "the whole of self.maps is written, one line \"inside outside count\" a range")
+        for kind in ("uid_map", "gid_map"):
+            equal(outside[kind], [[0, *machine.ids]], f"the whole of self.maps is written to {kind}, "
+                  'one line "inside outside count" a range')
     return f"uid {outside['uid']}"
 
 
 @fact(1, "an ordinary user without a range maps one id, and gives up other groups",
-      "crabcan step 5 -- cat /proc/self/uid_map, as a user")
+      "setpriv --reuid 7 --regid 7 --clear-groups sh -c '\"$PYTHON\" -P -m crabcan_steps step 5 -- "
+      "cat /proc/self/uid_map'")
 def alone(machine):
     if not machine.many_ids:
-        return "so it came up"  # the room is such a user's already
-    words = ["setpriv", "--reuid", "7", "--regid", "7", "--clear-groups", "--", sys.executable,
-             "-P", "-m", "crabcan_steps",
-             "step", "5", "--", "sh", "-c", "cat /proc/self/uid_map /proc/self/gid_map "
-             "/proc/self/setgroups"]
-    answer = machine.run(words)
-    if answer.status and "gid_map" in answer.err:
-        raise Wrong(answer.error, "who may not map groups must first write \"deny\" to setgroups: "
-                    "a group can also take rights away, and must not be left")
+        return came_up(machine.crabcan(sh="true")) and "so it came up"  # the room is such a user's
+    uid = number(2000, 60000)
+    answer = machine.words("step", "5", "--", "sh", "-c", "cat /proc/self/uid_map /proc/self/gid_map "
+                           "/proc/self/setgroups", before=machine.user(uid))
+    if answer.status and (answer.failed or {}).get("about", "").endswith("gid_map"):
+        must(False, answer.seen, "who may not map groups must first write \"deny\" to setgroups: a "
+             "group can also take rights away, and must not be left")
     seen = " ".join(came_up(answer).out.split())
-    return equal(seen, "0 7 1 0 7 1 deny", "one line for users, one for groups: 0, the own id, 1")
+    return equal(seen, f"0 {uid} 1 0 {uid} 1 deny", "one line for users, one for groups: 0, the own "
+                 "id, 1")
+
+
+@fact(1, "an ordinary user with a range gets it from newuidmap and newgidmap",
+      "grep $(id -un) /etc/subuid; crabcan step 5 -- cat /proc/self/uid_map", spare=True)
+def helped(machine):
+    if not machine.many_ids or not machine.canaries.get("helped"):
+        raise Absent("needs newuidmap and newgidmap (Debian's package uidmap) on this machine")
+    first = sum(machine.ids)
+    answer = machine.words("step", "5", "--", "sh", "-c", "cat /proc/self/uid_map /proc/self/gid_map",
+                           before=machine.user(machine.you))
+    if answer.status:
+        lacks = "there is no map" if (answer.failed or {}).get("call", "").startswith("set") else ""
+        must(False, answer.seen, f"{lacks}: self.helped: helper(NEWIDMAP[kind], pid, ...), for each "
+             "kind" if lacks else "")
+    seen = answer.out.split()
+    wanted = [f"0 {machine.you} 1", f"1 {first} 20000"] * 2
+    return equal(seen, " ".join(wanted).split(), "self.helped: both lines of each map are given to "
+                 "helper(NEWIDMAP[kind], pid, ...)") and "two ranges"
+
+
+@fact(1, "root's files that were added are root's inside",
+      "crabcan step 5 --add /home/you:/data -- stat -c %u /data", spare=True)
+def shifted(machine):
+    if not machine.many_ids:
+        raise Absent(RANGE)
+    answer = machine.crabcan("-a", "/home/you/thesis:/thesis", sh="stat -c %u /thesis")
+    if answer.status == 0 and "cannot shift ids" in answer.err:
+        raise Absent("this kernel's tmpfs cannot shift ids")
+    return equal(came_up(answer).out.strip(), "0", "as root, parent() makes the owners of self.binds "
+                 "the container's: self.shift(pid)")
 
 
 @fact(1, "it is root inside, with root's group and no other", "crabcan step 5 -- id")
 def identity(machine):
-    out = came_up(machine.crabcan(sh="id -u; id -g; grep ^Uid: /proc/self/status; grep ^Gid: "
-                                  "/proc/self/status")).out.split()
+    out = came_up(machine.crabcan(sh="id -u; id -g")).out.split()
     must(out[0] == "0", f"uid {out[0]}", "child() becomes the mapped root: setresuid(0, 0, 0)")
     must(out[1] == "0", f"gid {out[1]}", "child() becomes root's group, too: setresgid(0, 0, 0), "
          "before the user")
+    _, outside = machine.probe()
+    for kind in ("Uid", "Gid"):
+        equal(outside[kind], [machine.ids[0]] * 4, f"{kind} outside, real, effective and saved: "
+              f"setres{kind.lower()}(0, 0, 0) changes all of them, or a way back stays")
     return "uid 0, gid 0"
 
 
 @fact(1, "no supplementary group of the caller's",
-      "crabcan step 5 -- grep Groups /proc/self/status")
+      "crabcan step 5 -- grep Groups /proc/self/status", spare=True)
 def groups(machine):
     if not machine.many_ids:
-        raise Absent("needs a range of ids in /etc/subuid and /etc/subgid, and newuidmap")
-    out = came_up(machine.run(["setpriv", "--groups", "5,6", "--", sys.executable, "-P", "-m",
-                               "crabcan_steps", "step", "5", "--", "grep", "Groups",
-                               "/proc/self/status"])).out
+        raise Absent(RANGE)
+    some = f"{number(2, 900)},{number(901, 2000)}"
+    out = came_up(machine.words("step", "5", "--", "grep", "Groups", "/proc/self/status",
+                                before=["setpriv", "--groups", some, "--"])).out
     return must(out.split() == ["Groups:"], out.strip(),
                 "the caller's groups lend their rights: setgroups(()) first") and "none"
 
@@ -105,38 +171,89 @@ def root_of_cgroups(machine):
 
 
 @fact(1, "offsets of its own for the clocks that count since boot, where the kernel has them",
-      "crabcan step 5 -- readlink /proc/self/ns/time")
+      "crabcan step 5 -- readlink /proc/self/ns/time", spare=True)
 def time(machine):
     return clocks(machine, "CLONE_NEWTIME is missing")
 
 
+@fact(1, "what the kernel refuses is an error", "")
+def failing(machine):
+    groups = ["setgroups"] if machine.many_ids else []
+    return swallowed(machine, [*groups, "setresgid", "setresuid", "unshare", f"ioctl:1={0x8914}"])
+
+
+@fact(2, "what the kernel refuses is an error, here too", "")
+def failing_too(machine):
+    swallowed(machine, ["keyctl"])
+    if not machine.many_ids:
+        return "so"
+    return swallowed(machine, ["prctl:0=8", f"setresuid:0={(uid := number(2, 900))}",
+                               f"setresgid:0={uid}"], "--uid", str(uid))
+
+
 @fact(2, "no key of the caller's", "crabcan step 5 -- grep -c . /proc/key-users")
 def keyring(machine):
+    answer = machine.crabcan(sh="true")
+    if (answer.failed or {}).get("call") == "keyctl":
+        must(False, answer.seen, reason(machine, answer))
     return keys(machine, "keys have no namespace: child() joins a new session keyring (keyctl)")
+
+
+SESSION = """
+import ctypes, os
+from crabcan_steps import ch02_clone, ch09_runtime
+from crabcan_steps.ch01_args import Spec
+number = {"x86_64": 250}.get(os.uname().machine, 219)
+session = lambda: ctypes.CDLL(None).syscall(number, 0, -3, 0)  # KEYCTL_GET_KEYRING_ID
+spec = Spec(); spec.command = ("true",)
+before = session()
+container = ch02_clone.create(spec, ch09_runtime.assemble(spec, 5))
+say(before == session())
+ch02_clone.delete(container)
+"""
+
+
+@fact(2, "and ours stays as it is: the new keyring is the child's", "")
+def own_keyring(machine):
+    return must(came_up(machine.script(SESSION)).out.strip() == "True", "the runtime has another",
+                "the runtime changed its own session keyring, which all its containers would share: "
+                "child() joins one") and "so"
 
 
 @fact(2, "--uid: user and group, all three of each", "crabcan step 5 --uid 1000 -- id")
 def uid(machine):
     if not machine.many_ids:
-        raise Absent("needs a range of ids in /etc/subuid and /etc/subgid, and newuidmap")
-    out = came_up(machine.crabcan("--uid", 1000,
-                                  sh="grep -E '^(Uid|Gid):' /proc/self/status")).out.split()
-    must(out[1:5] == ["1000"] * 4, f"Uid {' '.join(out[1:5])}",
-         "real, effective and saved user id: setresuid")
-    must(out[6:10] == ["1000"] * 4, f"Gid {' '.join(out[6:10])}",
-         "the group stays root's: setresgid, before setresuid takes the right to")
-    return "1000"
+        raise Absent(RANGE)
+    for wanted in number(1, 900), number(1001, 29_000):
+        answer = machine.crabcan("--uid", wanted, sh="true")
+        if answer.status:
+            must(False, answer.seen, reason(machine, answer, "--uid", wanted))
+        _, outside = machine.probe("--uid", wanted)
+        seen = {kind: [value if value is None else value - machine.ids[0] for value in outside[kind]]
+                for kind in ("Uid", "Gid")}
+        equal(seen["Uid"], [wanted] * 4, "real, effective and saved user id: setresuid")
+        equal(seen["Gid"], [wanted] * 4,
+              "the group stays root's: setresgid, before setresuid takes the right to")
+    return str(wanted)
 
 
-@fact(2, "--uid 1000 --cap-add NET_RAW keeps the capability",
+@fact(2, "--uid with --cap-add keeps the capability",
       "crabcan step 6 --uid 1000 --cap-add NET_RAW -- grep Cap /proc/self/status")
 def keeps(machine):
     if not machine.many_ids:
-        raise Absent("needs a range of ids in /etc/subuid and /etc/subgid, and newuidmap")
-    answer = machine.crabcan("--uid", 1000, "--cap-add", "NET_RAW",
-                             sh="grep CapEff /proc/self/status", step=6)
-    must("0000000000002000" in answer.out, answer.error or answer.out, "a change from root to a "
-         "user clears the permitted set: PR_SET_KEEPCAPS before it, so that chapter 6 can decide")
-    out = came_up(machine.crabcan("--uid", 1000, sh="grep CapEff /proc/self/status")).out
+        raise Absent(RANGE)
+    bit, name = [(13, "NET_RAW"), (0, "CHOWN"), (5, "KILL"), (12, "NET_ADMIN")][number(0, 3)]
+    wanted = number(1, 29_000)
+    answer = machine.crabcan("--uid", wanted, "--cap-add", name, sh="grep CapEff /proc/self/status",
+                             step=6)
+    if answer.status:
+        made = [(call, rest) for side, call, rest in
+                machine.calls("--uid", wanted, "--cap-add", name, step=6)[1] if side == "child"]
+        last = max((at for at, (call, _) in enumerate(made) if call == "setresuid"), default=0)
+        kept = any(call == "prctl" and "KEEPCAPS" in rest for call, rest in made[:last])
+        must(False, answer.seen, LOST if last and not kept else reason(
+            machine, answer, "--uid", wanted, "--cap-add", name))
+    must(f"{1 << bit:016x}" in answer.out, answer.out.strip(), LOST)
+    out = came_up(machine.crabcan("--uid", wanted, sh="grep CapEff /proc/self/status")).out
     must("0" * 16 in out, out, "without --cap-add the user has none")
-    return "CapEff 2000"
+    return f"CapEff {1 << bit:x}"

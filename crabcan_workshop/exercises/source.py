@@ -1,5 +1,7 @@
 """The one source of the exercises: crabcan_steps. Starters and wrong answers are made of it."""
 import ast
+import functools
+import itertools
 from pathlib import Path
 
 import crabcan_steps
@@ -62,6 +64,65 @@ def mutants(text, targets):
             left = [*lines[:node.lineno - 1], empty, *lines[node.end_lineno:]]
             statement = lines[node.lineno - 1].partition("  # ")[0].strip()
             yield name, statement, "\n".join(left) + "\n"
+
+
+def variants(text, targets):
+    """(function, what was done, the text with it): constants changed, neighbours exchanged, errors
+    swallowed, one change at a time."""
+    lines, known = text.splitlines(), functions(text)
+    for name in targets:
+        count = sum(1 for _ in changes(known[name]))
+        for number in range(count):
+            node = functions(text)[name]  # a new one each time, to be changed
+            what, change = next(itertools.islice(changes(node), number, None))
+            change()
+            indent = " " * node.col_offset
+            new = [indent + line for line in ast.unparse(ast.fix_missing_locations(node)).splitlines()]
+            yield name, what, "\n".join([*lines[:known[name].lineno - 1], *new,
+                                         *lines[known[name].end_lineno:]]) + "\n"
+
+
+def changes(function):
+    """(what, a function that does it), for all changes of a function that variants() tries."""
+    for node in ast.walk(function):
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(node, field, None)
+            if isinstance(block, list) and not isinstance(node, ast.Lambda):
+                yield from neighbours(block)
+                yield from swallowing(block)
+        if isinstance(node, ast.Constant) and not in_docstring(function, node):
+            new = altered(node.value)
+            if new is not None:
+                yield f"{node.value!r:.40} is {new!r:.40}", functools.partial(setattr, node, "value", new)
+
+
+def neighbours(block):
+    for at in range(len(block) - 1):
+        if not documentation(block[at]):
+            what = f"after the next: {ast.unparse(block[at]).splitlines()[0][:60]}"
+            yield what, functools.partial(block.__setitem__, slice(at, at + 2), [block[at + 1], block[at]])
+
+
+def swallowing(block):
+    for at, node in enumerate(block):
+        if isinstance(node, (ast.Expr, ast.Assign)) and not documentation(node) and any(
+                isinstance(part, ast.Call) for part in ast.walk(node)):
+            quiet = ast.Try([node], [ast.ExceptHandler(ast.Name("OSError", ast.Load()), None, [ast.Pass()])],
+                            [], [])
+            yield f"swallowed: {ast.unparse(node)[:60]}", functools.partial(block.__setitem__, at, quiet)
+
+
+def altered(value):
+    """Another constant of its kind; None if there is no sense in one."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    return value[:-1] + "~" if isinstance(value, str) and value else None
+
+
+def in_docstring(function, node):
+    return ast.get_docstring(function) is not None and function.body[0].value is node
 
 
 def documentation(node):

@@ -3,9 +3,10 @@
 A container starts in a fresh interpreter, never by cloning the notebook's kernel: that has threads,
 and a child of a threaded process may wait for ever for a lock that nobody holds.
 """
-from .containers import Result, Running, can_limit, run, start
+from .containers import Result, can_limit, run
 from .desk import answer, diff, flag, hint, look, reset, solution, status
 from .guess import check
+from .running import Running, start
 from .views import matrix, observe, trace
 
 __all__ = ["Result", "Running", "answer", "can_limit", "check", "diff", "flag", "hint", "look",

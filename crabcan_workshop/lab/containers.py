@@ -1,21 +1,22 @@
-"""Containers for a notebook: run() one to its end, or start() one and look at it while it waits."""
-import atexit
+"""Containers for a notebook: run() runs one to its end."""
+import contextlib
 import os
+import selectors
 import shlex
 import subprocess
 import sys
-from pathlib import Path
+import time
 
 from crabcan_steps.ch09_runtime import UsageError, selected
 
 from ..chapters import LAST
-from ..measure import observe
-from .show import NAMES, Table, Text, badges, box, pre
+from .show import NAMES, badges, box, pre
 
 PYTHON = [sys.executable, "-P"]  # -P: nothing in the notebook's folder takes our modules' place
 OWN = (2, 125, 126, 127)  # exit statuses of the runtime's own errors
 NOT_MADE = (2, 125)       # those of them without a container
 SECONDS = 60
+MOST = 4 << 20  # bytes of output; a notebook keeps all of it, and its page shows it
 
 
 class Result:
@@ -67,16 +68,67 @@ def run(command, step=LAST, stdin="", check=False, timeout=SECONDS, raw=(), **op
 
 
 def finish(words, stdin="", timeout=SECONDS):
-    """Runs a program to its end, or to the end of our patience: (stdout, stderr, status)."""
+    """Runs a program to its end, or to the end of our patience: (stdout, stderr, status).
+
+    In a session of its own: whoever interrupts the cell interrupts this one container, by us."""
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, start_new_session=True)
+    end, left = time.monotonic() + timeout, stdin.encode()
+    text = {process.stdout: bytearray(), process.stderr: bytearray()}
+    why = None
     try:
-        done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=timeout,
-                              errors="replace")
-    except subprocess.TimeoutExpired as late:
-        stdout = (late.stdout or b"").decode(errors="replace")
-        return stdout, f"crabcan: no end after {timeout} s, so the lab ended it\n", 125
+        with selectors.DefaultSelector() as ready:
+            for pipe in text:
+                ready.register(pipe, selectors.EVENT_READ)
+            ready.register(process.stdin, selectors.EVENT_WRITE)
+            while ready.get_map() and not why:
+                for key, _ in ready.select(max(0, end - time.monotonic())):
+                    if key.fileobj is process.stdin:
+                        left = written(process.stdin, left)
+                        part = left
+                    else:
+                        part = os.read(key.fd, 1 << 16)
+                        text[key.fileobj] += part
+                    if not part:
+                        ready.unregister(key.fileobj)
+                        key.fileobj.close()
+                if max(map(len, text.values())) > MOST:
+                    why = f"more than {MOST >> 20} MB of output"
+                elif time.monotonic() > end:
+                    why = f"no end after {timeout} s"
+        if not why:
+            process.wait(max(1, end - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        why = f"no end after {timeout} s"
+    finally:
+        ended(process)
+    stdout, stderr = (bytes(kept[:MOST]).decode(errors="replace") for kept in text.values())
+    if why:
+        return stdout, f"crabcan: {why}, so the lab ended it\n", 125
     # Step 1 becomes the command; a signal's number as a shell counts it.
-    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
-    return done.stdout, done.stderr, status
+    return stdout, stderr, process.returncode if process.returncode >= 0 else 128 - process.returncode
+
+
+def written(pipe, text):
+    """Gives a program some of its input; returns what is left."""
+    try:
+        return text[os.write(pipe.fileno(), text[:4096]):] if text else b""
+    except BrokenPipeError:
+        return b""
+
+
+def ended(process):
+    """Ends a program that is still there, kindly first: crabcan cleans up."""
+    for deed in (process.terminate, process.kill):
+        if process.poll() is None:
+            deed()
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                pass
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        with contextlib.suppress(OSError):
+            pipe.close()
 
 
 def command_line(step, command, options):
@@ -113,74 +165,3 @@ def standing(step, layers):
 def can_limit():
     """Tells whether this user can have limits on this machine, by trying (chapter 8)."""
     return run("true", 8, memory="64M").status == 0
-
-
-class StartError(Exception):
-    """The container did not come up. Shown as its one line, without a traceback."""
-
-    def _render_traceback_(self):
-        return [f"The container did not start: {self}"]
-
-
-class Running:
-    """A container that waits to be looked at, until stop() or the end of the notebook."""
-
-    def __init__(self, step, words):
-        self.step = step
-        self.process = subprocess.Popen(words, text=True, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        atexit.register(self.stop)
-        if self.process.stdout.readline() != "up\n":
-            self.process.kill()
-            raise StartError(self.process.communicate()[1].strip())
-        self.pid = self.process.pid if step == 1 else observe.child_of(self.process.pid)
-
-    def __repr__(self):
-        if self.process.poll() is not None:
-            return f"a container of step {self.step}, stopped"
-        return f"a container of step {self.step}; its first process is {self.pid} on the host"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
-
-    def proc(self, file):
-        """The text of /proc/PID/FILE, as the host sees it."""
-        return Text(Path(f"/proc/{self.pid}", file).read_text())
-
-    def status(self, *names):
-        """Lines of /proc/PID/status, by the names that they begin with."""
-        return Text("".join(line for line in self.proc("status").splitlines(keepends=True)
-                            if line.split(":")[0] in names))
-
-    def own(self):
-        """The names of the namespaces that are its own; the others it shares with us."""
-        ours, its = observe.look("self")["namespaces"], observe.look(self.pid)["namespaces"]
-        return {name for name in its if its[name] != ours.get(name)}
-
-    def namespaces(self):
-        """The namespaces of its first process, beside ours."""
-        ours, its = observe.look("self")["namespaces"], observe.look(self.pid)["namespaces"]
-        return Table(f"/proc/{self.pid}/ns and /proc/self/ns", ["namespace", "container", "we", ""],
-                     [(name, its[name], ours.get(name, ""),
-                       "shared" if its[name] == ours.get(name) else "its own") for name in its])
-
-    def stop(self):
-        """Ends it; again does nothing."""
-        atexit.unregister(self.stop)
-        if self.process.poll() is None:
-            self.process.terminate()
-        try:
-            self.process.communicate(timeout=5)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.communicate()
-
-
-def start(command="cat", step=LAST, **options):
-    """Starts a container in the background, to be looked at; the default only waits."""
-    words = shlex.split(command) if isinstance(command, str) else list(command)
-    words = ["sh", "-c", 'echo up; exec "$@"', "sh", *words]
-    return Running(step, command_line(step, words, arguments(options)))

@@ -7,8 +7,8 @@ from IPython import get_ipython
 from IPython.core.error import UsageError
 
 from .. import exercises
-from ..desk import check, commands, workspace
-from ..room import door as room
+from ..desk import check, commands, report, workspace
+from ..room.door import RoomError
 from .desk import here, place
 from .show import CELL, HIDDEN, escape, scroll
 
@@ -28,7 +28,7 @@ class Check:
         self.notes = notes
 
     def __repr__(self):
-        return "\n".join([*(line for line, _ in check.lines(self.items)), *self.notes])
+        return "\n".join([*(line for line, _ in report.lines(self.items)), *self.notes])
 
     def _repr_html_(self):
         (_, title, _), *items = self.items
@@ -41,10 +41,10 @@ class Check:
 
 def row(kind, text, details):
     """A line of the table: a heading over both columns, or a sign and what it is about."""
-    if kind not in check.SIGNS:
+    if kind not in report.SIGNS:
         return (f'<tr style="background:none"><th colspan="2" style="{HEADING}">{escape(text)}'
                 '</th></tr>')
-    sign, colour = check.SIGNS[kind]
+    sign, colour = report.SIGNS[kind]
     look = f"background:{COLOURS[colour]};color:#fff;border-radius:3px;padding:0 .4em"
     more = "".join(f'<div style="{DETAIL}"><span style="opacity:.8">{word}</span>'
                    f'<span style="{TYPED if word in TO_TYPE else ""}">{escape(said)}</span></div>'
@@ -72,8 +72,8 @@ def mine(line, cell=None):
                 notes.append(f"{path.name} as it was before is kept: {short(kept)}")
             result = commands.checked(home, chapter.number)
         progress = home.progress().get(str(chapter.number), {})
-        return Check(check.report(result, progress), notes)
-    except (workspace.WorkspaceError, room.RoomError) as error:
+        return Check(report.report(result, progress), notes)
+    except (workspace.WorkspaceError, RoomError) as error:
         raise UsageError(f"%%mine: {error}") from None
 
 

@@ -11,7 +11,8 @@ from crabcan_steps.trace import COLUMNS, Rendering
 
 from ..chapters import LAST
 from ..measure.matrix import CHAPTERS, MEANINGS, PROPERTIES, SIGNS, draw
-from .containers import PYTHON, StartError, run
+from .containers import PYTHON, run
+from .running import StartError
 from .show import CELL, HIDDEN, Progress, Table, box, escape, scroll, table
 
 # property: (what the probe inside reports, what /proc outside shows)
