@@ -34,8 +34,8 @@ def add_arguments(name, parser):
         parser.add_argument("room", help=f"{known[0]} to {known[-1]}", **number)
         parser.add_argument("value", help="what you have found")
         return
-    parser.add_argument("room", nargs="?", help=f"{known[0]} to {known[-1]}; without it: which there are",
-                        **number)
+    parser.add_argument("room", nargs="?", **number,
+                        help=f"{known[0]} to {known[-1]}; without it: which there are")
     parser.add_argument("--hint", action="store_true", help="only a hint")
     parser.add_argument("--complete", action="store_true",
                         help="the same without the hole: try your attack on the whole runtime")

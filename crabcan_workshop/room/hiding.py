@@ -15,10 +15,11 @@ import time
 
 from crabcan_steps import linux
 
+from . import neighbour
+
 ADD_KEY, KEYCTL = {"x86_64": (248, 250)}.get(platform.machine(), (217, 219))
 KEYCTL_SETPERM, SESSION_KEYRING, ALL_MAY_READ = 5, -3, 0x3f3f3f02
 CROWD, PORT = 100, 7007
-CRABCAN = ["-P", "-m", "crabcan_steps"]  # how Python starts it; the warden knows a weaker one
 
 
 def beside(deed, *args):
@@ -123,7 +124,8 @@ def exchange(flag):
     """The neighbour reads aloud, into /srv/shared/log, what is in its /news."""
     write("/home/keeper/desk", flag)
     write("/srv/shared/news/today", "no news")
-    neighbour("/srv/shared", ["/usr/bin/sh", "-c", "cat /news/*"], sys.executable)
+    command = ["/usr/bin/sh", "-c", "cat /news/*"]
+    beside(neighbour.live, *neighbour.arrive("/srv/shared", command, sys.executable))
 
 
 def lender(flag):
@@ -147,28 +149,5 @@ def lender(flag):
             time.sleep(0.1)
         shout(flag)
     beside(watch)
-    neighbour("/srv/shared", ["/bin/hello", "/greeting"], python)
-
-
-def neighbour(root, command, python):
-    """A container that is started again and again, on a root that the player's shares."""
-    home, add = sys.base_prefix, []
-    for path in ("/usr", "/lib", "/lib32", "/lib64", *([] if home.startswith("/usr") else [home])):
-        if os.path.islink(path):
-            os.symlink(os.readlink(path), root + path)
-        elif os.path.exists(path):
-            os.makedirs(root + path)
-            add += ["--add", f"{path}:{path}:ro"]
-    if not home.startswith("/usr"):
-        add += ["--env", f"PYTHONHOME={home}"]
-    for folder, names, files in os.walk(root):
-        os.chmod(folder, 0o777)  # the player is another user here
-    log = open(f"{root}/log", "wb", buffering=0)
-    words = [python, *CRABCAN, "run", "-m", root, *add, "--", *command]
-
-    def serve():
-        while True:
-            subprocess.call(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
-                            env=os.environ | {"PYTHONHOME": f"{home}:{sys.base_exec_prefix}"})
-            time.sleep(0.5)
-    beside(serve)
+    command = ["/bin/hello", "/greeting"]
+    beside(neighbour.live, *neighbour.arrive("/srv/shared", command, python))

@@ -9,7 +9,7 @@ import time
 from crabcan_steps import ch02_clone, ch04_mounts, cli
 from crabcan_steps.parts import Bind, Entry
 
-GAP = 1  # second between two looks: slow motion, as a few milliseconds are enough for whoever tries on
+GAP = 1  # second between two looks: slow motion, for whoever types
 
 
 def descriptors():
