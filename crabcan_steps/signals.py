@@ -33,13 +33,16 @@ def to_all(container, number):
     home = linux.readlink(f"/proc/{container.pid}/ns/pid")
     for entry in linux.listdir("/proc"):
         if entry.isdigit():
+            pidfd = None
             try:
                 pidfd = os.pidfd_open(int(entry))
                 if linux.readlink(f"/proc/{entry}/ns/pid") == home:
                     linux.pidfd_send_signal(pidfd, number)
-                linux.close(pidfd)
             except OSError:  # has ended, or is not ours to look at
                 pass
+            finally:
+                if pidfd is not None:
+                    linux.close(pidfd)
 
 
 def hang_up(container):

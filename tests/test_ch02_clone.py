@@ -142,10 +142,12 @@ def test_ctrl_z_stops_all_of_the_container(who):
                         found.append(observe.stat_of(entry)[0])
             return found
         assert wait_for(lambda: len(states()) == 2) and "T" not in states()
+        before = len(os.listdir(f"/proc/{running.runtime}/fd"))
         running.process.send_signal(signal.SIGTSTP)
         assert wait_for(lambda: states() == ["T", "T"]), states()
         running.process.send_signal(signal.SIGCONT)
         assert wait_for(lambda: "T" not in states()), states()
+        assert wait_for(lambda: len(os.listdir(f"/proc/{running.runtime}/fd")) == before)
 
 
 def test_why_a_program_may_not_be_executed(root, tmp_path):
