@@ -37,17 +37,23 @@ class Root:
 
     def __init__(self, mount, own):
         self.mount, self.own = mount, own  # own: path -> descriptor of a file system that we made
+        self.seen = {}        # those of them over which nothing of the user's hangs
         self.devices = {}     # its device number -> its kind: how we know it again
 
     def add(self, path, fstype, mount):
         """Notes a file system of our own."""
-        self.own[path], self.devices[linux.fstat(mount).st_dev] = mount, fstype
+        self.own[path] = self.seen[path] = mount
+        self.devices[linux.fstat(mount).st_dev] = fstype
+
+    def cover(self, path):
+        """Notes that something of the user's hangs there now: what goes below it belongs to that."""
+        self.seen = {p: mount for p, mount in self.seen.items() if not f"{p}/".startswith(f"{path}/")}
 
     def find(self, path, rules):
         """Opens what stands at a path. Ours is found from its own descriptor, wherever it hangs:
         whoever shares the user's directory may rename what is above it."""
-        below = max((p for p in self.own if f"{path}/".startswith(f"{p}/")), key=len, default="")
-        start = self.own[below] if below else self.mount
+        below = max((p for p in self.seen if f"{path}/".startswith(f"{p}/")), key=len, default="")
+        start = self.seen[below] if below else self.mount
         return linux.openat2(start, path[len(below):].strip("/") or ".", os.O_PATH, rules)
 
     def place(self, path, directory, rules=IN_ROOT):
@@ -123,6 +129,7 @@ class Bind:
         if self.option and kind in WINDOWS:
             raise LayerError("mounts", "place", errno.EBUSY, self.option)
         named(self.target, linux.move_mount, mount, there)
+        root.cover(self.target.rstrip("/"))
         self.close()
         linux.close(there)
 

@@ -110,6 +110,18 @@ def test_extra_paths(who, folder):
     assert out.splitlines() == ["in a file", "Read-only"]
 
 
+def test_a_path_over_a_place_of_ours_takes_what_goes_below_it(who, folder):
+    """It went below our own file system there, where nobody could see it."""
+    for name in ("outer/x", "inner"):
+        (folder / name).mkdir(parents=True)
+    (folder / "inner/f").write_text("inner\n")
+    for place, options in {"/dev": [], "/t": ["--tmpfs", "/t"]}.items():
+        result = who.crabcan("run", *options, "-a", f"{folder}/outer:{place}", "-a", f"{folder}/inner:{place}/x",
+                             "--", "cat", f"{place}/x/f")
+        assert result.stdout == "inner\n", result
+    assert os.listdir(folder / "outer/x") == []
+
+
 def test_a_read_only_path_is_so_with_its_submounts(root, tmp_path):
     tmp_path.chmod(0o755)  # where no id can be shifted, everybody must be able to enter
     inner = tmp_path / "inner"
