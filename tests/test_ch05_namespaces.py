@@ -66,3 +66,14 @@ def test_nor_by_a_user_namespace_inside(root, folder):
 
 def test_where_nothing_is_shifted_it_is_given(root):
     assert root.run("grep", "CapBnd", "/proc/self/status", options=["--cap-add", "SETFCAP"]).split()[1] == "0000000080000000"
+
+
+def test_a_set_user_id_file_that_is_there_can_be_changed_through_memory(root, folder):
+    """What SECURITY.md does not promise. If this fails, the kernel or we have become better: say so there."""
+    (folder / "su").write_bytes(b"good")
+    (folder / "su").chmod(0o4755)
+    script = "import mmap, os; mmap.mmap(os.open('/x/su', os.O_RDWR), 4)[:] = b'evil'"
+    root.crabcan("run", "-a", f"{folder}:/x", "--", "/usr/bin/python3", "-c", script)
+    assert (folder / "su").read_bytes() == b"evil" and (folder / "su").stat().st_mode & 0o7777 == 0o4755
+    root.crabcan("run", "-a", f"{folder}:/x", "--", "sh", "-c", "echo evil >/x/su")
+    assert (folder / "su").stat().st_mode & 0o7777 == 0o755
