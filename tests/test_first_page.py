@@ -1,5 +1,6 @@
 """A container on one page: it works, leaves nothing, and is left in three ways that the course closes."""
 import os
+import pty
 import re
 import signal
 import socket
@@ -56,9 +57,16 @@ def test_inside_it_is_root_process_1_with_a_name_and_a_root_of_its_own(page):
 
 
 def test_what_is_shown_of_the_machine_is_read_only(page, folder):
-    result = page("sh", "-c", "ls /here; touch /usr/mine; touch /here/mine")
-    assert result.stdout == "container.py\n" and result.stderr.count("Read-only file system") == 2
-    assert not Path("/usr/mine").exists() and not (folder / "mine").exists()
+    result = page("sh", "-c", "ls /here; touch /here/mine; grep -E ' (/usr|/here)[ /]' /proc/mounts")
+    name, *mounts = result.stdout.splitlines()
+    assert name == "container.py" and "Read-only file system" in result.stderr
+    assert len(mounts) > 1 and all(line.split()[3].split(",")[0] == "ro" for line in mounts)
+    assert not (folder / "mine").exists()
+
+
+def test_the_old_root_is_gone_and_dev_null_is_the_machines(page):
+    result = page("sh", "-c", "echo /../*; test -c /dev/null && echo device")
+    assert result.stdout == "/../bin /../dev /../here /../lib /../lib64 /../proc /../sbin /../usr\ndevice\n", result.stderr
 
 
 def test_it_leaves_the_machine_as_it_was(page):
@@ -75,6 +83,24 @@ def test_killed_it_takes_its_container_along(who, folder, page):
         inside = observe.child_of(process.pid)
         os.kill(process.pid, signal.SIGKILL)
     assert wait_for(lambda: gone(inside))
+
+
+def test_without_a_command_it_is_a_shell_that_says_nothing_strange(who, folder, page):
+    page("true")
+    outer, inner = pty.openpty()
+    process = subprocess.Popen([*who.prefix, "/usr/bin/python3", folder / "container.py"], cwd=folder, stdin=inner,
+                               stdout=inner, stderr=inner, start_new_session=True, env={"PATH": "/usr/bin:/bin"})
+    os.close(inner)
+    os.write(outer, b"ls /here; sleep 0.1 & wait; exit 4\n")
+    seen = b""
+    try:
+        while chunk := os.read(outer, 4096):
+            seen += chunk
+    except OSError:  # EIO: nobody has the inner end any more
+        pass
+    assert process.wait(60) == 4
+    os.close(outer)
+    assert b"container.py" in seen and not re.search(rb"can.?not|can't|sh: ", seen), seen
 
 
 def test_what_cannot_be_run_is_one_line(page):
