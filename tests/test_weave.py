@@ -623,6 +623,15 @@ def test_what_is_not_quoted_is_told(book, left_out, told):
     book.weave("--check", "chapters/04-small.md")  # of one file: without coverage
 
 
+def test_the_rest_of_the_code_counts_and_what_stands_beside_does_not(book):
+    book.page("".join(quote(name) for name in ALL if name != "Thing.name"))
+    book.page(quote("Thing.name"), "chapters/90-beside.md")
+    book.weave("--write")
+    assert "Thing.name: not quoted" in book.weave("--coverage", status=1).stdout
+    (book.folder / "chapters/90-beside.md").rename(book.folder / "chapters/80-rest.md")
+    book.weave("--coverage")
+
+
 def test_another_chapter_may_quote_it_too_but_only_1_to_9_count(book):
     book.page("".join(quote(name) for name in ALL if name != "Thing.name"))
     book.page("\n" + quote("Thing"), "chapters/05-other.md")
