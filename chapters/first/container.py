@@ -1,11 +1,12 @@
-"""A container on one page: python3 container.py [COMMAND [ARG ...]], as root or as any user."""
+"""A container on one page: python3 container.py [COMMAND ...], as root or any user."""
 import ctypes
 import os
 import signal
 import struct
 import sys
 
-CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWUSER, CLONE_NEWPID = 0x20000, 0x4000000, 0x10000000, 0x20000000
+CLONE_NEWNS, CLONE_NEWUTS = 0x00020000, 0x04000000  # numbers from the kernel's headers
+CLONE_NEWUSER, CLONE_NEWPID = 0x10000000, 0x20000000
 MS_BIND, MS_REC, MS_PRIVATE, MNT_DETACH = 0x1000, 0x4000, 0x40000, 2
 AT_FDCWD, AT_RECURSIVE, PR_SET_PDEATHSIG = -100, 0x8000, 1
 libc = ctypes.CDLL(None, use_errno=True)
@@ -33,7 +34,7 @@ def bind(source, target):
 
 
 def new_root():
-    """A root of its own: your /usr, the directory that you stand in, /proc, and nothing else."""
+    """A root of its own: your /usr and this directory, read-only, /proc, and little else."""
     call("mount", None, "/", None, MS_REC | MS_PRIVATE, None)  # none of this shows outside
     call("mount", "tmpfs", "/tmp", "tmpfs", 0, None)
     bind("/usr", "/tmp/usr")
@@ -46,7 +47,7 @@ def new_root():
     for name in "bin", "lib", "lib64", "sbin":
         os.symlink(f"usr/{name}", f"/tmp/{name}")
     os.chdir("/tmp")
-    call("pivot_root", ".", ".")  # now this is the root, and the old one lies on top of it
+    call("pivot_root", ".", ".")      # this is the root now; the old one lies on it,
     call("umount2", ".", MNT_DETACH)  # and goes
 
 
@@ -55,7 +56,7 @@ def contain(command):
     uid, gid = os.getuid(), os.getgid()
     call("unshare", CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWPID)
     write("/proc/self/setgroups", "deny")
-    write("/proc/self/uid_map", f"0 {uid} 1")  # you are root in there, and nobody else is anybody
+    write("/proc/self/uid_map", f"0 {uid} 1")  # you are root in there
     write("/proc/self/gid_map", f"0 {gid} 1")
     pid = os.fork()  # the child is process 1 of the new numbering
     if pid:
@@ -68,6 +69,6 @@ def contain(command):
 
 
 try:
-    sys.exit(contain(sys.argv[1:] or ["sh", "+m"]))  # +m: no job control, for the terminal is yours
+    sys.exit(contain(sys.argv[1:] or ["sh", "+m"]))  # +m: a shell without job control
 except OSError as error:
     sys.exit(f"container: {error}")
