@@ -40,7 +40,7 @@ def ignored(n, name):
         yield "its row in the matrix: crabcan_workshop/measure/matrix.py"
     if not any(chapter == n for chapter, _, _ in matrix.PROPERTIES.values()):
         yield "a property that it closes: PROPERTIES in crabcan_workshop/measure/matrix.py, and the probe"
-    if n not in escape.rooms():
+    if "weaken" in escape.rooms().get(n, {"weaken": "none"}):  # rooms 10 to 12 are chapter 9's
         yield "an escape room: crabcan_workshop/desk/escape.toml"
     if f"{n:02}" not in coverage.CHAPTERS:
         yield "its lines in the book: CHAPTERS in tools/weaving/coverage.py"

@@ -187,6 +187,15 @@ def test_rules_of_a_profile_are_quoted_by_their_comment(book):
     assert "did you mean profiles/list.json" in book.refused(quote("*", module="profiles/lst.json"))
 
 
+def test_a_program_beside_the_pages_is_quoted_and_run(book, need_root):
+    (book.folder / "chapters/first").mkdir()
+    book.put("chapters/first/small.py", "print('typed')\n")
+    made = book.written(quote("*", module="first/small.py") + run("/usr/bin/python3 small.py; ls"))
+    assert "```python\nprint('typed')\n```" in made and "\ntyped\nsmall.py\n```" in made
+    book.put("chapters/first/small.py", "print(\n")
+    assert "chapters/first/small.py: is not Python" in book.refused(quote("*", module="first/small.py"))
+
+
 def test_what_is_no_request_is_left_alone(book):
     page = ("<!-- a comment\n```\n-->\n<!-- running late: -->\n```python\n<!-- quote: x.py::Y -->\n"
             "```\n~~~~\n```\n~~~~\n`<!-- run: false -->`\n")
@@ -612,6 +621,15 @@ def test_what_is_not_quoted_is_told(book, left_out, told):
     assert told in book.weave("--coverage", status=1).stdout
     assert told in book.weave("--check", status=1).stdout
     book.weave("--check", "chapters/04-small.md")  # of one file: without coverage
+
+
+def test_the_rest_of_the_code_counts_and_what_stands_beside_does_not(book):
+    book.page("".join(quote(name) for name in ALL if name != "Thing.name"))
+    book.page(quote("Thing.name"), "chapters/90-beside.md")
+    book.weave("--write")
+    assert "Thing.name: not quoted" in book.weave("--coverage", status=1).stdout
+    (book.folder / "chapters/90-beside.md").rename(book.folder / "chapters/80-rest.md")
+    book.weave("--coverage")
 
 
 def test_another_chapter_may_quote_it_too_but_only_1_to_9_count(book):

@@ -33,16 +33,18 @@ def on_files(files, config):
 def order(files):
     """Chapters by their number, each with its lab below it; then what stands beside them."""
     pages = {file.src_uri: file for file in files.documentation_pages()}
-    chapters, beside = [], []
+    chapters, rest, beside = [], [], []
     for name in sorted(pages, key=lambda name: name.replace("-lab.md", ".md~")):
         if name.endswith("-lab.md"):
             chapters.append({f"Lab {int(name[:2])}": name})
         elif name != "index.md":
             entry = {title(pages[name]): name}
-            (beside if name.startswith("9") else chapters).append(entry)
+            {"8": rest, "9": beside}.get(name[0], chapters).append(entry)
     nav = [{"Welcome": "index.md"}] if "index.md" in pages else []
     if chapters:
         nav.append({"Chapters": chapters})
+    if rest:
+        nav.append({"The rest of the code": rest})
     return nav + ([{"Beside them": beside}] if beside else [])
 
 
@@ -70,7 +72,8 @@ def name_source(found):
     indent, module, name, marks, language = found.groups()
     name = name.removesuffix(".__head__").replace("..", " to ").replace('"', "'")
     whole = name.startswith("__") or name == "*"
-    place = f"crabcan_steps/{module}" + ("" if whole else f", {name}")
+    folder = "chapters" if "/" in module and module.endswith(".py") else "crabcan_steps"
+    place = f"{folder}/{module}" + ("" if whole else f", {name}")
     return f'{indent}{marks}{language} title="{place}"'
 
 

@@ -1,4 +1,7 @@
-"""Literate coverage: each line of code stands in chapters 1 to 9 at least once, where its reader wants it."""
+"""Literate coverage: each line of code stands in the book at least once, where its reader wants it.
+
+That is in chapters 1 to 9, or in the part behind them, "The rest of the code": pages 80 to 89.
+"""
 import re
 
 CHAPTERS = [f"{number:02}" for number in range(1, 10)]
@@ -8,6 +11,11 @@ def chapter_of(page):
     """The number of a page, if it is one of the chapters that count."""
     match = re.fullmatch(r"(\d\d)-.*\.md", page.path.name)
     return match[1] if match and match[1] in CHAPTERS else None
+
+
+def counts(page):
+    """Whether what a page quotes counts."""
+    return chapter_of(page) or re.fullmatch(r"8\d-.*\.md", page.path.name)
 
 
 def due(module, written):
@@ -20,7 +28,7 @@ def report(library, pages, out):
     """Prints what is quoted and what is not; returns the number of faults."""
     quoted = set()  # (module, line)
     for page in pages:
-        for block in page.blocks if chapter_of(page) else ():
+        for block in page.blocks if counts(page) else ():
             if block.kind == "quote" and block.source:
                 module, first, last = block.source
                 quoted.update((module, line) for line in range(first, last + 1))

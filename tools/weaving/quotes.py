@@ -106,15 +106,13 @@ def bound(node, local=False):
 
 
 class Library:
-    """The package that is quoted."""
+    """The package that is quoted, and the small programs that stand beside the pages."""
 
-    def __init__(self, folder):
-        self.folder, self.sources = folder, {}
-        for path in sorted(folder.glob("*.py")):
-            try:
-                self.sources[path.name] = Source(path.name, path.read_text("utf-8"))
-            except (SyntaxError, tokenize.TokenError) as error:
-                raise Problem(f"{folder.name}/{path.name}", f"is not Python: {error}") from None
+    def __init__(self, folder, pages=None):
+        self.folder = folder
+        self.sources = {path.name: source(path, folder) for path in sorted(folder.glob("*.py"))}
+        self.beside = {str(path.relative_to(pages)): source(path, pages)
+                       for path in sorted(pages.glob("*/*.py"))} if pages else {}
 
     def quote(self, block):
         """The lines that a block asks for, from the margin; and where: (module, first, last)."""
@@ -124,13 +122,14 @@ class Library:
         try:
             if module.endswith(".json"):
                 return self.rule(module, name), None
-            if module not in self.sources:
-                raise LookupError(f"no {module} in {self.folder.name}" + near(module, self.sources))
-            source = self.sources[module]
-            first, last = source.find(name)
+            known = self.sources | self.beside
+            if module not in known:
+                raise LookupError(f"no {module} in {self.folder.name}" + near(module, known))
+            found = known[module]
+            first, last = found.find(name)
         except LookupError as error:
             raise Problem(block.where, error.args[0]) from None
-        return from_margin(source.lines[first - 1:last]), (module, first, last)
+        return from_margin(found.lines[first - 1:last]), (module, first, last)
 
     def rule(self, module, name):
         """From a JSON file all (`*`), or the one object whose comment begins so."""
@@ -147,6 +146,15 @@ class Library:
         _, end = json.JSONDecoder().raw_decode(text, begin)
         begin = text.rfind("\n", 0, begin) + 1
         return from_margin(text[begin:end + (text[end] == ",")].split("\n"))
+
+
+def source(path, folder):
+    """A file of Python. Raises Problem if it is none."""
+    try:
+        return Source(path.name, path.read_text("utf-8"))
+    except (SyntaxError, tokenize.TokenError) as error:
+        name = f"{folder.name}/{path.relative_to(folder)}"
+        raise Problem(name, f"is not Python: {error}") from None
 
 
 def from_margin(lines):
