@@ -11,9 +11,15 @@ from mkdocs.structure.files import File
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import labs  # noqa: E402
+import tables  # noqa: E402
 
 QUOTED = re.compile(r"^([ >]*)<!-- *quote: *(\S+?)::(.+?) *-->\n\1(`{3,})(\w+)$", re.M)
 CAPTURED = re.compile(r"^[ >]*<!--\s*run\b[^>]*?:.*?-->\n(?=[ >]*`{3})", re.M | re.S)
+TABLE = re.compile(r"^<!-- *run[^:\n]*: *workshop (matrix|compare)\b[^\n]*-->\n```text\n(.*?)\n```$",
+                   re.M | re.S)
+LINE = re.compile(r'<span id="__line-[\d-]+">((?:<span[^>]*>|</span>| )*)')
+BLOCK = re.compile(r"<pre>(?=(.*?)</pre>)", re.S)
+FOUND = 6  # lines: what is longer the search does not show, or it would show whole classes
 SPEAKER = re.compile(r"^<!--\s*speaker:\s*(.*?)\s*-->\n*", re.M | re.S)
 FOR_INSTRUCTOR = os.environ.get("INSTRUCTOR", "") not in ("", "0")
 UPWARD = re.compile(r"(?<!!)\[([^\]]+)\]\(\.\./([^)#]+)(#[^)]*)?\)")
@@ -55,6 +61,7 @@ def title(file):
 def on_page_markdown(markdown, page, config, files):
     """Says above each quotation where it is from; leads links to where this site has their goal."""
     markdown = SPEAKER.sub(speaker_note, markdown)
+    markdown = TABLE.sub(lambda run: table(run, files), markdown)
     markdown = CAPTURED.sub("", QUOTED.sub(name_source, markdown))
     return UPWARD.sub(lambda link: lead(link, page, config), markdown)
 
@@ -74,6 +81,14 @@ def name_source(found):
     return f'{indent}{marks}{language} title="{place}"'
 
 
+def table(run, files):
+    """What `workshop matrix` or `compare` has printed, as a table."""
+    pages = {int(file.name[:2]): file.url for file in files.documentation_pages()
+             if re.fullmatch(r"0\d-\w+", file.name)}
+    make = tables.matrix if run[1] == "matrix" else tables.comparison
+    return "\n".join(make(run[2], pages))
+
+
 def lead(link, page, config):
     """A link out of chapters/: a lab is a page here, other files are in the repository."""
     text, path, anchor = link[1], link[2], link[3] or ""
@@ -90,7 +105,19 @@ def lead(link, page, config):
 
 def on_page_content(html, page, config, files):
     """Puts the diagrams into the page itself, where they take on its colours."""
+    html = BLOCK.sub(unfound, LINE.sub(line, html))
     return DIAGRAM.sub(lambda image: inline(image, config), html)
+
+
+def line(begin):
+    """A line of code, which tells its indent: where it is too long it goes on further in."""
+    space = len(re.sub("<[^>]*>", "", begin[1]))
+    return f'<span style="--in:{space}">{begin[1]}' if space else f"<span>{begin[1]}"
+
+
+def unfound(block):
+    long = block[1].rstrip().count("\n") >= FOUND
+    return "<pre data-search-exclude>" if long else "<pre>"
 
 
 def inline(image, config):
