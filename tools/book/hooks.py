@@ -121,10 +121,19 @@ def unfound(block):
 
 
 def inline(image, config):
-    svg = (Path(config.docs_dir) / "diagrams" / f"{image[3]}.svg").read_text(encoding="utf-8")
-    svg = re.sub(r"<style>.*?</style>\n", "", svg, flags=re.S)
-    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{image[1]}" ', 1)
-    return f'<span class="diagram">{svg.strip()}</span>'
+    """The picture; and its narrow twin, if it has one, of which a page shows the one that fits."""
+    folder = Path(config.docs_dir) / "diagrams"
+    twin = folder / f"{image[3]}-narrow.svg"
+    if not twin.exists():
+        return f'<span class="diagram">{drawn(folder / f"{image[3]}.svg", image[1])}</span>'
+    return (f'<span class="diagram"><span class="wide">{drawn(folder / f"{image[3]}.svg", image[1])}'
+            f'</span><span class="narrow">{drawn(twin, image[1])}</span></span>')
+
+
+def drawn(path, words):
+    """An SVG without its own colours, but with words for those who hear the page."""
+    svg = re.sub(r"<style>.*?</style>\n", "", path.read_text(encoding="utf-8"), flags=re.S)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{words}" ', 1).strip()
 
 
 def on_post_page(output, page, config):
