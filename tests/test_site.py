@@ -15,21 +15,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from crabcan_steps import ch04_mounts, ch09_runtime  # noqa: F401: the latter loads all layers
-from crabcan_steps.layer import Layer, Stage
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT / "tools"))
-
-import diagrams  # noqa: E402
-
 pytestmark = pytest.mark.slow  # left out by --fast
 
 SERVE = [sys.executable, "-I", CHECKOUT / "tools" / "book" / "serve.py"]
 CHAPTERS = sorted((CHECKOUT / "chapters").glob("*.md"))
 PAGES = [f"{path.stem}.html" for path in CHAPTERS] + ["404.html"]
 PAGES += sorted(f"{path.stem}-lab.html" for path in (CHECKOUT / "notebooks").glob("*.ipynb"))
-SOURCES = sorted((CHECKOUT / "chapters" / "diagrams").glob("*.txt"))
 BAD = """# A page with all the faults
 
 <script>console.error("a script complains"); nowhere()</script>
@@ -177,31 +170,6 @@ def test_a_lab_shows_what_its_cells_printed(tmp_path):
 def test_outputs_of_another_version_of_a_lab_are_not_shown(tmp_path, executed):
     page = lab(tmp_path, notebook(), executed)
     assert "Not run yet" in page and "stale words" not in page
-
-
-# ---------------------------------------------------------------- diagrams
-
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_a_diagram_is_what_its_source_says(source):
-    assert source.with_suffix(".svg").read_text() == diagrams.svg(source.read_text()), \
-        "run tools/diagrams.py"
-
-
-def test_the_stages_diagram_is_the_stages_of_the_code():
-    drawn = re.findall(r"│ +(\d+)  (\w+) +│ +(\d)", (SOURCES[0].parent / "stages.txt").read_text())
-    stages = [(number, name) for name, number in vars(Stage).items() if name.isupper()]
-    assert [(int(number), name) for number, name, _ in drawn] == stages
-    layers = [layer for layer in Layer.__subclasses__() if layer.__module__.startswith("crabcan_")]
-    layers.sort(key=lambda layer: -layer.chapter)  # several in a stage: the chapter that made it
-    homes = {layer.stage: layer.chapter for layer in layers}
-    assert {int(number): int(chapter) for number, _, chapter in drawn} == homes
-
-
-def test_the_root_diagram_shows_every_cover_and_device():
-    text = (SOURCES[0].parent / "root.txt").read_text()
-    steering = {path.rsplit("/", 1)[1] for path in ch04_mounts.STEERING}
-    for name in {*steering, *ch04_mounts.DEVICES, *ch04_mounts.DEV_LINKS, *ch04_mounts.ETC}:
-        assert re.search(rf"\b{name}\b", text), name
 
 
 # ---------------------------------------------------------------- a real browser
