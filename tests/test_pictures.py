@@ -64,6 +64,14 @@ def test_each_layer_has_a_picture_and_each_picture_its_words():
     assert set(shown) == {path.stem for path in SOURCES if not path.stem.endswith("-narrow")}
 
 
+def test_the_narrow_timeline_has_the_same_bars_half_as_long():
+    wide, narrow = ([(len(line[at:]) - len(line[at:].lstrip()), line.count("━"))
+                     for line in drawing(name).split("\n") if "━" in line]
+                    for name, at in (("timeline", 24), ("timeline-narrow", 16)))
+    ends = [((begin + 1) // 2, (begin + length + 1) // 2) for begin, length in wide]
+    assert narrow == [(begin, max(1, end - begin)) for begin, end in ends]
+
+
 def test_lines_that_cross_are_two():
     svg = diagrams.svg("─╂─\n ┃\n")
     assert 'class="dg-new"' in svg and 'class="dg-host"' in svg and "<text" not in svg
