@@ -84,7 +84,7 @@ def name_source(found):
 def table(run, files):
     """What `workshop matrix` or `compare` has printed, as a table."""
     pages = {int(file.name[:2]): file.url for file in files.documentation_pages()
-             if re.fullmatch(r"0\d-\w+", file.name)}
+             if re.fullmatch(r"[0-8]\d-\w+", file.name)}
     make = tables.matrix if run[1] == "matrix" else tables.comparison
     return "\n".join(make(run[2], pages))
 
