@@ -12,24 +12,26 @@ import sys
 import threading
 import urllib.request
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 
 import pytest
-from crabcan_steps import ch04_mounts, ch09_runtime  # noqa: F401: the latter loads all layers
-from crabcan_steps.layer import Layer, Stage
+
+from crabcan_workshop import chapters
+from crabcan_workshop.measure import matrix, observe, probe
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT / "tools"))
+sys.path[:0] = [str(CHECKOUT / "tools" / "book")]
 
-import diagrams  # noqa: E402
-
+import hooks  # noqa: E402
+import tables  # noqa: E402
 pytestmark = pytest.mark.slow  # left out by --fast
 
 SERVE = [sys.executable, "-I", CHECKOUT / "tools" / "book" / "serve.py"]
 CHAPTERS = sorted((CHECKOUT / "chapters").glob("*.md"))
 PAGES = [f"{path.stem}.html" for path in CHAPTERS] + ["404.html"]
 PAGES += sorted(f"{path.stem}-lab.html" for path in (CHECKOUT / "notebooks").glob("*.ipynb"))
-SOURCES = sorted((CHECKOUT / "chapters" / "diagrams").glob("*.txt"))
+WIDTHS = (1280, 1440, 390, 360)
 BAD = """# A page with all the faults
 
 <script>console.error("a script complains"); nowhere()</script>
@@ -38,6 +40,10 @@ BAD = """# A page with all the faults
 <p style="color: #999; background: #fff">Who can read this?</p>
 <div style="width: 60rem">wide</div>
 <div style="overflow: auto"><p style="width: 42rem; max-width: none">scrolls</p></div>
+<pre><code style="white-space: pre; overflow: auto; display: block">cut off, CUT OFF, CUT OFF, CUT OFF, CUT OFF, CUT OFF</code></pre>
+<table class="own"><tr><td style="min-width: 44rem">a wide table</td></tr></table>
+<p style="width: 20rem; overflow: auto"><img src="assets/crab.svg" width="900" alt="a wide picture"></p>
+<span class="diagram"><svg viewBox="0 0 900 20"><text y="15">small words</text></svg></span>
 
 #### A heading that skips two levels
 """
@@ -179,29 +185,62 @@ def test_outputs_of_another_version_of_a_lab_are_not_shown(tmp_path, executed):
     assert "Not run yet" in page and "stale words" not in page
 
 
-# ---------------------------------------------------------------- diagrams
+# ---------------------------------------------------------------- the matrix, the comparison
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
-def test_a_diagram_is_what_its_source_says(source):
-    assert source.with_suffix(".svg").read_text() == diagrams.svg(source.read_text()), \
-        "run tools/diagrams.py"
-
-
-def test_the_stages_diagram_is_the_stages_of_the_code():
-    drawn = re.findall(r"│ +(\d+)  (\w+) +│ +(\d)", (SOURCES[0].parent / "stages.txt").read_text())
-    stages = [(number, name) for name, number in vars(Stage).items() if name.isupper()]
-    assert [(int(number), name) for number, name, _ in drawn] == stages
-    layers = [layer for layer in Layer.__subclasses__() if layer.__module__.startswith("crabcan_")]
-    layers.sort(key=lambda layer: -layer.chapter)  # several in a stage: the chapter that made it
-    homes = {layer.stage: layer.chapter for layer in layers}
-    assert {int(number): int(chapter) for number, _, chapter in drawn} == homes
+def woven(command):
+    """(page, the text that its source has of a run), of the first page that has one."""
+    asked = re.compile(rf"<!-- run[^\n]*: workshop {command}\b[^\n]*-->\n```text\n(.*?)\n```", re.S)
+    return next((f"{path.stem}.html", found[1]) for path in CHAPTERS
+                if (found := asked.search(path.read_text())))
 
 
-def test_the_root_diagram_shows_every_cover_and_device():
-    text = (SOURCES[0].parent / "root.txt").read_text()
-    steering = {path.rsplit("/", 1)[1] for path in ch04_mounts.STEERING}
-    for name in {*steering, *ch04_mounts.DEVICES, *ch04_mounts.DEV_LINKS, *ch04_mounts.ETC}:
-        assert re.search(rf"\b{name}\b", text), name
+def cells(html, kind):
+    """Rows of a table of this class: (its head as HTML, [(class, title, what is heard)])."""
+    table = re.search(rf'<table class="{kind}">(.*?)</table>', html, re.S)[1]
+    body = re.search("<tbody>(.*?)</tbody>", table, re.S)[1]
+    cell = re.compile(r'<td class="(\w+)" title="([^"]*)"><i>.</i><span class="heard">([^<]*)</span></td>')
+    return [(re.search(r'<th scope="row">(.*?)</th>', row)[1], cell.findall(row))
+            for row in re.findall("<tr>(.*?)</tr>", body)]
+
+
+def test_the_matrix_is_a_table(site):
+    page = (site / woven("matrix")[0]).read_text()
+    rows = cells(page, "matrix")
+    assert len(rows) == chapters.LAST + 1 and "```" not in page and "      ●" not in page
+    for step, (head, row) in enumerate(rows):
+        name = f"{step} {chapters.NAMES[step]}" if step else "no container"
+        closed = [step >= since for since, _, _ in matrix.PROPERTIES.values()]
+        assert [kind == "closed" for kind, _, heard in row if kind == heard] == closed
+        for (kind, title, _), known in zip(row, matrix.PROPERTIES, strict=True):
+            assert title.startswith(f"{known} in {name}: {kind} (the probe {tables.TRIED[known][:9]}")
+        if step:
+            target = re.fullmatch(rf'<a href="({step:02}-\w+\.html)">{name}</a>', head)[1]
+            assert (site / target).exists()
+    for name, (chapter, meaning, _) in matrix.PROPERTIES.items():
+        row = re.search(rf'<tr><th scope="row">{name}</th>.*?</tr>', page)[0]
+        assert f">{chapter}</a>" in row and escape(meaning) in row
+
+
+def test_the_tables_know_how_each_property_is_tried():
+    assert tables.TRIED.keys() == matrix.PROPERTIES.keys()
+    source = Path(probe.__file__).read_text() + Path(observe.__file__).read_text()
+    for word in ("/proc/interrupts", "/proc/self/cgroup", "chroot", "keyctl", "128", "40", "100",
+                 "nr_throttled", "getsid", "127.0.0.1", "NoNewPrivs", "Seccomp"):
+        assert word in source  # what TRIED tells of
+
+
+def test_the_comparison_keeps_its_explanations(site):
+    page, text = woven("compare")
+    rows = cells((site / page).read_text(), "matrix compared")
+    head, *lines = text.strip().split("\n")
+    assert len(rows) == len(lines) > 40
+    for (shown, signs), line in zip(rows, lines):
+        name, *marks, meaning = re.split("  +", line)
+        assert shown == f"{escape(name)}<small>{escape(meaning)}</small>"
+        assert [heard for *_, heard in signs] == [tables.SIGNS[mark] for mark in marks]
+        assert [title for _, title, _ in signs] == [
+            f"{name}, {who}: {tables.SIGNS[mark]}"
+            for who, mark in zip(re.split("  +", head.strip()), marks)]
 
 
 # ---------------------------------------------------------------- a real browser
@@ -248,6 +287,28 @@ def too_wide(page):
         if (document.documentElement.scrollWidth <= width) return []
         return [...document.querySelectorAll("article *")].map(e => [e, e.getBoundingClientRect()])
             .filter(([e, box]) => box.right > width).map(([e]) => e.outerHTML.slice(0, 80))
+    })()""")
+
+
+def clipped(page):
+    """Blocks of code, tables and pictures that are cut off, and pictures with letters below 10 pixels.
+
+    What a lab's cell shows is the lab's: it may scroll."""
+    return page.script("""(() => {
+        const column = document.querySelector(".md-content").getBoundingClientRect(), faults = []
+        const note = (e, fault) => faults.push(fault + ": " + e.outerHTML.slice(0, 80))
+        for (const e of document.querySelectorAll("article :is(pre > code, pre, table, svg, img," +
+                                                  " .diagram, .md-typeset__scrollwrap)")) {
+            if (!e.checkVisibility() || e.closest(".lab-result, .headerlink, button, .md-icon")) continue
+            const box = e.getBoundingClientRect()
+            if (e.scrollWidth > e.clientWidth && e.clientWidth) note(e, "cut off")
+            if (box.right > column.right + 1 || box.left < column.left - 1) note(e, "sticks out")
+            if (e.matches(".diagram svg")) {
+                const letters = 14 * box.width / e.viewBox.baseVal.width
+                if (letters < 10) note(e, "letters of " + letters)
+            }
+        }
+        return faults
     })()""")
 
 
@@ -302,11 +363,16 @@ def test_a_page_in_a_browser(browser, base, axe, name):
     assert browser.complaints() == []
     assert strangers(browser, base) == []
     assert barriers(browser, axe) == []
+    shapes = {width: shape(browser, width) for width in WIDTHS}
     dark(browser)
     assert barriers(browser, axe, ["color-contrast"]) == []
-    browser.width(360)
-    assert too_wide(browser) == []
-    assert unreachable(browser) == []
+    assert shapes == {width: ([], [], []) for width in WIDTHS}
+    assert shapes == {width: shape(browser, width) for width in WIDTHS}
+
+
+def shape(browser, width):
+    browser.width(width)
+    return clipped(browser), too_wide(browser), unreachable(browser)
 
 
 @pytest.mark.slow
@@ -320,18 +386,36 @@ def test_each_check_fails_on_a_bad_page(browser, axe, tmp_path):
         assert strangers(browser, base) == ["https://example.org/pixel.png"]
         assert any("60rem" in element for element in too_wide(browser))
         assert any("42rem" in element for element in unreachable(browser))
+        said = " ".join(clipped(browser))
+        assert "cut off: <code" in said and "sticks out: <table" in said
+        assert "sticks out: <img" in said and "letters of 5" in said
         found = {entry[1] for entry in barriers(browser, axe)}
         assert {"color-contrast", "image-alt", "heading-order"} <= found
 
 
+LONG = """# Page
+
+```python
+def here():
+        words = "%s"
+```
+""" % ("word " * 60)
+
+
 @pytest.mark.slow
-def test_the_matrix_scrolls_in_a_box_of_its_own(browser, tmp_path):
-    with served(built(tmp_path, page="# Page\n\n```text\n" + "● " * 80 + "\n```\n")) as base:
+def test_a_long_line_goes_on_below_further_in(browser, tmp_path):
+    with served(built(tmp_path, page=LONG)) as base:
         browser.width(360)
         browser.go(base + "page.html")
-        assert browser.wait("(e => e.scrollWidth > e.clientWidth && e.tabIndex == 0)"
-                            "(document.querySelector('pre > code'))")
-        assert too_wide(browser) == []
+        margin, *lines = browser.script("""(() => {
+            const [first, second] = document.querySelectorAll("pre > code > span"), lines = {}
+            const words = [...second.querySelectorAll("span")].find(e => e.textContent.length > 99)
+            for (const {top, left} of words.getClientRects()) lines[top] ??= left
+            return [first.getBoundingClientRect().left, ...Object.values(lines)]
+        })()""")
+        assert len(lines) > 5
+        assert set(lines[1:]) == {lines[1]} and lines[0] > lines[1] > margin + 60  # 8 letters, and 2
+        assert clipped(browser) == []
 
 
 CONSOLE = """# Page
@@ -365,16 +449,52 @@ def test_what_is_copied_is_what_is_typed(browser, tmp_path):
         assert browser.script(copied % 1).strip() == "$HOME/run  # $ not typed"
 
 
+def search(browser, words):
+    """Types into the field as soon as the index is there."""
+    browser.width(1280)
+    browser.script("document.querySelector('.md-search__input').focus()")
+    assert browser.wait("document.querySelector('.md-search-result__meta').innerText"
+                        "?.startsWith('Type to start')")
+    browser.call("Input.insertText", text=words)
+    browser.call("Input.dispatchKeyEvent", type="keyUp", key="x")  # the page looks when one comes up
+
+
 @pytest.mark.slow
 def test_search_finds(browser, base):
     goal = "04-mounts" if (CHECKOUT / "chapters" / "04-mounts.md").exists() else "diagrams"
-    browser.width(1280)
     browser.go(base + "index.html")
-    browser.script("document.querySelector('.md-search__input').focus()")
-    browser.call("Input.insertText", text="pivot_root")
+    search(browser, "pivot_root")
     assert browser.wait(f"document.querySelector('.md-search-result__link[href*=\"{goal}\"]')"
                         "?.href")
     assert strangers(browser, base) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["http", "file"])
+def test_search_shows_what_is_written_and_no_whole_classes(browser, base, site, scheme):
+    """On a page that is served, and on one that is opened from disk, as `book --build` says."""
+    browser.go(base + "index.html" if scheme == "http" else f"file://{site}/index.html")
+    search(browser, "mount_setattr")
+    shown = "document.querySelector('.md-search-result__list').innerText"
+    assert browser.wait(f"{shown}.includes('4 Mounts')")
+    browser.script("document.querySelectorAll('.md-search-result details').forEach(e => e.open = true)")
+    text = browser.script(shown)
+    assert "break off propagation" in text
+    assert "class Mounts(Layer):" not in text and "def child(self):" not in text
+    assert browser.complaints() == []
+    assert strangers(browser, base if scheme == "http" else f"file://{site}/") == []
+    link = browser.script("document.querySelector('.md-search-result__link[href*=\"04-mounts\"]').href")
+    browser.go(link)
+    assert browser.script("document.querySelector('h1').innerText").startswith("4 Mounts")
+
+
+def test_no_long_code_is_in_the_index_and_no_prose_is_lost(site):
+    entries = json.loads((site / "search" / "search_index.json").read_text())["docs"]
+    blocks = [block for entry in entries for block in re.findall("<pre>(.*?)</pre>", entry["text"], re.S)]
+    assert blocks and max(block.strip().count("\n") for block in blocks) < hooks.FOUND
+    assert "ch04_mounts.py, Mounts" in " ".join(entry["text"] for entry in entries)  # where it stands
+    script = (site / "search" / "search_index.js").read_text()
+    assert json.loads(script.removeprefix("var __index = "))["docs"] == entries
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes chapters/diagrams/NAME.svg of each NAME.txt: box-drawing characters become lines.
 
+A picture of more than 52 columns is not to be read on a phone: it has a twin, NAME-narrow.txt.
 Light lines with round corners are what was there before, heavy ones what is new, dashed ones what
 covers; the colours follow the reader's scheme. The SVG files are committed, so that they show
 wherever the Markdown does; a test compares them with their sources.
@@ -17,6 +18,8 @@ WAYS = {"─": "rl", "│": "ud", "├": "urd", "┤": "udl", "┬": "rdl", "┴
         "╵": "u", "╌": "rl", "╎": "ud",
         "━": "rl", "┃": "ud", "┏": "rd", "┓": "dl", "┗": "ur", "┛": "ul"}
 HEAVY, DASHED, ROUND = set("━┃┏┓┗┛"), set("╌╎┌┐└┘"), set("╭╮╰╯")
+CROSSED = {"╂": "┃─", "┯": "━╷"}  # a heavy line, and a light one over it
+WAYS["╷"] = "d"
 HEADS = {"▶": (0, WIDE / 2), "◀": (180, WIDE / 2), "▼": (90, HIGH / 2)}  # turn, reach
 OPEN = {"╭": ("╮", "╰", "host"), "┏": ("┓", "┗", "new"), "┌": ("┐", "└", "cover")}
 STYLE = """
@@ -66,11 +69,11 @@ def corners(lines, x, y, upper_right, lower_left):
 def strokes(lines):
     """One path for each kind of line."""
     paths = {"host": [], "new": [], "cover": []}
-    for y, line in enumerate(lines):
-        for x, char in enumerate(line):
-            if char in WAYS:
-                kind = "new" if char in HEAVY else "cover" if char in DASHED else "host"
-                paths[kind].append(stroke(char, *middle(x, y)))
+    cells = [(char, middle(x, y)) for y, line in enumerate(lines) for x, cell in enumerate(line)
+             for char in CROSSED.get(cell, cell) if char in WAYS]
+    for char, place in cells:
+        kind = "new" if char in HEAVY else "cover" if char in DASHED else "host"
+        paths[kind].append(stroke(char, *place))
     for kind, parts in paths.items():
         if parts:
             yield f'<path class="dg-{kind}" d="{"".join(parts)}"/>'
@@ -101,7 +104,7 @@ def heads(lines):
 
 def words(lines):
     """The text: what is divided by one space stays together, set to the width of its cells."""
-    drawn = {*WAYS, *HEADS}
+    drawn = {*WAYS, *CROSSED, *HEADS}
     for y, line in enumerate(lines):
         bare = "".join(" " if char in drawn else char for char in line)
         x = 0

@@ -1,6 +1,6 @@
-// What scrolls sideways, code and tables, can be reached with the keyboard. (The theme does this
-// for code, but not where it sees no mouse.)
-const mark = () => document.querySelectorAll("pre > code, .md-typeset__scrollwrap, .lab-result").forEach(box => {
+// What scrolls sideways, as a lab's table may, can be reached with the keyboard. (Code does not: its
+// long lines go on below.)
+const mark = () => document.querySelectorAll(".md-typeset__scrollwrap, .lab-result").forEach(box => {
   const wide = box.scrollWidth > box.clientWidth
   if (wide && box.tabIndex < 0) box.tabIndex = 0
   if (!wide && box.tabIndex >= 0) box.removeAttribute("tabindex")

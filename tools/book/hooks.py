@@ -11,9 +11,15 @@ from mkdocs.structure.files import File
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import labs  # noqa: E402
+import tables  # noqa: E402
 
 QUOTED = re.compile(r"^([ >]*)<!-- *quote: *(\S+?)::(.+?) *-->\n\1(`{3,})(\w+)$", re.M)
 CAPTURED = re.compile(r"^[ >]*<!--\s*run\b[^>]*?:.*?-->\n(?=[ >]*`{3})", re.M | re.S)
+TABLE = re.compile(r"^<!-- *run[^:\n]*: *workshop (matrix|compare)\b[^\n]*-->\n```text\n(.*?)\n```$",
+                   re.M | re.S)
+LINE = re.compile(r'<span id="__line-[\d-]+">((?:<span[^>]*>|</span>| )*)')
+BLOCK = re.compile(r"<pre>(?=(.*?)</pre>)", re.S)
+FOUND = 6  # lines: what is longer the search does not show, or it would show whole classes
 SPEAKER = re.compile(r"^<!--\s*speaker:\s*(.*?)\s*-->\n*", re.M | re.S)
 FOR_INSTRUCTOR = os.environ.get("INSTRUCTOR", "") not in ("", "0")
 UPWARD = re.compile(r"(?<!!)\[([^\]]+)\]\(\.\./([^)#]+)(#[^)]*)?\)")
@@ -57,6 +63,7 @@ def title(file):
 def on_page_markdown(markdown, page, config, files):
     """Says above each quotation where it is from; leads links to where this site has their goal."""
     markdown = SPEAKER.sub(speaker_note, markdown)
+    markdown = TABLE.sub(lambda run: table(run, files), markdown)
     markdown = CAPTURED.sub("", QUOTED.sub(name_source, markdown))
     return UPWARD.sub(lambda link: lead(link, page, config), markdown)
 
@@ -77,6 +84,14 @@ def name_source(found):
     return f'{indent}{marks}{language} title="{place}"'
 
 
+def table(run, files):
+    """What `workshop matrix` or `compare` has printed, as a table."""
+    pages = {int(file.name[:2]): file.url for file in files.documentation_pages()
+             if re.fullmatch(r"[0-8]\d-\w+", file.name)}
+    make = tables.matrix if run[1] == "matrix" else tables.comparison
+    return "\n".join(make(run[2], pages))
+
+
 def lead(link, page, config):
     """A link out of chapters/: a lab is a page here, other files are in the repository."""
     text, path, anchor = link[1], link[2], link[3] or ""
@@ -93,14 +108,35 @@ def lead(link, page, config):
 
 def on_page_content(html, page, config, files):
     """Puts the diagrams into the page itself, where they take on its colours."""
+    html = BLOCK.sub(unfound, LINE.sub(line, html))
     return DIAGRAM.sub(lambda image: inline(image, config), html)
 
 
+def line(begin):
+    """A line of code, which tells its indent: where it is too long it goes on further in."""
+    space = len(re.sub("<[^>]*>", "", begin[1]))
+    return f'<span style="--in:{space}">{begin[1]}' if space else f"<span>{begin[1]}"
+
+
+def unfound(block):
+    long = block[1].rstrip().count("\n") >= FOUND
+    return "<pre data-search-exclude>" if long else "<pre>"
+
+
 def inline(image, config):
-    svg = (Path(config.docs_dir) / "diagrams" / f"{image[3]}.svg").read_text(encoding="utf-8")
-    svg = re.sub(r"<style>.*?</style>\n", "", svg, flags=re.S)
-    svg = svg.replace("<svg ", f'<svg role="img" aria-label="{image[1]}" ', 1)
-    return f'<span class="diagram">{svg.strip()}</span>'
+    """The picture; and its narrow twin, if it has one, of which a page shows the one that fits."""
+    folder = Path(config.docs_dir) / "diagrams"
+    twin = folder / f"{image[3]}-narrow.svg"
+    if not twin.exists():
+        return f'<span class="diagram">{drawn(folder / f"{image[3]}.svg", image[1])}</span>'
+    return (f'<span class="diagram"><span class="wide">{drawn(folder / f"{image[3]}.svg", image[1])}'
+            f'</span><span class="narrow">{drawn(twin, image[1])}</span></span>')
+
+
+def drawn(path, words):
+    """An SVG without its own colours, but with words for those who hear the page."""
+    svg = re.sub(r"<style>.*?</style>\n", "", path.read_text(encoding="utf-8"), flags=re.S)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{words}" ', 1).strip()
 
 
 def on_post_page(output, page, config):
