@@ -12,7 +12,7 @@ import sys
 from . import linux
 from .ch04_mounts import Mounts
 from .ch05_namespaces import ROOT_RANGE, Users, subordinate
-from .layer import exists, named
+from .layer import LayerError, exists, named
 
 EXE = "/proc/self/exe"
 MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_EXEC = 1, 2, 0x10  # <linux/memfd.h>
@@ -22,7 +22,13 @@ SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SE
 def shelter(layers):
     """Makes sure that these layers' container cannot write our interpreter. May start us again."""
     names = {type(layer) for layer in layers}
-    if Mounts in names and exists(EXE) and exposed(Users in names):
+    if Mounts not in names or not exists(EXE):
+        return  # chapter 2 says what to do where there is no /proc
+    try:
+        needed = exposed(Users in names)
+    except OSError as error:
+        raise LayerError.of(Users.name, error) from error
+    if needed:
         file = named(EXE, os.open, EXE, os.O_RDONLY)
         if not sealed(file):
             again(copy(file))

@@ -18,9 +18,12 @@ def hold(path):
     while True:
         linux.mkdir(path)
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            fd = linux.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue
+        except OSError:
+            linux.rmdir(path)
+            raise
         fcntl.flock(fd, fcntl.LOCK_EX)
         if exists(path) and linux.lstat(path).st_ino == linux.fstat(fd).st_ino:
             return fd

@@ -15,7 +15,7 @@ from conftest import CHECKOUT
 # the module takes (python3 -X importtime): a start has some 30 ms.
 OURS = {"__main__", "ch01_args", "ch02_clone", "ch03_hostname", "ch04_mounts", "ch05_namespaces",
         "ch06_caps", "ch07_seccomp", "ch08_cgroups", "ch09_runtime", "cli", "init", "interpreter", "layer",
-        "linux", "parts", "program", "signals", "terminal"}
+        "linux", "parts", "program", "signals", "sweep", "terminal"}
 OTHERS = {"_ctypes", "_prctl", "_struct", "ctypes", "ctypes._endian", "errno", "fcntl", "gc", "prctl", "pwd",
           "resource", "select", "struct", "types"}
 

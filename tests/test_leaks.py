@@ -211,8 +211,8 @@ if sys.argv[1] == "killed":  # in between, with half of it written
     ch07_seccomp.open = half
 if sys.argv[1] == "next":
     compiled = bpf.compiled
-    bpf.compiled = lambda source: print("compiled") or compiled(source)
-print(len(ch07_seccomp.cached(path)))
+    bpf.compiled = lambda *source: print("compiled") or compiled(*source)
+print(len(ch07_seccomp.cached(path, True, None)))
 """
 
 
