@@ -66,7 +66,7 @@ def copy(file):
         memory = linux.memfd_create("crabcan", flags)
     while linux.sendfile(memory, file, None, 1 << 30):
         pass
-    fcntl.fcntl(memory, fcntl.F_ADD_SEALS, SEALS)
+    named("a sealed copy of our interpreter", fcntl.fcntl, memory, fcntl.F_ADD_SEALS, SEALS)
     return memory
 
 

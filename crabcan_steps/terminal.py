@@ -43,8 +43,9 @@ class Terminal(Layer):
         Or /dev/stdout could not be opened in there. Not given away: others of a pipeline have them too."""
         for fd in self.pipes:
             mode = stat.S_IMODE(linux.fstat(fd).st_mode)
+            way = named(f"descriptor {fd}", fcntl.fcntl, fd, fcntl.F_GETFL) & os.O_ACCMODE
             try:
-                linux.chmod(fd, mode | WAYS[fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE])
+                linux.chmod(fd, mode | WAYS[way])
             except PermissionError:
                 pass  # somebody else's: then only those that are open
 
