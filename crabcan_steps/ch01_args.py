@@ -22,6 +22,7 @@ class Spec:
     home = None                     # None: /root, or / for another user
     hostname = None                 # None: chapter 3 invents one
     caps, cap_add, cap_drop = "none", (), ()
+    seen = None                     # which directory --mount led to: (device, inode)
     withheld = frozenset()          # what chapter 5 takes away, whoever asks for it
     kept = None                     # what chapter 6 keeps of them; None: it is left out, so all
     seccomp = "default"             # or the path of a profile

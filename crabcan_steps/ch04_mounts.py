@@ -10,7 +10,7 @@ import stat
 from . import linux
 from .layer import Layer, Stage, named, warn
 from .parts import (BENEATH, DEVICE, LOCKED, NO_EXEC, READ_ONLY, Bind, Cover, Entry,
-                    FileSystem, Root, present)
+                    FileSystem, Root, present, the_same)
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 DEV_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
@@ -132,6 +132,7 @@ def given_root(spec):
     something behind; what the container made in the tmpfs would be lost, so it is read-only.
     """
     folder = linux.open(spec.mount, os.O_PATH | os.O_DIRECTORY)
+    the_same(spec, folder)  # as --user was looked up in
     attributes = READ_ONLY if spec.read_only else LOCKED
     targets = [target for _, target, _ in spec.add] + [target for target, _, _ in spec.tmpfs]
     tops = dict.fromkeys(["proc", "sys", "dev", *(target.split("/")[1] for target in targets)])

@@ -10,6 +10,7 @@ import struct
 from . import linux
 from .ch04_mounts import ETC
 from .layer import Layer, LayerError, Stage, exists, named, warn
+from .parts import the_same
 
 ROOT_RANGE = (1_500_000_000, 65_536)  # if /etc/subuid has none for root: high, so nobody's
 NEWIDMAP = {"uid": "/usr/bin/newuidmap", "gid": "/usr/bin/newgidmap"}
@@ -174,6 +175,7 @@ def account(spec):
         return found(ETC["passwd"], ETC["group"], *spec.user)
     root = named(f"--mount {spec.mount}", os.open, spec.mount or "/", os.O_PATH | os.O_DIRECTORY)
     try:
+        the_same(spec, root)  # as the one that chapter 4 opens
         return lookup(root, *spec.user)
     finally:
         linux.close(root)

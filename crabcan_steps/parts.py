@@ -32,6 +32,15 @@ def present(folder, name):
         return False
 
 
+def the_same(spec, folder):
+    """Refuses a --mount that is another directory than the one that was seen before."""
+    status = linux.fstat(folder)
+    seen = status.st_dev, status.st_ino
+    if spec.seen not in (None, seen):
+        raise LayerError("mounts", f"--mount {spec.mount}", 0, "was exchanged while we started")
+    spec.seen = seen
+
+
 class Root:
     """The root while it is being furnished: where something goes is asked below its descriptors."""
 

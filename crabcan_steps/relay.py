@@ -26,6 +26,7 @@ class Relay:
         self.screen = once_more(self.terminal)
         self.typed = self.printed = b""  # and not passed on yet
         self.gone = False  # our terminal
+        self.away = None   # the poll() that shall look at our keyboard again, when we are in front
         self.ahead = True  # what is read first may have been typed before we were in raw mode
         self.settings = termios.tcgetattr(0 if keys else self.terminal)
         if keys != "raw":  # our terminal does already what a terminal does with what passes
@@ -45,6 +46,9 @@ class Relay:
         self.resize()
         if self.keys == "raw" and in_front():
             alive(tty.setraw, 0, termios.TCSADRAIN)  # not its default, which drops what was typed
+        if self.away and in_front():
+            self.away.modify(0, select.POLLIN)
+            self.away = None
 
     def release(self):
         """Makes our terminal what it was."""
@@ -70,9 +74,12 @@ class Relay:
 
     def hear(self, poll, events):
         """There is something at our keyboard."""
-        data = alive(os.read, 0, 4096) if in_front() and not self.gone else None
+        if not self.gone and not in_front() and not events & (select.POLLHUP | select.POLLERR):
+            self.away = poll  # what is typed now is another's
+            return poll.modify(0, 0)
+        data = None if self.gone else alive(os.read, 0, 4096)
         if data is None or data == b"" and self.keys == "raw":
-            self.keys = None  # our terminal is gone, or another's now
+            self.keys = None  # our terminal is gone
             return alive(poll.unregister, 0)
         if self.keys == "lines":
             data = data or self.settings[6][termios.VEOF]
@@ -104,7 +111,7 @@ class Relay:
         poll.modify(self.outer, select.POLLIN * (len(self.printed) < MOST)
                     | select.POLLOUT * bool(self.typed))
         poll.modify(self.screen, select.POLLOUT * bool(self.printed))
-        if self.keys:
+        if self.keys and not self.away:
             poll.modify(0, select.POLLIN * (len(self.typed) < MOST))
 
     def close(self):

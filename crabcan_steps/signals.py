@@ -18,6 +18,8 @@ def deliver(container, siginfo):
     """Passes on one signal that has reached us."""
     number, code = siginfo[0], int.from_bytes(siginfo[8:12], "little", signed=True)
     container.told_to_end |= number in DEADLY
+    if number == linux.SIGCONT and container.terminal:
+        container.terminal.take()  # `fg`: the keys are ours again
     if number == linux.SIGWINCH and container.terminal:
         container.terminal.resize()
     elif number != linux.SIGTSTP and handles(container.pid, number):

@@ -131,6 +131,57 @@ def test_a_name_exchanged_before_any_call(who, folder, complete, request):
     print(f"{len(stops)} stops, {tried} exchanges")
 
 
+def test_the_root_in_which_a_user_was_looked_up_is_the_one_that_is_mounted(who, folder):
+    """--user asks the root's passwd, and the root is opened for that and to be mounted: twice."""
+    need_root()
+    stage = Stage(who, folder, True)
+    typed = str(folder / "up/root")
+    words = who.command("run", "-m", typed, "-a", "/usr:/usr:ro", "--user", "7", "--", "true")
+    calm = trace(who, words, folder, [[None, None]])[0]
+    looks = [at for at, (name, path) in enumerate(calm["calls"]) if name == "openat" and path == typed]
+    assert calm["status"] == 0 and len(looks) == 2, calm
+    deed = ["swap", str(folder / "up"), str(folder / "alt/link up")]
+    answer = trace(who, words, folder, [[looks[0] + 1, deed]])[0]
+    assert answer["status"] == 125 and "was exchanged while we started" in answer["err"], answer
+    assert stage.outside() == stage.before
+
+
+@pytest.mark.parametrize("kind", ["link to a file", "fifo", "other directory"])
+def test_a_learners_file_exchanged_while_it_is_checked(root, folder, kind):
+    """The check reads a workspace that is somebody else's, and starts a room with what it has read."""
+    need_root()
+    (folder / "outside").mkdir()
+    (folder / "outside/secret").write_text("canary = 1\n")
+    (folder / "alt").mkdir()
+    (folder / "alt/link to a file").symlink_to(folder / "outside/secret")
+    os.mkfifo(folder / "alt/fifo")
+    (folder / "alt/other directory").mkdir()
+    workshop = [sys.executable, "-P", "-m", "crabcan_workshop"]
+    home = root.environment | {"HOME": str(folder)}
+    subprocess.run([*workshop, "start", folder / "mine"], env=home, check=True, capture_output=True, cwd="/")
+    words = [*workshop, "check", "3", "--dir", str(folder / "mine")]
+    mine = str(folder / "mine/ch03_hostname.py")
+    calm = trace(root, words, mine, [[None, None]], environment=home)[0]
+    assert "nothing is written yet" in calm["out"], calm
+    stops = [at for at, (name, path) in enumerate(calm["calls"]) if "/mine" in path or name.startswith("open")][:12]
+    for answer in trace(root, words, mine, [[at, ["swap", mine, str(folder / "alt" / kind)]] for at in stops],
+                        environment=home):
+        assert "canary" not in answer["out"] + answer["err"] and "Traceback" not in answer["err"], answer
+        assert answer["status"] in (0, 1), answer
+
+
+def test_at_execve_in_the_room_only_the_socket_is_open(root, folder):
+    """The room of a check, and the container in it that the learner's code has made."""
+    need_root()
+    home = root.environment | {"HOME": str(folder)}
+    workshop = [sys.executable, "-P", "-m", "crabcan_workshop"]
+    subprocess.run([*workshop, "start", folder / "mine"], env=home, check=True, capture_output=True, cwd="/")
+    words = [*workshop, "try", "--dir", str(folder / "mine"), "3", "crabcan step 9 -- true"]
+    answer = trace(root, words, folder, [[None, None]], environment=home, leave=left_open(folder), seconds=60)[0]
+    found = {fd: what for fd, what in answer["descriptors"].items() if fd.isdigit() and int(fd) > 2}
+    assert all(what.startswith("socket:") for what in found.values()), found
+
+
 def test_the_tracer_sees_what_an_unsafe_step_would_do(root, folder):
     """The same exchange, and a program that looks by name and uses by name."""
     need_root()
