@@ -18,7 +18,7 @@ CAPTURED = re.compile(r"^[ >]*<!--\s*run\b[^>]*?:.*?-->\n(?=[ >]*`{3})", re.M | 
 TABLE = re.compile(r"^<!-- *run[^:\n]*: *workshop (matrix|compare)\b[^\n]*-->\n```text\n(.*?)\n```$",
                    re.M | re.S)
 LINE = re.compile(r'<span id="__line-[\d-]+">((?:<span[^>]*>|</span>| )*)')
-BLOCK = re.compile(r"<pre>(?=(.*?)</pre>)", re.S)
+BLOCK = re.compile(r"<pre\b([^>]*)>(?=(.*?)</pre>)", re.S)
 FOUND = 6  # lines: what is longer the search does not show, or it would show whole classes
 SPEAKER = re.compile(r"^<!--\s*speaker:\s*(.*?)\s*-->\n*", re.M | re.S)
 FOR_INSTRUCTOR = os.environ.get("INSTRUCTOR", "") not in ("", "0")
@@ -119,8 +119,8 @@ def line(begin):
 
 
 def unfound(block):
-    long = block[1].rstrip().count("\n") >= FOUND
-    return "<pre data-search-exclude>" if long else "<pre>"
+    long = block[2].rstrip().count("\n") >= FOUND
+    return f"<pre{block[1]}{' data-search-exclude' * long}>"
 
 
 def inline(image, config):
