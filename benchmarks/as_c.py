@@ -171,6 +171,8 @@ def statement(event, pid):
     call, args, options = event["call"], event["args"], event["options"]
     words = [json.dumps(arg) if isinstance(arg, str) else str(arg) for arg in args]
     folder = descriptor(options.get("dir_fd", -100))
+    if call == "pidfd_send_signal" or call == "write" and args[0].endswith("cgroup.kill"):
+        return ""  # a sweep ended what a killed crabcan had left
     if call in MAKES_DESCRIPTOR:
         made = MAKES_DESCRIPTOR[call](args, words, folder)
         return f"{made};" if event["errno"] else f"NEW({event['result']}, {made});"

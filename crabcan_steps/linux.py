@@ -91,17 +91,17 @@ def raw_call(name, *args, about=None):
 
 
 # What the standard library has already.
-chdir, fchdir, mkdir, open, rmdir, scandir, stat, symlink = map(system_call, (
-    os.chdir, os.fchdir, os.mkdir, os.open, os.rmdir, os.scandir, os.stat, os.symlink))
+chdir, fchdir, mkdir, open, rmdir, stat, symlink = map(system_call, (
+    os.chdir, os.fchdir, os.mkdir, os.open, os.rmdir, os.stat, os.symlink))
 fork, setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
     system_call, (os.fork, os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve,
                   os.kill))
 ioctl = system_call(fcntl.ioctl)
 memfd_create, sendfile = map(system_call, (os.memfd_create, os.sendfile))
 # A story of the isolation is better told without these.
-chmod, close, dup2, fchown, fstat, getcwd, listdir, lstat, readlink, uname, urandom, waitid = map(
+chmod, close, dup2, fchown, fstat, getcwd, listdir, lstat, readlink, scandir, uname, urandom, waitid = map(
     quiet, (os.chmod, os.close, os.dup2, os.fchown, os.fstat, os.getcwd, os.listdir, os.lstat,
-            os.readlink, os.uname, os.urandom, os.waitid))
+            os.readlink, os.scandir, os.uname, os.urandom, os.waitid))
 getrlimit, posix_spawn, waitpid = map(quiet, (resource.getrlimit, os.posix_spawn, os.waitpid))
 sigaction, pthread_sigmask = quiet(_signal.signal), quiet(_signal.pthread_sigmask)
 pidfd_send_signal = system_call(_signal.pidfd_send_signal)

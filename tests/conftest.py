@@ -295,11 +295,20 @@ def put_back():
         pytest.fail("; ".join(broken))
 
 
+interrupted = []
+
+
+def pytest_keyboard_interrupt(excinfo):
+    interrupted.append(excinfo)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nothing_left():
     """Compares the host before and after the whole run."""
     before = apart.state()
     yield
+    if interrupted:
+        return  # by Ctrl-C: what has just been stopped is still ending
     left = apart.compare(before, sweep)
     if left:
         pytest.fail("; ".join(left))

@@ -163,14 +163,14 @@ def terminal_of(who, script, how, keys="", until="END"):
 
 
 @pytest.mark.parametrize("script, how", [
-    ("echo READY >&2; read x <&2; echo GOT:$x", "</dev/null"),
-    ("echo READY >&2; read x <&2; echo GOT:$x", "</dev/null | cat"),
-    ("echo READY >&2; read x </proc/self/fd/2; echo GOT:$x", "</dev/null"),
-    ("echo READY; read x <&1; echo GOT:$x", "</dev/null & sleep 2; wait"),
-    ("echo READY >&2; read x; echo GOT:$x", "| cat"),
-    ("echo READY; read x </dev/tty; echo GOT:$x", "</dev/null")])
+    ("echo READY >&2; read x <&2; echo GOT:$x.", "</dev/null"),
+    ("echo READY >&2; read x <&2; echo GOT:$x.", "</dev/null | cat"),
+    ("echo READY >&2; read x </proc/self/fd/2; echo GOT:$x.", "</dev/null"),
+    ("echo READY; read x <&1; echo GOT:$x.", "</dev/null & sleep 2; wait"),
+    ("echo READY >&2; read x; echo GOT:$x.", "| cat"),
+    ("echo READY; read x </dev/tty; echo GOT:$x.", "</dev/null")])
 def test_nobody_inside_reads_the_keys_of_a_terminal_that_is_for_output(who, script, how):
-    assert "GOT:typed" not in terminal_of(who, script, how, "typed\n")[0]
+    assert "GOT:typed." not in terminal_of(who, script, how, "typed\n")[0]
 
 
 def test_nor_leaves_it_without_echo(who):
