@@ -54,23 +54,24 @@ import subprocess, sys
 def test_mount(): subprocess.run(["mount", "--bind", "/mnt", "/mnt"], check=True)
 def test_name(): subprocess.run(["hostname", "left"], check=True)
 def test_process(): subprocess.run([sys.executable, "-c", {ORPHAN!r}])
-def test_file(): open("/tmp/crabcan-left", "w").close()
+def test_file(): open("/tmp/LEFT", "w").close()
 def test_good(): pass
 """
 
 
 def test_what_is_left_behind_is_told_and_put_back(root, copy):
-    (copy / "tests" / "test_leaves.py").write_text(LEAVES)
+    left = Path(f"/tmp/crabcan-left-{copy.name}")  # not what a broken run of ours has left
+    (copy / "tests" / "test_leaves.py").write_text(LEAVES.replace("/tmp/LEFT", str(left)))
     before = os.uname().nodename, apart.mounts(), set(os.listdir("/tmp"))
     result = inner(copy, "-v", "tests/test_leaves.py")
+    left.unlink(missing_ok=True)  # a copy in /tmp has no /tmp of its own
     out = result.stdout
     assert result.returncode == 1 and "5 passed" in out and "3 errors" in out, out
     assert "the mounts were changed: /mnt /mnt " in out and "the hostname was changed" in out
     assert "left behind: processes: (" in out and "sleep 1000" in out
-    assert "left behind: temporary files: /tmp/crabcan-left" in out
+    assert f"left behind: temporary files: {left}" in out
     [orphan] = set(re.findall(r"processes: \('(\d+)'", out))  # CI's summary says it again
     assert gone(orphan), "told of, and ended"
-    (Path("/tmp") / "crabcan-left").unlink()  # this copy is in /tmp, and so has no /tmp of its own
     assert (os.uname().nodename, apart.mounts(), set(os.listdir("/tmp"))) == before
 
 
