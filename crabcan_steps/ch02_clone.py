@@ -59,6 +59,10 @@ class Start(Layer):
         undo.callback(self.parent_end.close)
         undo.callback(self.child_end.close)
 
+    def answer(self, word, pid):
+        """In the parent: what the child has said instead of "ready". Here it can only have died."""
+        raise LayerError(self.name, "died", 0)
+
     def child(self):
         self.close()
         place = linux.openat2(linux.AT_FDCWD, self.workdir, os.O_PATH | os.O_DIRECTORY,
@@ -95,14 +99,14 @@ class Container:
         self.terminal = None   # chapter 9 puts one here
 
 
-def create(spec, layers):
+def create(spec, layers, start=None):
     """Makes a container with these layers, ready to start. Raises LayerError, having undone all."""
     occupy()
     with Undo() as undo:
         keep_statuses(undo)
         before = linux.pthread_sigmask(linux.SIG_BLOCK, PASSED_ON)  # or one could end us half-way
         undo.callback(linux.pthread_sigmask, linux.SIG_UNBLOCK, set(PASSED_ON) - before)
-        start = Start()
+        start = start or Start()
         layers = [*layers, start]
         each(layers, lambda layer: layer.prepare(spec, undo))
         signals = linux.signalfd(PASSED_ON)
@@ -115,8 +119,8 @@ def create(spec, layers):
         named("socket", start.child_end.close)
         each(layers, lambda layer: layer.parent(pid, undo))
         say(start.parent_end, b"go")
-        if receive(start.parent_end) != b"ready":
-            raise LayerError(start.name, "died", 0)
+        while (word := receive(start.parent_end)) != b"ready":
+            start.answer(word, pid)
         return Container(pid, pidfd, signals, start.parent_end, undo.pop_all())
 
 

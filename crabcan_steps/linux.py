@@ -43,7 +43,9 @@ NUMBERS = {"keyctl": {"x86_64": 250}.get(os.uname().machine, 219), "clone3": 435
            "map_shadow_stack": 453, "futex_wake": 454, "futex_wait": 455, "futex_requeue": 456,
            "lsm_get_self_attr": 459, "lsm_set_self_attr": 460, "lsm_list_modules": 461,
            "mseal": 462, "setxattrat": 463, "getxattrat": 464, "listxattrat": 465,
-           "removexattrat": 466}
+           "removexattrat": 466,
+           "ioprio_set": {"x86_64": 251}.get(os.uname().machine, 30),
+           "sched_setattr": {"x86_64": 314}.get(os.uname().machine, 274)}
 
 AF_UNIX, AF_INET, SOCK_DGRAM, SOCK_SEQPACKET = 1, 2, 2, 5  # <bits/socket.h>
 SOCK_CLOEXEC, SOL_SOCKET, SCM_RIGHTS = os.O_CLOEXEC, 1, 1
@@ -184,9 +186,9 @@ def open_tree(path, flags, dir_fd=AT_FDCWD):
 
 
 @system_call
-def mount_setattr(path, flags, attr_set=0, propagation=0, userns_fd=0, dir_fd=AT_FDCWD):
+def mount_setattr(path, flags, attr_set=0, propagation=0, userns_fd=0, dir_fd=AT_FDCWD, attr_clr=0):
     """Changes a mount's attributes, propagation or id mapping."""
-    arguments = struct.pack("4Q", attr_set, 0, propagation, userns_fd)
+    arguments = struct.pack("4Q", attr_set, attr_clr, propagation, userns_fd)
     libc_call("mount_setattr", dir_fd, os.fsencode(path), flags, arguments, 32, about=path or None)
 
 
@@ -272,3 +274,64 @@ def signalfd(signals):
     """Returns a descriptor to read these (blocked) signals from."""
     mask = sum(1 << (number - 1) for number in signals)
     return libc_call("signalfd", -1, struct.pack("16Q", mask, *[0] * 15), os.O_CLOEXEC)
+
+
+# What only chapter 10 needs: other processes' namespaces, devices, and who waits for whom.
+
+@system_call
+def setns(fd, kinds):
+    """Joins the namespace behind a descriptor, or of a process (a pidfd) those of these kinds."""
+    libc_call("setns", fd, kinds)
+
+
+@system_call
+def mknod(name, mode, device, dir_fd):
+    """Makes a device or a FIFO."""
+    os.mknod(name, mode, device, dir_fd=dir_fd)
+
+
+@system_call
+def personality(persona):
+    """Sets the execution domain."""
+    libc_call("personality", ctypes.c_ulong(persona))
+
+
+@system_call
+def setdomainname(name):
+    """Sets the NIS domain name of the caller's UTS namespace."""
+    libc_call("setdomainname", name.encode(), len(name.encode()))
+
+
+chroot, sched_setaffinity, prlimit = map(
+    system_call, (os.chroot, os.sched_setaffinity, resource.prlimit))
+pidfd_open = quiet(os.pidfd_open)
+
+
+@system_call
+def sched_setattr(attributes):
+    """Sets the caller's scheduling policy, from a struct sched_attr."""
+    raw_call("sched_setattr", 0, attributes, 0)
+
+
+@system_call
+def ioprio_set(priority):
+    """Sets the caller's priority for input and output."""
+    raw_call("ioprio_set", 1, 0, priority)  # IOPRIO_WHO_PROCESS
+
+
+@quiet
+def capget():
+    """(effective, permitted, inheritable) of the caller, each an integer with a bit a capability."""
+    data = ctypes.create_string_buffer(24)
+    libc_call("capget", struct.pack("Ii", LINUX_CAPABILITY_VERSION_3, 0), data)
+    words = struct.unpack("6I", data)
+    return tuple(words[i] | words[i + 3] << 32 for i in range(3))
+
+
+@system_call
+def accept(listener):
+    """Takes the next connection of a listening socket, as an unbuffered file."""
+    return io.FileIO(libc_call("accept4", listener, None, None, SOCK_CLOEXEC), "r+")
+
+
+DEFAULTS = tuple(valid_signals() - {SIGKILL, SIGSTOP})  # what posix_spawn is to set to the default

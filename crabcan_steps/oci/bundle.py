@@ -1,0 +1,81 @@
+"""A bundle becomes a Spec, and the Spec layers: those of chapters 2 to 9, as its file wants them."""
+import os
+
+from .. import linux
+from ..ch01_args import Spec
+from ..ch02_clone import Clone
+from ..ch03_hostname import Hostname
+from ..ch05_namespaces import Keyring
+from .mounts import Tree
+from .namespaces import Maps, Network, Spaces
+from .process import (BoundingSet, Caps, Identity, Labels, Limits, Scheduling, WorkDir)
+
+
+class Bundle(Spec):
+    """What a configuration wants: what layers of chapters 2 to 9 read stands under their names."""
+
+    def __init__(self, config, path, name, settings, process=None):
+        self.config, self.bundle, self.id = config, path, name
+        self.settings = settings              # the options of the command line
+        self.systemd = settings.get("systemd", False)
+        self.state = {}                       # what later commands need to know
+        self.process = process = process or config["process"]
+        self.linux = config.get("linux") or {}
+        self.spaces = {space["type"]: space.get("path") for space in self.linux.get("namespaces") or ()}
+        self.command, self.workdir = tuple(process["args"]), process["cwd"]
+        self.terminal = bool(process.get("terminal"))
+        self.hostname = config.get("hostname") or None
+        user = process.get("user") or {}
+        self.uid, self.gid = user.get("uid", 0), user.get("gid", 0)
+        self.umask = user.get("umask", 0o022)
+        self.groups = list(dict.fromkeys(user.get("additionalGids") or ()))
+
+    def environment(self):
+        return dict(word.partition("=")[::2] for word in self.process.get("env") or ())
+
+
+class UtsName(Hostname):
+    """The names of chapter 3: given, or left as they are."""
+    flags = 0  # Spaces knows which namespaces are new
+
+    def prepare(self, spec, undo):
+        self.hostname, self.domainname = spec.hostname, spec.config.get("domainname")
+
+    def child(self):
+        if self.hostname:
+            linux.sethostname(self.hostname)
+        if self.domainname:
+            linux.setdomainname(self.domainname)
+
+
+class Single(Clone):
+    """The child of chapter 2; whether its PID namespace is new, Spaces knows."""
+    flags = 0
+
+
+def layers(spec):
+    """The layers that a container of this bundle needs."""
+    from .cgroups import BundleCgroup
+    chosen = [Single, Spaces]
+    if "user" in spec.spaces:
+        chosen.append(Maps)
+    if not spec.settings.get("no-new-keyring"):
+        chosen.append(Keyring)
+    chosen += [UtsName, Network, Tree, BundleCgroup, Labels, Limits, Scheduling, WorkDir, Identity,
+               BoundingSet, Caps]
+    return [layer() for layer in chosen] + extras(spec)
+
+
+def extras(spec):
+    """Those that only some need: what they are made of costs time to load."""
+    found = []
+    if spec.linux.get("seccomp"):
+        from .seccomp import BundleFilter
+        found.append(BundleFilter())
+    if spec.terminal:
+        from .console import Console
+        found.append(Console())
+    if spec.linux.get("intelRdt"):
+        from .refused import refuse
+        refuse("linux.intelRdt", "/sys/fs/resctrl is not mounted", os.path.ismount("/sys/fs/resctrl"))
+    return found

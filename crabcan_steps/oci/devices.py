@@ -1,0 +1,118 @@
+"""Devices below /dev: made where the kernel lets us (mknod(2)), else the machine's own, bound there."""
+import os
+import stat
+
+from .. import linux, parts
+from ..layer import exists, named
+
+DEFAULT = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9),
+           "tty": (5, 0)}
+LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
+         "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"}
+KINDS = {"c": stat.S_IFCHR, "u": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
+
+
+class Node:
+    """A device, or a FIFO, in the container."""
+
+    def __init__(self, target, kind, major, minor, mode=0o666, uid=0, gid=0):
+        self.target = os.path.normpath("/" + target)
+        self.kind, self.device = KINDS[kind], os.makedev(major, minor)
+        self.mode, self.uid, self.gid = mode & 0o7777, uid, gid
+        self.name, self.tree = f"linux.devices: {self.target}", None
+
+    @classmethod
+    def of(cls, entry):
+        """One of `linux.devices`."""
+        mode = entry.get("fileMode")
+        return cls(entry["path"], entry["type"], entry.get("major") or 0, entry.get("minor") or 0,
+                   0o666 if mode is None else mode, entry.get("uid") or 0, entry.get("gid") or 0)
+
+    def hold(self, undo=None):
+        """Opens the machine's own, for where none can be made."""
+        if self.tree is not None or self.kind == stat.S_IFIFO:
+            return
+        try:
+            held = linux.open(self.target, os.O_PATH)
+        except OSError:
+            return  # the machine has none: then it must be made
+        status = linux.fstat(held)
+        if stat.S_IFMT(status.st_mode) == self.kind and status.st_rdev == self.device:
+            self.tree = linux.open_tree("", linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH, dir_fd=held)
+            if undo:
+                undo.callback(linux.close, self.tree)
+        linux.close(held)
+
+    def make(self, root):
+        above, name = os.path.split(self.target)
+        folder = root.place(above, True)
+        try:
+            if root.plain and self.kind != stat.S_IFIFO or not self.made(folder, name):
+                self.bound(root)
+        finally:
+            linux.close(folder)
+
+    def made(self, folder, name):
+        """Makes it; False if the kernel does not let us."""
+        try:
+            linux.mknod(name, self.kind | self.mode, self.device, folder)
+        except FileExistsError:
+            return self.same(folder, name)
+        except PermissionError:
+            return False
+        there = linux.openat2(folder, name, os.O_PATH, parts.NO_LINKS)
+        path = f"/proc/self/fd/{there}"
+        linux.chmod(path, self.mode)  # whatever the umask made of it
+        os.chown(path, self.uid, self.gid)
+        linux.close(there)
+        return True
+
+    def same(self, folder, name):
+        """Tells whether what stands there already is this device; else the machine's goes over it."""
+        status = linux.lstat(name, dir_fd=folder)
+        return stat.S_IFMT(status.st_mode) == self.kind and status.st_rdev == self.device
+
+    def bound(self, root):
+        if self.tree is None:
+            self.hold()
+        if self.tree is None:
+            raise PermissionError(1, "neither can it be made here, nor is it on the machine", self.name)
+        there = root.place(self.target, False)
+        named(self.name, linux.move_mount, self.tree, there)
+        linux.close(self.tree)
+        linux.close(there)
+
+
+class Link:
+    """One of the links that every program expects in /dev."""
+
+    def __init__(self, name, text):
+        self.label, self.text = name, text
+
+    def make(self, root):
+        folder = root.place("/dev", True)
+        try:
+            linux.symlink(self.text, self.label, dir_fd=folder)
+        except FileExistsError:
+            if self.label == "ptmx":
+                exchange(folder, self.label, self.text)
+        finally:
+            linux.close(folder)
+
+
+def exchange(folder, name, text):
+    """A device ptmx in an image's /dev would be the machine's: the container's goes in its place."""
+    if not stat.S_ISLNK(linux.lstat(name, dir_fd=folder).st_mode):
+        os.unlink(name, dir_fd=folder)
+        linux.symlink(text, name, dir_fd=folder)
+
+
+def defaults():
+    """Those that the specification wants in every container."""
+    return [Node(f"/dev/{name}", "c", *numbers) for name, numbers in DEFAULT.items()]
+
+
+def links():
+    """The links of /dev."""
+    found = [Link(name, text) for name, text in LINKS.items()]
+    return found + [Link("core", "/proc/kcore")] if exists("/proc/kcore") else found

@@ -1,0 +1,109 @@
+"""kill and delete: how a container is told to end, and how nothing of it is left."""
+import select
+
+import _signal
+
+from .. import linux
+from ..layer import warn
+from . import hooks
+from .state import Refused
+
+PATIENCE = 10_000  # ms until a process that was killed must have ended
+LAST = 64          # the highest number of a signal
+
+
+def number(word):
+    """A signal, by number or by name, with SIG or without."""
+    if word.isdigit() and 0 < int(word) <= LAST:
+        return int(word)
+    name = word.upper() if word.upper().startswith("SIG") else f"SIG{word.upper()}"
+    found = getattr(_signal, name, None)
+    if not isinstance(found, int) or word.isdigit():
+        raise Refused(f"unknown signal {word!r}")
+    return found
+
+
+def kill(state, signal, everybody=False):
+    """Sends a signal to the first process, or to all in its cgroup."""
+    process = state.process()
+    if everybody:
+        from .cgroups import processes
+        pids = processes(state.record.get("cgroups") or {})
+        for pid in pids:
+            send(pid, signal)
+        if pids:
+            return
+    if process is None:
+        raise Refused("container not running")
+    try:
+        linux.pidfd_send_signal(process, signal)
+    except ProcessLookupError:
+        raise Refused("container not running") from None
+    finally:
+        linux.close(process)
+
+
+def send(pid, signal):
+    """Sends a signal to a process, if it is still there."""
+    try:
+        process = linux.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        linux.pidfd_send_signal(process, signal)
+    except ProcessLookupError:
+        pass
+    finally:
+        linux.close(process)
+
+
+def delete(state, force=False):
+    """Removes what is left; with force it is ended first."""
+    status = state.status()
+    if status not in ("stopped", "creating") and not force:
+        raise Refused(f"cannot delete container {state.id} that is not stopped: {status}")
+    process = state.process()
+    if process is not None:
+        end(process, state)
+    groups = state.record.get("cgroups")
+    if groups:
+        from .cgroups import kill as empty
+        from .cgroups import remove
+        empty(groups)
+        remove(groups)
+    text = state.told("stopped")
+    config = state.record and state.record.get("pid") and state.config() or {}
+    state.remove()
+    after(config, text)
+
+
+def end(process, state):
+    """Kills the first process, and waits until it has ended."""
+    try:
+        linux.pidfd_send_signal(process, linux.SIGKILL)
+    except ProcessLookupError:
+        pass
+    if state.record.get("cgroups"):
+        from .cgroups import thaw
+        thaw(state.record["cgroups"])  # or a paused one would never hear of it
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    if not linux.poll(poll, PATIENCE):
+        raise Refused(f"container {state.id} was killed and does not end: what does it wait for? "
+                      f"See /proc/{state.record['pid']}/stack")
+    linux.close(process)
+
+
+def after(config, told):
+    """The poststop hooks; one that fails is told, and keeps none from its turn."""
+    words = (config.get("hooks") or {}).get("poststop") or ()
+    if not words:
+        return
+    import json
+    for hook in words:
+        try:
+            hooks.run({"poststop": [hook]}, "poststop", json.dumps(told).encode())
+        except Refused as error:
+            warn(error)
+
+

@@ -1,0 +1,111 @@
+"""exec: one more process in a container that runs. It joins the namespaces, and gets the same walls."""
+
+from .. import ch02_clone, linux
+from ..layer import Layer, Stage
+from .bundle import Bundle, Single, extras
+from .lifecycle import Waiting, told, write_whole
+from .namespaces import FILES, Spaces
+from .process import BoundingSet, Caps, Identity, Labels, Limits, Scheduling, WorkDir
+from .state import Refused
+
+
+class Join(Layer):
+    """Enters the container's cgroup, from outside: from inside it could not see it."""
+    chapter, name, stage = 10, "cgroups", Stage.CLONE
+
+    def prepare(self, spec, undo):
+        self.groups, self.sub = spec.groups, spec.settings.get("cgroup") or []
+
+    def parent(self, pid, undo):
+        if self.groups:
+            from .cgroups import join
+            join(self.groups, pid, self.sub)
+
+
+class OldLabels(Labels):
+    """Before anything of the container's is joined: its /proc is not to be believed."""
+    stage = Stage.CLONE
+
+
+class Undumpable(Layer):
+    """Who is in there may be allowed to trace: not us, while we still hold what is outside."""
+    chapter, name, stage = 10, "namespaces", Stage.CLONE
+
+    def child(self):
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+
+
+def spec_of(state, process, settings):
+    """What to run, in the container of a state."""
+    config = state.config()
+    if process is None:
+        raise Refused("exec: no process")
+    if process.get("capabilities") is None:
+        process["capabilities"] = (config["process"].get("capabilities") or {})
+    for name in "apparmorProfile", "selinuxLabel", "oomScoreAdj", "execCPUAffinity", "ioPriority", "scheduler":
+        if process.get(name) is None and config["process"].get(name) is not None:
+            process[name] = config["process"][name]
+    spec = Bundle(config | {"hooks": {}}, state.record["bundle"], state.id,
+                  settings | {"exec": True}, process)
+    spec.spaces = {kind: f"/proc/{state.record['pid']}/ns/{FILES[kind]}" for kind in spec.spaces}
+    spec.groups = state.record.get("cgroups")
+    spec.waits, spec.folder = False, state
+    spec.told = told(config, state.id, state.record["bundle"])
+    return spec
+
+
+def layers(spec):
+    """The layers of a process that joins."""
+    found = [Single(), Join(), OldLabels(), Undumpable(), Spaces(), Limits(), Scheduling(), WorkDir(),
+             Identity(), BoundingSet(), Caps()]
+    return found + extras(spec)
+
+
+def start(state, process, settings):
+    """Starts a process in a running container; returns it, and the console if we hold its other end."""
+    status = state.status()
+    if status == "paused" and not settings.get("ignore-paused"):
+        raise Refused(f"cannot exec in a paused container (use --ignore-paused to override)")
+    if status not in ("running", "created", "paused"):
+        raise Refused("cannot exec in a stopped container")
+    spec = spec_of(state, process, settings)
+    pidfd = state.process()
+    if pidfd is None:
+        raise Refused("cannot exec in a stopped container")
+    chain = layers(spec)
+    container = ch02_clone.create(spec, chain, Waiting())
+    linux.close(pidfd)
+    if settings.get("pid-file"):
+        write_whole(settings["pid-file"], str(container.pid))
+    ch02_clone.start(container)
+    return container, chain
+
+
+def process_of(options, words, config):
+    """The process that the options of `exec` describe; what they leave out is as in the container."""
+    own = config["process"]
+    user = dict(own.get("user") or {})
+    if options.get("user"):
+        uid, _, gid = options["user"].partition(":")
+        try:
+            user = {"uid": int(uid), "gid": int(gid) if gid else 0}
+        except ValueError:
+            raise Refused(f"--user {options['user']}: UID[:GID], as numbers") from None
+    gids = list(map(int, options.get("additional-gids") or ()))
+    if gids:
+        user["additionalGids"] = [*(user.get("additionalGids") or ()), *gids]
+    sets = {name: list(names) for name, names in (own.get("capabilities") or {}).items() if names}
+    for word in options.get("cap") or ():
+        name = word.upper() if word.upper().startswith("CAP_") else f"CAP_{word.upper()}"
+        for which in ("bounding", "effective", "permitted", *(("ambient", "inheritable")
+                      if sets.get("inheritable") else ())):
+            sets.setdefault(which, []).append(name)
+    process = {**own, "args": list(words), "user": user, "capabilities": sets,
+               "env": [*(own.get("env") or ()), *(options.get("env") or ())],
+               "terminal": bool(options.get("tty"))}
+    for option, name in (("cwd", "cwd"), ("apparmor", "apparmorProfile"), ("process-label", "selinuxLabel"),
+                         ("no-new-privs", "noNewPrivileges")):
+        if options.get(option):
+            process[name] = options[option]
+    process.pop("consoleSize", None)
+    return process

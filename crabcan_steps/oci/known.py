@@ -1,0 +1,11 @@
+"""All layers of chapter 10, for the sentences that explain their errors."""
+from .. import ch05_namespaces, ch06_caps
+from .cgroups import BundleCgroup
+from .console import Console
+from .lifecycle import Waiting
+from .mounts import Tree
+from .namespaces import Maps, Network, Spaces
+from .process import BoundingSet, Caps, Identity, Labels, Limits, Scheduling, WorkDir
+
+LAYERS = (Waiting, Tree, Spaces, Maps, Network, Identity, BoundingSet, Caps, Labels, Limits, Scheduling,
+          WorkDir, BundleCgroup, Console, ch05_namespaces.Keyring, ch06_caps.Capabilities)

@@ -1,0 +1,154 @@
+"""Which namespaces are new, which are joined, and which stay our caller's (namespaces(7), setns(2))."""
+import errno
+import os
+
+from .. import linux
+from ..ch05_namespaces import NEWIDMAP, Users
+from ..layer import Layer, LayerError, Stage, exists, named
+
+KINDS = {"user": linux.CLONE_NEWUSER, "mount": linux.CLONE_NEWNS, "uts": linux.CLONE_NEWUTS,
+         "ipc": linux.CLONE_NEWIPC, "network": linux.CLONE_NEWNET, "cgroup": linux.CLONE_NEWCGROUP,
+         "time": linux.CLONE_NEWTIME, "pid": linux.CLONE_NEWPID}  # in the order of joining
+FILES = {"user": "user", "mount": "mnt", "uts": "uts", "ipc": "ipc", "network": "net",
+         "cgroup": "cgroup", "time": "time", "pid": "pid"}
+LATE = ("cgroup", "time")  # made by the child itself: the one in its cgroup, the other with its clocks
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1
+
+
+class Spaces(Layer):
+    """New namespaces by clone's flags; others are joined: most by the child, some only before it."""
+    chapter, name, stage = 10, "namespaces", Stage.KEYRING
+    cures = {("setns", errno.EINVAL): "is it a namespace of this kind?",
+             ("setns", errno.EPERM): "to join takes CAP_SYS_ADMIN in the namespace's user namespace"}
+
+    def prepare(self, spec, undo):
+        new = [kind for kind, path in spec.spaces.items() if not path]
+        self.flags = sum(KINDS[kind] for kind in new if kind not in LATE)
+        self.late = [kind for kind in new if kind in LATE]
+        if "time" in new and not exists("/proc/self/ns/time"):
+            raise LayerError(self.name, "linux.namespaces: time", errno.ENOSYS)
+        self.offsets = spec.linux.get("timeOffsets") or {}
+        self.joins = []
+        for kind in KINDS:
+            if spec.spaces.get(kind):
+                fd = named(spec.spaces[kind], os.open, spec.spaces[kind], os.O_RDONLY | os.O_CLOEXEC)
+                undo.callback(linux.close, fd)
+                self.joins.append((kind, fd))
+        self.before = [] if "user" in spec.spaces and spec.spaces["user"] else [
+            (kind, fd) for kind, fd in self.joins if kind not in ("pid", "mount", "cgroup")
+            and "user" in new]  # those of the outer user namespace: from inside they could not be
+        self.joins = [join for join in self.joins if join not in self.before]
+        for kind, fd in self.before:
+            come_back(kind, undo)
+            named(spec.spaces[kind], linux.setns, fd, KINDS[kind])
+        self.join_pid(undo)
+
+    def join_pid(self, undo):
+        """A PID namespace is joined by one's children only, so by us, before clone."""
+        for kind, fd in [join for join in self.joins if join[0] == "pid"]:
+            come_back("pid", undo)
+            try:
+                linux.setns(fd, KINDS[kind])
+            except PermissionError:  # an ordinary user: as root of its user namespace
+                user = next((fd for kind, fd in self.joins if kind == "user"), None)
+                if user is None:
+                    raise
+                linux.setns(user, linux.CLONE_NEWUSER)
+                self.joins = [join for join in self.joins if join[0] != "user"]
+                linux.setns(fd, KINDS[kind])
+            self.joins.remove((kind, fd))
+
+    def child(self):
+        for kind, fd in self.joins:
+            linux.setns(fd, KINDS[kind])
+            if kind == "user":
+                become_root()
+        if "time" in self.late:
+            self.own_time()
+
+    def own_time(self):
+        """A time namespace is made for one's children, gets its offsets, and only then is entered."""
+        linux.unshare(linux.CLONE_NEWTIME)
+        for clock, offset in self.offsets.items():
+            linux.write("/proc/self/timens_offsets",
+                        f"{clock} {offset.get('secs') or 0} {offset.get('nanosecs') or 0}")
+        fd = linux.open("/proc/self/ns/time_for_children", os.O_RDONLY)
+        linux.setns(fd, linux.CLONE_NEWTIME)
+        linux.close(fd)
+
+
+def come_back(kind, undo):
+    """Sees to it that we ourselves are where we were, if no container comes of it."""
+    fd = linux.open(f"/proc/self/ns/{FILES[kind]}", os.O_RDONLY)
+    undo.callback(linux.close, fd)
+    undo.callback(linux.setns, fd, KINDS[kind])
+
+
+def become_root():
+    """After joining a user namespace: its root, where it has one."""
+    try:
+        linux.setgroups(())
+    except PermissionError:
+        pass  # whoever made it has denied that for good
+    for become in linux.setresgid, linux.setresuid:
+        try:
+            become(0, 0, 0)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # there is no 0 in its map
+                raise
+
+
+class Maps(Users):
+    """The user namespace of chapter 5, with the maps of the bundle."""
+    chapter, name, flags = 10, "namespaces", 0
+
+    def prepare(self, spec, undo):
+        self.joined = bool(spec.spaces["user"])
+        self.root, self.binds = os.geteuid() == 0, []
+        self.maps = {kind: lines(spec.linux.get(f"{kind}Mappings")) for kind in ("uid", "gid")}
+        own = {"uid": os.getuid(), "gid": os.getgid()}
+        alone = all(len(maps) == 1 and maps[0][1:] == (own[kind], 1) for kind, maps in self.maps.items())
+        self.helped = not self.root and not alone
+        if self.helped and not self.joined:
+            for kind, program in NEWIDMAP.items():
+                if not exists(program):
+                    raise LayerError(self.name, f"linux.{kind}Mappings", errno.EPERM,
+                                     f"more ids than one's own take {program} (package uidmap)")
+
+    def parent(self, pid, undo):
+        if not self.joined:
+            super().parent(pid, undo)
+
+    def child(self):
+        if not self.joined:
+            become_root()
+
+
+def lines(mappings):
+    """Mappings of the specification as lines of uid_map(5)."""
+    return [(m["containerID"], m["hostID"], m["size"]) for m in mappings or ()]
+
+
+class Network(Layer):
+    """What only the namespaces' own /proc/sys can be told, and the loopback of a new network."""
+    chapter, name, stage = 10, "namespaces", Stage.HOSTNAME  # while /proc is the machine's
+    cures = {("write", errno.ENOENT): "this kernel has no such setting"}
+
+    def prepare(self, spec, undo):
+        self.loopback = "network" in spec.spaces and not spec.spaces["network"]
+        self.settings = [("/proc/sys/" + name.replace(".", "/"), value)
+                         for name, value in (spec.linux.get("sysctl") or {}).items()]
+        self.cgroup = "cgroup" in spec.spaces and not spec.spaces["cgroup"]
+        self.devices = spec.linux.get("netDevices") or {}
+        if self.devices:
+            raise LayerError(self.name, "linux.netDevices", errno.ENOTSUP)
+
+    def child(self):
+        if self.cgroup:
+            linux.unshare(linux.CLONE_NEWCGROUP)  # we are in our cgroup by now
+        if self.loopback:
+            socket = linux.socket(linux.AF_INET, linux.SOCK_DGRAM)
+            linux.ioctl(socket, SIOCSIFFLAGS, b"lo" + bytes(14) + IFF_UP.to_bytes(2, "little") + bytes(22))
+            linux.close(socket)
+        for path, value in self.settings:
+            linux.write(path, value)

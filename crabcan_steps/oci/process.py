@@ -1,0 +1,212 @@
+"""What `process` says of the program: user, capabilities, limits, labels, scheduling."""
+import errno
+import os
+import resource
+import struct
+
+from .. import ch05_namespaces, ch06_caps, linux
+from ..layer import Layer, LayerError, Stage, exists, named
+
+MOST = (1 << 64) - 1
+SETS = ("effective", "permitted", "inheritable")
+POLICIES = ("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
+            "SCHED_DEADLINE")  # in the order of their numbers, <linux/sched.h>
+SCHED_FLAGS = ("RESET_ON_FORK", "RECLAIM", "DL_OVERRUN", "KEEP_POLICY", "KEEP_PARAMS",
+               "UTIL_CLAMP_MIN", "UTIL_CLAMP_MAX")  # a bit each
+IO_CLASSES = ("IOPRIO_CLASS_NONE", "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE")
+PERSONALITIES = {"LINUX": 0, "LINUX32": 8}  # <linux/personality.h>
+
+
+class WorkDir(Layer):
+    """Enters the working directory while we may still enter any; the last look is chapter 2's."""
+    chapter, name, stage = 10, "process", Stage.TERMINAL
+
+    def prepare(self, spec, undo):
+        self.path = os.fsencode(spec.workdir)
+
+    def child(self):
+        try:
+            place = linux.openat2(linux.AT_FDCWD, self.path, os.O_PATH | os.O_DIRECTORY,
+                                  linux.RESOLVE_NO_MAGICLINKS)
+        except PermissionError:
+            return  # perhaps its user may
+        linux.fchdir(place)
+        linux.close(place)
+
+
+class Identity(ch05_namespaces.Identity):
+    """User, group and groups by number. They are looked up nowhere, and always set."""
+    chapter, name = 10, "process"
+    options = {}
+    cures = {("setresuid", errno.EINVAL): "process.user.uid is not in the map of the user namespace",
+             ("setresgid", errno.EINVAL): "process.user.gid is not in the map of the user namespace",
+             ("setgroups", errno.EPERM): "an ordinary user without newgidmap has no further groups: "
+                                         "leave out process.user.additionalGids"}
+
+    def prepare(self, spec, undo):
+        self.uid, self.gid, self.groups = spec.uid, spec.gid, spec.groups
+
+    def child(self):
+        linux.prctl(linux.PR_SET_KEEPCAPS, 1)
+        try:
+            linux.setgroups(self.groups)
+        except PermissionError:
+            if self.groups:
+                raise
+        linux.setresgid(self.gid, self.gid, self.gid)
+        linux.setresuid(self.uid, self.uid, self.uid)
+
+
+def chosen(spec, which):
+    """The numbers of a set of process.capabilities. What this kernel does not have is told."""
+    last = int(linux.read("/proc/sys/kernel/cap_last_cap"))
+    found = []
+    for word in (spec.process.get("capabilities") or {}).get(which) or ():
+        number = ch06_caps.KNOWN.get(word.removeprefix("CAP_"))
+        if number is None or number > last:
+            spec.settings["log"].warn(f"process.capabilities.{which}: no {word} here; left out")
+        else:
+            found.append(number)
+    return found
+
+
+class BoundingSet(ch06_caps.BoundingSet):
+    """Chapter 6's, with the set that the bundle names."""
+
+    def prepare(self, spec, undo):
+        self.kept = chosen(spec, "bounding")
+        self.last = int(linux.read("/proc/sys/kernel/cap_last_cap"))
+
+
+class Caps(ch06_caps.Capabilities):
+    """Chapter 6's, with the four sets that the bundle names; what we do not have cannot be kept."""
+
+    def prepare(self, spec, undo):
+        self.sets = [sum(1 << number for number in chosen(spec, which)) for which in SETS]
+        self.ambient = chosen(spec, "ambient")
+        self.no_new_privileges = bool(spec.process.get("noNewPrivileges"))
+
+    def child(self):
+        linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_CLEAR_ALL)
+        linux.capset(*self.held())
+        for number in self.ambient:
+            try:
+                linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_RAISE, number)
+            except PermissionError:
+                pass  # neither permitted nor inheritable: then it cannot be ambient
+        if self.no_new_privileges:
+            ch06_caps.set_no_new_privs()
+
+    def held(self):
+        """The sets as far as they can be had: inside another container not every one can."""
+        mine = linux.capget()[1]
+        effective, permitted, inheritable = self.sets
+        return effective & permitted & mine, permitted & mine, inheritable & mine
+
+
+class Limits(Layer):
+    """rlimits, and how soon the kernel ends it when memory runs out: set from outside, as we may more."""
+    chapter, name, stage = 10, "process", Stage.LIMITS
+    cures = {("prlimit", errno.EPERM): "to raise a hard limit takes CAP_SYS_RESOURCE on the machine",
+             ("write", errno.EACCES): "to lower oomScoreAdj takes CAP_SYS_RESOURCE on the machine"}
+
+    def prepare(self, spec, undo):
+        self.limits, self.later = [], []
+        for limit in spec.process.get("rlimits") or ():
+            kind = getattr(resource, limit["type"])
+            pair = tuple(-1 if limit[k] >= MOST else limit[k] for k in ("soft", "hard"))
+            self.limits.append((limit["type"], kind, pair))
+        self.score = spec.process.get("oomScoreAdj")
+
+    def parent(self, pid, undo):
+        for name, kind, pair in self.limits:
+            if lowered(pid, kind, pair):
+                self.later.append((kind, pair))
+            else:
+                named(f"process.rlimits: {name}", linux.prlimit, pid, kind, pair)
+        if self.score is not None:
+            named(f"process.oomScoreAdj {self.score}", linux.write, f"/proc/{pid}/oom_score_adj",
+                  str(self.score))
+
+    def child(self):
+        for _, kind, pair in self.limits:
+            if resource.getrlimit(kind) != pair:  # a lower one holds only from here on
+                linux.setrlimit(kind, pair)
+
+
+def lowered(pid, kind, pair):
+    """Tells whether a process can set a limit itself, as its hard limit is no lower."""
+    hard = resource.prlimit(pid, kind)[1]
+    return hard == -1 or -1 != pair[1] <= hard
+
+
+class Labels(Layer):
+    """AppArmor's profile and SELinux's label, which hold from execve on."""
+    chapter, name, stage = 10, "process", Stage.HOSTNAME  # while /proc is the machine's
+
+    def prepare(self, spec, undo):
+        self.writes = []
+        profile = spec.process.get("apparmorProfile")
+        if profile:
+            if not exists("/sys/kernel/security/apparmor") and profile != "unconfined":
+                raise LayerError(self.name, f"process.apparmorProfile {profile}", errno.ENOTSUP,
+                                 "this kernel runs without AppArmor")
+            path = "/proc/self/attr/apparmor/exec"
+            path = path if exists(path) else "/proc/self/attr/exec"
+            if exists("/sys/kernel/security/apparmor"):
+                self.writes.append((path, f"exec {profile}"))
+        label = spec.process.get("selinuxLabel")
+        if label:
+            if not exists("/sys/fs/selinux/status"):
+                raise LayerError(self.name, f"process.selinuxLabel {label}", errno.ENOTSUP,
+                                 "this kernel runs without SELinux")
+            self.writes.append(("/proc/self/attr/exec", label))
+
+    def child(self):
+        for path, text in self.writes:
+            named(text, linux.write, path, text)
+
+
+class Scheduling(Layer):
+    """scheduler, ioPriority, personality, and the processors of `exec`."""
+    chapter, name, stage = 10, "process", Stage.LIMITS
+
+    def prepare(self, spec, undo):
+        self.attributes = scheduler(spec.process.get("scheduler"))
+        priority = spec.process.get("ioPriority")
+        self.io = priority and IO_CLASSES.index(priority["class"]) << 13 | (priority.get("priority") or 0)
+        persona = spec.linux.get("personality")
+        self.persona = persona and PERSONALITIES[persona["domain"]]
+        self.final = ((spec.process.get("execCPUAffinity") or {}).get("final")
+                      if spec.settings.get("exec") else None)
+        self.final = self.final and cpus(self.final)
+
+    def child(self):
+        if self.persona is not None:
+            linux.personality(self.persona)
+        if self.attributes:
+            linux.sched_setattr(self.attributes)
+        if self.io is not None:
+            linux.ioprio_set(self.io)
+        if self.final:
+            linux.sched_setaffinity(0, self.final)
+
+
+def scheduler(words):
+    """struct sched_attr of sched_setattr(2), or None."""
+    if not words:
+        return None
+    flags = sum(1 << SCHED_FLAGS.index(flag.removeprefix("SCHED_FLAG_"))
+                for flag in words.get("flags") or ())
+    return struct.pack("2IQiI3Q", 48, POLICIES.index(words["policy"]), flags, words.get("nice") or 0,
+                       words.get("priority") or 0,
+                       *(words.get(name) or 0 for name in ("runtime", "deadline", "period")))
+
+
+def cpus(text):
+    """A list such as 0-3,7 as numbers."""
+    found = set()
+    for part in text.split(","):
+        first, _, last = part.strip().partition("-")
+        found.update(range(int(first), int(last or first) + 1))
+    return found

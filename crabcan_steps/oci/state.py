@@ -1,0 +1,191 @@
+"""What is known of a container between two commands: a directory each, below --root.
+
+    ID/config.json    the bundle's, as it was when the container was made
+    ID/state.json     its process, cgroups and so on; replaced as a whole, never half written
+    ID/start          the socket at which the child waits for `start`; gone once it has started
+
+Whoever changes something holds a lock on the directory (flock(2)); the kernel drops it with them.
+"""
+import errno
+import fcntl
+import json
+import os
+import time
+
+from .. import linux
+
+ALLOWED = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-."
+SOCKET, RECORD, CONFIG = "start", "state.json", "config.json"
+
+
+class Refused(Exception):
+    """What was asked for cannot be done: one line, in words that engines look for."""
+
+
+def default_root():
+    """Where states are kept unless --root says: gone at the next boot, as the containers are."""
+    if os.geteuid() == 0 and os.access("/run", os.W_OK):
+        return "/run/crabcan"
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    return f"{runtime}/crabcan" if runtime.startswith("/") else f"/tmp/crabcan-{os.geteuid()}"
+
+
+def valid(name):
+    """An id, if it can be one; it becomes the name of a directory."""
+    if not name:
+        raise Refused("container id must not be empty")
+    if name.strip(ALLOWED) or name in (".", "..") or len(name) > 255:
+        raise Refused(f"invalid container id format: {name!r:.300}: letters, digits and _+-. only")
+    return name
+
+
+class State:
+    """One container's directory, open, and what stands in its record."""
+
+    def __init__(self, root, name, folder):
+        self.path, self.id, self.folder = f"{root}/{name}", name, folder
+        self.record = {}
+
+    @classmethod
+    def create(cls, root, name):
+        """A new directory, locked. Raises Refused if there is one of this id."""
+        os.makedirs(root, 0o711, exist_ok=True)
+        mine(root)
+        path = f"{root}/{valid(name)}"
+        try:
+            linux.mkdir(path, 0o700)
+        except FileExistsError:
+            raise Refused(f"container with id exists: {name}") from None
+        folder = linux.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        return cls(root, name, folder)
+
+    @classmethod
+    def open(cls, root, name, lock=True):
+        """A container's directory, with its record. Raises Refused if there is none."""
+        try:
+            folder = linux.open(f"{root}/{valid(name)}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        except (FileNotFoundError, NotADirectoryError):
+            raise Refused(f"container does not exist: {name}") from None
+        state = cls(root, name, folder)
+        if lock:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        try:
+            with state.file(RECORD) as file:
+                state.record = json.load(file)
+        except FileNotFoundError:  # while it is made; or whoever made it was killed; or just deleted
+            if linux.fstat(folder).st_nlink == 0:
+                raise Refused(f"container does not exist: {name}") from None
+        except ValueError as error:
+            raise Refused(f"container {name}: its state cannot be read: {error}") from None
+        return state
+
+    def file(self, name):
+        return open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder), "rb")
+
+    def config(self):
+        """The configuration that the container was made of."""
+        with self.file(CONFIG) as file:
+            return json.load(file)
+
+    def write(self, name, data):
+        """Puts a file into the directory: whole or not at all."""
+        new = f".{name}.{os.getpid()}"
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600,
+                     dir_fd=self.folder)
+        with open(fd, "wb") as file:
+            file.write(data)
+        os.rename(new, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+
+    def save(self, **more):
+        """Writes the record, with these fields."""
+        self.record.update(more)
+        self.write(RECORD, json.dumps(self.record).encode())
+
+    def remove(self):
+        """Takes the directory away. Its files first; the record last, so that it can be done again."""
+        names = sorted(linux.listdir(self.folder), key=lambda name: name == RECORD)
+        for name in names:
+            os.unlink(name, dir_fd=self.folder)
+        linux.rmdir(self.path)
+
+    def process(self):
+        """A pidfd of the container's first process, or None if that has ended."""
+        pid = self.record.get("pid")
+        if not pid:
+            return None
+        try:
+            pidfd = linux.pidfd_open(pid)
+        except ProcessLookupError:
+            return None
+        if born(pid) == self.record["born"]:  # else it is another, with the same number
+            return pidfd
+        linux.close(pidfd)
+        return None
+
+    def status(self):
+        """creating, created, running, paused or stopped, as the specification has them."""
+        if not self.record:
+            return "creating" if self.busy() else "stopped"
+        process = self.process()
+        if process is None:
+            return "stopped"
+        linux.close(process)
+        if SOCKET in linux.listdir(self.folder):
+            return "created"
+        if self.record.get("cgroups"):
+            from .cgroups import frozen
+            if frozen(self.record["cgroups"]):
+                return "paused"
+        return "running"
+
+    def busy(self):
+        """Tells whether somebody is making it just now."""
+        again = os.open(f"/proc/self/fd/{self.folder}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return False
+        except BlockingIOError:
+            return True
+        finally:
+            linux.close(again)
+
+    def told(self, status=None):
+        """The state as `state` prints it, and as hooks read it."""
+        status = status or self.status()
+        return {"ociVersion": self.record.get("ociVersion", "1.2.0"), "id": self.id, "status": status,
+                "pid": 0 if status == "stopped" else self.record.get("pid", 0),
+                "bundle": self.record.get("bundle", ""),
+                "annotations": self.record.get("annotations") or {}}
+
+
+def born(pid):
+    """When a process was started, in ticks since boot (proc(5), stat); None if it has ended."""
+    try:
+        words = linux.read(f"/proc/{pid}/stat").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if words[0] in "ZX" else int(words[19])
+
+
+def mine(root):
+    """Refuses a directory of states in which somebody else could write: they could exchange them."""
+    status = linux.stat(root)
+    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise PermissionError(errno.EPERM, "belongs to somebody else, or others may write there: "
+                              "give another one by --root", root)
+
+
+def now():
+    """The time, as RFC 3339 has it."""
+    second, part = divmod(time.time_ns(), 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)) + f".{part:09}Z"
+
+
+def every(root):
+    """The names of all containers."""
+    try:
+        return sorted(name for name in linux.listdir(root) if not name.strip(ALLOWED)
+                      and os.path.isdir(f"{root}/{name}"))
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,208 @@
+"""What each command does: finds the container's state, and calls who knows how."""
+import json
+import os
+
+from .state import Refused, State, every
+
+FILE = "config.json"
+
+
+def bundle_of(options):
+    """(absolute directory, configuration) of --bundle."""
+    from .config import load
+    path = os.path.realpath(options.get("bundle") or ".")
+    if not os.path.isdir(path):
+        raise Refused(f"bundle {path}: no such file or directory")
+    return path, load(f"{path}/{FILE}")
+
+
+def prepared(root, options, name, waits):
+    """(spec, layers, state) for a container that is to be made."""
+    from .bundle import Bundle, layers
+    from .interpreter import shelter
+    from .lifecycle import told
+    from .state import valid
+    path, config = bundle_of(options)
+    if not config.get("process"):
+        raise Refused("process: must be there: it says what to run")
+    shelter(config)
+    spec = Bundle(config, path, valid(name), options)
+    spec.told, spec.waits = told(config, name, path), waits
+    environment(spec)
+    chain = layers(spec)
+    spec.folder = State.create(root, name)
+    return spec, chain, spec.folder
+
+
+def environment(spec):
+    """LISTEN_FDS of sd_listen_fds(3): sockets that our caller has opened for the container."""
+    count = os.environ.get("LISTEN_FDS", "")
+    if count.isdigit() and int(count):
+        spec.process["env"] = [*(spec.process.get("env") or ()), f"LISTEN_FDS={count}", "LISTEN_PID=1"]
+        spec.settings["preserve-fds"] = int(spec.settings.get("preserve-fds") or 0) + int(count)
+
+
+def made(spec, chain, state):
+    """Makes it; what cannot be made leaves nothing, not even its directory."""
+    from . import ending, lifecycle
+    try:
+        return lifecycle.create(spec, chain, state)
+    except BaseException as error:
+        state.remove()
+        if isinstance(error, Refused):  # a hook: the specification goes on with the last ones
+            ending.after(spec.config, spec.told | {"status": "stopped"})
+        raise
+
+
+def create_(root, options, words):
+    options["detached"] = True
+    made(*prepared(root, options, words[0], waits=True))
+    return 0
+
+
+def start_(root, options, words):
+    from . import lifecycle
+    state = State.open(root, words[0])
+    lifecycle.start(state)
+    poststart(state)
+    return 0
+
+
+def poststart(state):
+    """The hooks that run once the program runs. If one fails the container is ended."""
+    from . import ending, hooks
+    words = state.config().get("hooks") or {}
+    if words.get("poststart"):
+        try:
+            hooks.run(words, "poststart", json.dumps(state.told()).encode())
+        except Refused:
+            ending.delete(state, force=True)
+            raise
+
+
+def run_(root, options, words):
+    from .. import ch02_clone
+    from . import ending
+    from .foreground import follow
+    options["detached"] = options.get("detach", False)
+    spec, chain, state = prepared(root, options, words[0], waits=False)
+    container = made(spec, chain, state)
+    ready = None
+    try:
+        ready = follow(container, chain, options)
+        ch02_clone.start(container)
+        poststart(state)
+        if options.get("detach"):
+            return 0
+        unlock(state)
+        return ch02_clone.wait(container, ready)
+    finally:
+        if container.terminal:
+            container.terminal.close()
+        if not options.get("detach") and not options.get("keep"):
+            state = State.open(root, words[0])
+            ending.delete(state, force=True)
+
+
+def unlock(state):
+    """Others may work with it, while we only wait for its end."""
+    import fcntl
+    fcntl.flock(state.folder, fcntl.LOCK_UN)
+
+
+def exec_(root, options, words):
+    from .. import ch02_clone
+    from . import execute
+    from .config import check_process, read_json
+    from .foreground import follow
+    from .interpreter import shelter
+    state = State.open(root, words[0], lock=False)
+    config = state.config()
+    shelter(config)
+    if options.get("process"):
+        process = read_json(options["process"])
+        check_process(process)
+    elif not words[1:]:
+        raise Refused("exec: which COMMAND? Or --process FILE")
+    else:
+        process = execute.process_of(options, words[1:], config)
+    if options.get("tty"):
+        process["terminal"] = True
+    options["detached"] = options.get("detach", False)
+    container, chain = execute.start(state, process, options)
+    ready = follow(container, chain, options)
+    if options.get("detach"):
+        return 0
+    try:
+        return ch02_clone.wait(container, ready)
+    finally:
+        if container.terminal:
+            container.terminal.close()
+
+
+def state_(root, options, words):
+    state = State.open(root, words[0], lock=False)
+    more = {key: state.record.get(key) for key in ("rootfs", "created", "owner")}
+    print(json.dumps(state.told() | more, indent=2))
+    return 0
+
+
+def kill_(root, options, words):
+    from . import ending
+    signal = ending.number(words[1] if words[1:] else "TERM")
+    ending.kill(State.open(root, words[0]), signal, options.get("all"))
+    return 0
+
+
+def delete_(root, options, words):
+    from . import ending
+    try:
+        state = State.open(root, words[0])
+    except Refused:
+        if options.get("force"):
+            return 0
+        raise
+    ending.delete(state, options.get("force"))
+    return 0
+
+
+def list_(root, options, words):
+    rows = []
+    for name in every(root):
+        try:
+            state = State.open(root, name, lock=False)
+            rows.append(state.told() | {key: state.record.get(key) for key in ("rootfs", "created", "owner")})
+        except Refused:
+            pass  # has just been deleted
+    if options.get("quiet"):
+        print(*(row["id"] for row in rows), sep="\n", end="\n" if rows else "")
+    elif options.get("format") == "json":
+        print(json.dumps(rows))
+    else:
+        lines = [("ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER")]
+        lines += [(r["id"], r["pid"], r["status"], r["bundle"], r["created"], user(r["owner"])) for r in rows]
+        widths = [max(len(str(line[column])) for line in lines) for column in range(6)]
+        for line in lines:
+            print(*(str(word).ljust(width) for word, width in zip(line, widths)), sep="   ")
+    return 0
+
+
+def user(uid):
+    """A user's name, or the number."""
+    import pwd
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"#{uid}"
+
+
+def on_cgroups(name):
+    """A command of which only the cgroups know."""
+    def command(root, options, words):
+        from . import commands
+        state = State.open(root, words[0], lock=name not in ("ps", "events"))
+        return getattr(commands, name)(state, options, words[1:])
+    return command
+
+
+ps_, pause_, resume_, update_, events_ = map(on_cgroups, ("ps", "pause", "resume", "update", "events"))
