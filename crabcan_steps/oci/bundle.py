@@ -49,8 +49,11 @@ class UtsName(Hostname):
 
 
 class Single(Clone):
-    """The child of chapter 2; whether its PID namespace is new, Spaces knows."""
+    """The child of chapter 2, in a session of its own; whether its PID namespace is new, Spaces knows."""
     flags = 0
+
+    def child(self):
+        linux.setsid()
 
 
 def layers(spec):

@@ -14,7 +14,7 @@ class Join(Layer):
     chapter, name, stage = 10, "cgroups", Stage.CLONE
 
     def prepare(self, spec, undo):
-        self.groups, self.sub = spec.groups, spec.settings.get("cgroup") or []
+        self.groups, self.sub = spec.cgroups, spec.settings.get("cgroup") or []
 
     def parent(self, pid, undo):
         if self.groups:
@@ -48,7 +48,7 @@ def spec_of(state, process, settings):
     spec = Bundle(config | {"hooks": {}}, state.record["bundle"], state.id,
                   settings | {"exec": True}, process)
     spec.spaces = {kind: f"/proc/{state.record['pid']}/ns/{FILES[kind]}" for kind in spec.spaces}
-    spec.groups = state.record.get("cgroups")
+    spec.cgroups = state.record.get("cgroups")
     spec.waits, spec.folder = False, state
     spec.told = told(config, state.id, state.record["bundle"])
     return spec

@@ -159,9 +159,6 @@ class Mount:
 
     def new(self, root):
         """A file system of the kernel's, not yet attached."""
-        if self.kind in ("cgroup", "cgroup2"):
-            from_cgroups = root.cgroups
-            return from_cgroups(self)
         return self.filesystem(self.kind, self.options.data)
 
     def filesystem(self, kind, data):
@@ -207,7 +204,7 @@ class Tree(Layer):
         root = spec.config["root"]
         self.path = os.path.realpath(os.path.join(spec.bundle, root["path"]))
         self.read_only = bool(root.get("readonly"))
-        self.mounts = [Mount(entry, spec.bundle) for entry in spec.config.get("mounts") or ()]
+        self.mounts = [mount_of(entry, spec) for entry in spec.config.get("mounts") or ()]
         self.nodes = [*map(Node.of, spec.linux.get("devices") or ())]
         taken = {node.target for node in self.nodes}
         furnish = not any(m.target == "/dev" and m.kind == "bind" for m in self.mounts)
@@ -286,6 +283,14 @@ class Tree(Layer):
         self.propagate("/")
         if self.read_only:
             linux.mount_setattr("/", 0, RDONLY)
+
+
+def mount_of(entry, spec):
+    """The kind of mount that an entry is."""
+    if entry.get("type") in ("cgroup", "cgroup2"):
+        from .cgroupmounts import CgroupMount
+        return CgroupMount(entry, spec.bundle, "cgroup" in spec.spaces)
+    return Mount(entry, spec.bundle)
 
 
 class Hidden:
