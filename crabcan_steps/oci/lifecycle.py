@@ -14,7 +14,6 @@
     started           <---------------------- the connection closes by itself, or says what went wrong
 """
 import io
-import json
 import os
 
 import _socket
@@ -23,6 +22,7 @@ from .. import accounts, ch02_clone, linux
 from ..ch02_clone import Start
 from ..layer import LayerError, named
 from . import hooks
+from . import quickjson as json
 from .state import CONFIG, SOCKET, Refused, born, now
 
 

@@ -8,11 +8,11 @@ Whoever changes something holds a lock on the directory (flock(2)); the kernel d
 """
 import errno
 import fcntl
-import json
 import os
 import time
 
 from .. import linux
+from . import quickjson as json
 
 ALLOWED = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-."
 SOCKET, RECORD, CONFIG = "start", "state.json", "config.json"

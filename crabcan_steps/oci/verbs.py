@@ -1,7 +1,7 @@
 """What each command does: finds the container's state, and calls who knows how."""
-import json
 import os
 
+from . import quickjson as json
 from .state import Refused, State, every
 
 FILE = "config.json"
@@ -143,7 +143,7 @@ def exec_(root, options, words):
 def state_(root, options, words):
     state = State.open(root, words[0], lock=False)
     more = {key: state.record.get(key) for key in ("rootfs", "created", "owner")}
-    print(json.dumps(state.told() | more, indent=2))
+    print(json.dumps(state.told() | more))
     return 0
 
 
