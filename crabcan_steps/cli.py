@@ -4,8 +4,8 @@ import sys
 
 from . import __version__, ch01_args, ch02_clone, linux
 from .ch09_runtime import UsageError, assemble, report, run
-from .interpreter import shelter
 from .layer import LayerError, warn
+from .runtime.interpreter import shelter
 
 USAGE = f"""crabcan {__version__}: a container runtime to learn from
 
@@ -74,7 +74,7 @@ def command(argv):
 def rules(argv):
     """`seccomp PROFILE [CALL ...]`, with the options of `run`, as the capabilities that stay matter."""
     from .ch06_caps import Choice
-    from .rules import table
+    from .seccomp.rules import table
     try:
         spec = ch01_args.parse(argv, "crabcan seccomp")
         Choice().prepare(spec, None)
@@ -90,7 +90,7 @@ def rules(argv):
 
 def complete(word, rest):
     """`completion SHELL` prints what a shell is to read; that calls `complete WORD ...` at each Tab."""
-    from .completion import SHELLS, candidates
+    from .runtime.completion import SHELLS, candidates
     if word == "complete":
         for found, text in candidates(rest).items():
             print(found, text or "", sep="\t")

@@ -27,7 +27,7 @@ def main(options):
 
 def known():
     """{sub-command: the words that may follow it}: options first, then values."""
-    from crabcan_steps import options as crabcan
+    from crabcan_steps.args import options as crabcan
 
     from . import __main__ as workshop
     from . import exercises

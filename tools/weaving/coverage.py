@@ -35,6 +35,8 @@ def report(library, pages, out):
     written = {chapter_of(page) for page in pages} - {None}
     faults = 0
     for module, source in library.sources.items():
+        if not source.code:
+            continue  # what makes a folder a package
         missing = [n for n in sorted(source.code) if (module, n) not in quoted]
         percent = 100 * (len(source.code) - len(missing)) // max(1, len(source.code))
         wanted = due(module, written)

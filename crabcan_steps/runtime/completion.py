@@ -1,7 +1,7 @@
 """Completion for bash, zsh and fish: the shells ask us, and we look into the table of options."""
-from .ch06_caps import KNOWN
-from .ch09_runtime import NAMES
-from .options import NAMED, ROWS, apart
+from ..args.options import NAMED, ROWS, apart
+from ..ch06_caps import KNOWN
+from ..ch09_runtime import NAMES
 
 COMMANDS = {"run": "a container with all layers", "step": "the checkpoint of a chapter",
             "seccomp": "which rule decides about which call", "completion": "for bash, zsh or fish",
