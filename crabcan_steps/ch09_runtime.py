@@ -21,6 +21,7 @@ from .runtime.terminal import Terminal
 LAYERS = (ch02_clone.Clone, Init, Hostname, Mounts, Users, Keyring, Identity, Network, Namespaces,
           Choice, BoundingSet, Capabilities, Filter, Cgroup, Rlimits, Ulimits, Quotas, Terminal)
 NAMES = list(dict.fromkeys(layer.name for layer in LAYERS))
+LAST = max(layer.chapter for layer in LAYERS)  # whose container has them all
 
 
 class UsageError(Exception):
