@@ -10,7 +10,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 FLAGS = ["-I", *["-B"] * sys.dont_write_bytecode]  # under sudo: no compiled files of root's
-LAUNCHER = ["/usr/bin/python3", *FLAGS, "-S", str(CHECKOUT / "tools/start.py")]
+LAUNCHER = ["/usr/bin/python3", *FLAGS, "-S", str(CHECKOUT / "crabcan_steps/runtime/launcher.py")]
 UNIFIED = "/sys/fs/cgroup/unified"
 HIDE = ["unshare", "--mount", "sh", "-c", f'umount --lazy {UNIFIED}; exec "$@"', "sh"]
 sys.path.insert(0, str(CHECKOUT))

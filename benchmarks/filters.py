@@ -6,10 +6,10 @@ from common import CHECKOUT, machine, spread
 
 import pyseccomp
 
-from crabcan_steps import bpf
+from crabcan_steps.seccomp import bpf
 
 CALLS = ("read", "openat", "futex", "clone", "ioctl")
-SOURCE = (CHECKOUT / "crabcan_steps/profiles/allow-list.json").read_bytes()
+SOURCE = (CHECKOUT / "crabcan_steps/seccomp/profiles/allow-list.json").read_bytes()
 
 
 def steps(code, number, architecture):

@@ -11,7 +11,7 @@ from crabcan_steps import ch01_args, ch02_clone, ch09_runtime
 
 def create(*command):
     spec = ch01_args.parse(command)
-    return ch02_clone.create(spec, ch09_runtime.assemble(spec, 9))
+    return ch02_clone.create(spec, ch09_runtime.assemble(spec, ch09_runtime.LAST))
 
 
 def warm():

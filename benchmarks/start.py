@@ -15,7 +15,10 @@ from pathlib import Path
 import as_c
 from common import CHECKOUT, FLAGS, LAUNCHER, clock, machine, progress, ratio, spread
 
-from crabcan_steps import ch04_mounts, ch05_namespaces, ch07_seccomp
+from crabcan_steps import ch07_seccomp
+from crabcan_steps.mounts import furniture
+from crabcan_steps.namespaces import ranges
+from crabcan_steps.seccomp import cache
 
 NAMESPACES = ["pid", "uts", "mount", "ipc", "network", "cgroup", "user"]
 WARM = """
@@ -27,7 +30,7 @@ def faults(): return [resource.getrusage(who).ru_minflt for who in
 for _ in range(int(sys.argv[1])):
     before, begin = faults(), time.perf_counter()
     spec = ch01_args.parse(["/bin/true"])
-    assert ch09_runtime.run(spec, ch09_runtime.assemble(spec, 9)) == 0
+    assert ch09_runtime.run(spec, ch09_runtime.assemble(spec, ch09_runtime.LAST)) == 0
     seconds = time.perf_counter() - begin
     print(seconds, *[now - then for then, now in zip(before, faults())])
 """
@@ -45,7 +48,7 @@ def bundle(folder):
         (folder / "rootfs" / name).mkdir()
     for name in ("bin", "lib", "lib64"):
         (folder / "rootfs" / name).symlink_to(f"usr/{name}")
-    profile = json.loads((CHECKOUT / "crabcan_steps/profiles/allow-list.json").read_text())
+    profile = json.loads((CHECKOUT / "crabcan_steps/seccomp/profiles/allow-list.json").read_text())
     usual = ["nosuid", "nodev", "noexec"]
     limits = {"memory": {"limit": 1 << 30}, "pids": {"limit": 64}}
     config = {
@@ -62,7 +65,7 @@ def bundle(folder):
                    {"destination": "/dev/mqueue", "type": "mqueue", "source": "mqueue", "options": usual}],
         "linux": {"namespaces": [{"type": name} for name in NAMESPACES],
                   "uidMappings": ids("uid"), "gidMappings": ids("gid"),
-                  "maskedPaths": list(ch04_mounts.HIDDEN), "readonlyPaths": list(ch04_mounts.STEERING),
+                  "maskedPaths": list(furniture.HIDDEN), "readonlyPaths": list(furniture.STEERING),
                   "resources": limits if os.geteuid() == 0 else {}, "seccomp": profile}}
     (folder / "config.json").write_text(json.dumps(config))
 
@@ -72,7 +75,7 @@ def ids(kind):
     if os.geteuid() != 0:
         own = os.getuid() if kind == "uid" else os.getgid()
         return [{"containerID": 0, "hostID": own, "size": 1}]
-    first, count = ch05_namespaces.subordinate(kind) or ch05_namespaces.ROOT_RANGE
+    first, count = ranges.subordinate(kind) or ranges.ROOT_RANGE
     return [{"containerID": 0, "hostID": first, "size": count}]
 
 
@@ -111,7 +114,7 @@ def in_c(folder):
     trace, source = folder / "trace", folder / "start.c"
     subprocess.run([*LAUNCHER, "run", "--trace", trace, "--hostname", "c", "/bin/true"], check=True)
     events = [json.loads(line) for line in trace.read_text().splitlines()]
-    filters = [ch07_seccomp.cached(path, own, None) for path, own in ch07_seccomp.files("default")]
+    filters = [cache.cached(path, own, None) for path, own in ch07_seccomp.files("default")]
     source.write_text(as_c.program(events, filters))
     subprocess.run(["cc", "-O2", "-o", folder / "start", source], check=True)
     return [str(folder / "start"), "3"]

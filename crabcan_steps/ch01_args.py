@@ -6,7 +6,7 @@ setting of the caller slips through, because none is passed on unless it is writ
 import os
 
 from . import linux
-from .program import PATH, Program
+from .args.program import PATH, Program
 
 
 class Spec:
@@ -47,7 +47,7 @@ def parse(argv, prog="crabcan run"):
     spec = Spec()
     spec.words = list(argv)
     if argv and argv[0].startswith("-") and argv[0] != "--":
-        from .options import read  # only for options: one millisecond
+        from .args.options import read  # only for options: one millisecond
         read(argv, spec, prog)
     words = spec.words[1:] if spec.words[:1] == ["--"] else spec.words
     if spec.string is not None:
@@ -73,7 +73,7 @@ def split(string, words, prog):
 
 def wrong(message, prog):
     """Ends it all with one line: how the options were wrong."""
-    from .options import end
+    from .args.options import end
     end(message, prog)
 
 

@@ -8,44 +8,12 @@ import os
 import struct
 
 from . import linux
-from .ch04_mounts import ETC
 from .layer import Layer, LayerError, Stage, exists, named, warn
-from .parts import the_same
+from .namespaces.ranges import ROOT_RANGE, subordinate
 
-ROOT_RANGE = (1_500_000_000, 65_536)  # if /etc/subuid has none for root: high, so nobody's
 NEWIDMAP = {"uid": "/usr/bin/newuidmap", "gid": "/usr/bin/newgidmap"}
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 CAP_SETFCAP = 31  # <linux/capability.h>
-
-
-def subordinate(kind):
-    """Our (first, count) in /etc/subuid or /etc/subgid (subuid(5)), or None."""
-    names = {name_of(os.getuid()), str(os.getuid())}
-    try:
-        for words in entries(f"/etc/sub{kind}"):
-            if len(words) == 3 and words[0] in names and int(words[2]) > 0:
-                return int(words[1]), int(words[2])
-    except ValueError:
-        pass
-    return None
-
-
-def name_of(uid):
-    """A user's name, or None. A database that fails also says "none such": so we look ourselves."""
-    import pwd  # only now: asks the host's user database
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        found = [words[0] for words in entries("/etc/passwd") if words[2:3] == [str(uid)]]
-        return found[0] if found else None
-
-
-def entries(path):
-    """The lines of a file as words; none if there is no such file. Another error is one."""
-    try:
-        return [line.strip().split(":") for line in linux.read(path).splitlines()]
-    except FileNotFoundError:
-        return []
 
 
 class Users(Layer):
@@ -153,6 +121,7 @@ class Identity(Layer):
     def prepare(self, spec, undo):
         self.uid, self.gid, self.groups = 0, 0, ()
         if spec.user:
+            from .namespaces.accounts import account  # only now, as few ask for it
             self.uid, self.gid, self.groups, spec.home = account(spec)
         for number in self.uid, self.gid, *self.groups:
             if number >= spec.ids:
@@ -166,19 +135,6 @@ class Identity(Layer):
             linux.setgroups(self.groups)
             linux.setresgid(self.gid, self.gid, self.gid)
             linux.setresuid(self.uid, self.uid, self.uid)
-
-
-def account(spec):
-    """Looks --user up in the root that the container will have: given, our own, or the host's."""
-    from .accounts import found, lookup  # only now, as few ask for it
-    if spec.mount is None and hasattr(spec, "binds"):  # chapter 4 makes its files, so it knows them
-        return found(ETC["passwd"], ETC["group"], *spec.user)
-    root = named(f"--mount {spec.mount}", os.open, spec.mount or "/", os.O_PATH | os.O_DIRECTORY)
-    try:
-        the_same(spec, root)  # as the one that chapter 4 opens
-        return lookup(root, *spec.user)
-    finally:
-        linux.close(root)
 
 
 class Network(Layer):

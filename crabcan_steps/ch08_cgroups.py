@@ -6,11 +6,11 @@ each controller. What is limited is the same, only the files differ: LIMITS is t
 import errno
 import os
 import resource
-import time
 
 from . import linux
+from .cgroups.session import ask_systemd, own_path
+from .cgroups.sweep import hold, remove, sweep
 from .layer import Layer, LayerError, Stage, exists, warn
-from .sweep import hold, remove, sweep
 
 ROOT = "/sys/fs/cgroup"
 LIMITS = {  # option: (version 2's controller, {file: text}), (version 1's controller, {file: text})
@@ -33,7 +33,6 @@ RLIMITS = {  # stated, so that the caller's own do not matter; --nofile sets one
     "NICE": 0, "RTPRIO": 0,                                      # nobody gets ahead of the host
     "AS": UNLIMITED, "CPU": UNLIMITED, "DATA": UNLIMITED, "FSIZE": UNLIMITED,
     "NPROC": UNLIMITED}   # the cgroup counts them, for this container alone
-QUOTAS = ("max_inotify_instances", "max_inotify_watches")  # few, and a full host has none left
 OPTIONAL = ("memory.swap.max", "memory.memsw.limit_in_bytes")  # not every kernel accounts swap
 
 
@@ -122,40 +121,12 @@ class Cgroup(Layer):
         return ROOT if self.unified else f"{ROOT}/{controller}{own_path(controller)}".rstrip("/")
 
     def scope(self, pid):
-        """Asks the user's systemd for a directory: only it may move a process between its parts.
-
-        It takes the directory away when the last process has gone (systemd.scope(5), Delegate=)."""
-        name = f"{self.label}.scope"
+        """The directory that the user's systemd gives for all limits: the first of them asks."""
         if self.groups:
             return next(iter(self.groups.values()))
         if not self.unified:
             raise OSError(errno.EACCES, "only root has cgroups of version 1", ROOT)
-        call = ["/usr/bin/busctl", "--user", "--quiet", "call", "org.freedesktop.systemd1",
-                "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-                "StartTransientUnit", "ssa(sv)a(sa(sv))", name, "fail",
-                "2", "PIDs", "au", "1", str(pid), "Delegate", "b", "true", "0"]
-        try:
-            quiet = [(os.POSIX_SPAWN_OPEN, 2, "/dev/null", os.O_WRONLY, 0)]
-            child = linux.posix_spawn(call[0], call, os.environ, setsigmask=(), file_actions=quiet)
-            if linux.waitpid(child, 0)[1] != 0:
-                raise OSError(errno.EACCES, "no systemd of the user's to ask", ROOT)
-        except FileNotFoundError:
-            raise OSError(errno.EACCES, "no systemd to ask", ROOT) from None
-        for _ in range(500):  # it answers before it acts
-            path = own_path("", pid)
-            if path.endswith(name):
-                return ROOT + path
-            time.sleep(0.01)
-        raise OSError(errno.EBUSY, "systemd did not move the container", ROOT)
-
-
-def own_path(controller, pid="self"):
-    """The path of a process's cgroup in the tree of a controller, "" for version 2's tree."""
-    for line in linux.read(f"/proc/{pid}/cgroup").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controller in controllers.split(","):
-            return path
-    return ""  # no such controller: whoever writes there is told
+        return ask_systemd(ROOT, f"{self.label}.scope", pid)
 
 
 class Rlimits(Layer):
@@ -182,46 +153,6 @@ class Rlimits(Layer):
     def child(self):
         for kind, value in self.limits:
             linux.setrlimit(kind, (value, value))
-
-
-class Ulimits(Layer):
-    """The soft limits of --ulimit, which a program may raise again as far as the hard ones.
-
-    Those Rlimits has set; here it is looked whether they can be had."""
-    chapter, name, stage = 8, "cgroups", Stage.LIMITS
-
-    def prepare(self, spec, undo):
-        self.limits = []
-        for name, soft, hard in spec.ulimit:
-            kind = getattr(resource, f"RLIMIT_{name}")
-            self.limits.append((kind, (soft, hard)))
-            if lower(linux.getrlimit(kind)[1], hard) != hard:
-                raise LayerError(self.name, "setrlimit", errno.EPERM,
-                                 f"--ulimit {name.lower()}={hard}: our own hard limit is "
-                                 f"{linux.getrlimit(kind)[1]}")
-
-    def child(self):
-        for kind, limits in self.limits:
-            linux.setrlimit(kind, limits)
-
-
-class Quotas(Layer):
-    """What the kernel counts for a user over all namespaces: a container gets a part of it.
-
-    The files of /proc/sys/user are the user namespace's own (namespaces(7)); above it the container
-    still counts as whoever has started it."""
-    chapter, name, stage = 8, "cgroups", Stage.HOSTNAME  # while there is a /proc/sys to write to
-
-    def prepare(self, spec, undo):
-        self.quotas = {}
-        for name in QUOTAS if hasattr(spec, "ids") else ():  # chapter 5's: else they are the host's
-            path = f"/proc/sys/user/{name}"
-            if exists(path):
-                self.quotas[path] = str(max(1, int(linux.read(path)) // 4))
-
-    def child(self):
-        for path, value in self.quotas.items():
-            linux.write(path, value)
 
 
 def lower(one, other):

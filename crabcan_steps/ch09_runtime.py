@@ -5,20 +5,23 @@ The chapters stand in the order in which one learns; the child acts in the order
 import os
 import sys  # noqa: F401: for those who write report() anew, and print
 
-from . import ch02_clone, program
+from . import ch02_clone
+from .args import program
 from .ch03_hostname import Hostname
 from .ch04_mounts import Mounts
 from .ch05_namespaces import Identity, Keyring, Namespaces, Network, Users
 from .ch06_caps import BoundingSet, Capabilities, Choice
 from .ch07_seccomp import Filter
-from .ch08_cgroups import Cgroup, Quotas, Rlimits, Ulimits
-from .init import Init
+from .ch08_cgroups import Cgroup, Rlimits
+from .cgroups.quotas import Quotas, Ulimits
+from .clone.init import Init
 from .layer import warn
-from .terminal import Terminal
+from .runtime.terminal import Terminal
 
 LAYERS = (ch02_clone.Clone, Init, Hostname, Mounts, Users, Keyring, Identity, Network, Namespaces,
           Choice, BoundingSet, Capabilities, Filter, Cgroup, Rlimits, Ulimits, Quotas, Terminal)
 NAMES = list(dict.fromkeys(layer.name for layer in LAYERS))
+LAST = max(layer.chapter for layer in LAYERS)  # whose container has them all
 
 
 class UsageError(Exception):

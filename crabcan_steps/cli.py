@@ -3,14 +3,14 @@ import os
 import sys
 
 from . import __version__, ch01_args, ch02_clone, linux
-from .ch09_runtime import UsageError, assemble, report, run
-from .interpreter import shelter
+from .ch09_runtime import LAST, UsageError, assemble, report, run
 from .layer import LayerError, warn
+from .runtime.interpreter import shelter
 
 USAGE = f"""crabcan {__version__}: a container runtime to learn from
 
   crabcan run [OPTIONS] [--] [COMMAND [ARG ...]]       a container with all layers
-  crabcan step N [OPTIONS] [--] [COMMAND [ARG ...]]    the checkpoint of chapter N, 1 to 9
+  crabcan step N [OPTIONS] [--] [COMMAND [ARG ...]]    the checkpoint of chapter N, 1 to {LAST}
   crabcan run --help                                   the options, with examples
   crabcan seccomp PROFILE [CALL ...]                   which rule decides about which call
   crabcan completion bash                              (or zsh, fish) what makes Tab complete them
@@ -52,18 +52,18 @@ def command(argv):
     if word in ("-V", "--version", "version"):
         print(f"crabcan {__version__}")
         return 0
-    if word == "step" and rest and rest[0] in tuple("123456789"):
+    if word == "step" and rest and rest[0] in map(str, range(1, LAST + 1)):
         return execute(int(rest[0]), rest[1:], f"crabcan step {rest[0]}")
     if word == "seccomp":
         return rules(rest)
     if word in ("completion", "complete"):
         return complete(word, rest)
     if word == "run":
-        return execute(9, rest, "crabcan run")
+        return execute(LAST, rest, "crabcan run")
     if word and word.startswith("-"):
-        return execute(9, argv, "crabcan run")
+        return execute(LAST, argv, "crabcan run")
     if word == "step":
-        print("crabcan: step wants the number of a chapter, 1 to 9", file=sys.stderr)
+        print(f"crabcan: step wants the number of a chapter, 1 to {LAST}", file=sys.stderr)
     elif word:
         print(f"crabcan: no command '{word}': try `crabcan run -- {word}`", file=sys.stderr)
     else:
@@ -74,7 +74,7 @@ def command(argv):
 def rules(argv):
     """`seccomp PROFILE [CALL ...]`, with the options of `run`, as the capabilities that stay matter."""
     from .ch06_caps import Choice
-    from .rules import table
+    from .seccomp.rules import table
     try:
         spec = ch01_args.parse(argv, "crabcan seccomp")
         Choice().prepare(spec, None)
@@ -90,7 +90,7 @@ def rules(argv):
 
 def complete(word, rest):
     """`completion SHELL` prints what a shell is to read; that calls `complete WORD ...` at each Tab."""
-    from .completion import SHELLS, candidates
+    from .runtime.completion import SHELLS, candidates
     if word == "complete":
         for found, text in candidates(rest).items():
             print(found, text or "", sep="\t")

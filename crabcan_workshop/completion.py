@@ -21,21 +21,19 @@ def add_arguments(name, parser):
 
 def main(options):
     print(HEADS[options.shell].format(name=words.NAME))
-    print(SHELLS[options.shell](known()), end="")
+    print(SHELLS[options.shell](known(options.parsers())), end="")
     return 0
 
 
-def known():
+def known(parsers):
     """{sub-command: the words that may follow it}: options first, then values."""
-    from crabcan_steps import options as crabcan
+    from crabcan_steps.args import options as crabcan
 
-    from . import __main__ as workshop
-    from . import exercises
-    chapters = [str(number) for number in exercises.CHAPTERS]
-    modules, found = workshop.modules(), {}
+    from .chapters import NUMBERS
+    chapters, found = [str(number) for number in NUMBERS], {}
     for name, (arguments, _) in words.COMMANDS.items():
-        if name in modules:
-            follow = options(workshop.parser(name, modules[name]))
+        if name in parsers:
+            follow = options(parsers[name])
         else:
             follow = re.findall(r"--[a-z-]+", arguments) + CHOICE.findall(arguments)
         if name in ("run", "step"):

@@ -3,7 +3,8 @@ import os
 
 import pytest
 
-from crabcan_steps import accounts
+from crabcan_steps.mounts import passwd
+from crabcan_steps.namespaces import accounts
 from crabcan_steps.layer import LayerError
 
 PASSWD = "root:x:0:0::/root:/bin/sh\nana:x:1007:1008::/home/ana:/bin/sh\n5:x:6:7::/five:\n# a comment\n" \
@@ -18,7 +19,7 @@ GROUP = "root:x:0:\nana:x:1008:\nfriends:x:1010:root,ana,\nmore:x:1011:anabel,an
     ("5", None, (6, 7, [], "/five")),  # a name that looks like a number: the first line that fits, as in Docker
     ("bob", None, (1010, 1010, [12], "/")), ("root", None, (0, 0, [1010], "/root"))])
 def test_who_somebody_is(user, group, expected):
-    assert accounts.found(PASSWD, GROUP, user, group) == expected
+    assert passwd.found(PASSWD, GROUP, user, group) == expected
 
 
 @pytest.mark.parametrize("user, group, word", [
@@ -26,7 +27,7 @@ def test_who_somebody_is(user, group, expected):
     ("+nis", None, "/etc/passwd"), ("ana", "nobodies", "/etc/group"), ("ana", "broken", "/etc/group")])
 def test_a_name_that_is_not_there(user, group, word):
     with pytest.raises(LayerError) as error:
-        accounts.found(PASSWD, GROUP, user, group)
+        passwd.found(PASSWD, GROUP, user, group)
     assert word in error.value.about and user in error.value.call
 
 

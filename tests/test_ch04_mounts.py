@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from conftest import closes, host_mounts
-from crabcan_steps.ch04_mounts import HIDDEN
+from crabcan_steps.mounts.furniture import HIDDEN
 
 SYSTEM = ["-a", "/usr:/usr:ro"]
 LIBRARIES = [path for path in ("/lib", "/lib64") if os.path.exists(path)]  # arm64 has one

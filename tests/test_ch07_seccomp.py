@@ -7,7 +7,7 @@ import pyseccomp
 import pytest
 
 from conftest import closes
-from crabcan_steps.ch07_seccomp import WHOLE
+from crabcan_steps.seccomp.cache import WHOLE
 
 CALL = """
 import ctypes, sys

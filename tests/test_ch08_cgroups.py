@@ -73,7 +73,7 @@ def test_what_outlives_a_killed_crabcan_is_ended_by_the_next(root):
 
 SWEEP = """
 import os, sys
-from crabcan_steps.sweep import hold, sweep
+from crabcan_steps.cgroups.sweep import hold, sweep
 base, what = sys.argv[1:]
 path = f"{base}/crabcan-4194303-01234567"  # a number that nobody has in this PID namespace
 if what == "nested":

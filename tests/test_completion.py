@@ -9,7 +9,8 @@ import time
 import pytest
 
 from conftest import CHECKOUT
-from crabcan_steps import completion, options
+from crabcan_steps.args import options
+from crabcan_steps.runtime import completion
 
 
 @pytest.mark.parametrize("words, expected", [
@@ -33,7 +34,7 @@ def test_every_option_of_the_help_is_there():
 
 @pytest.fixture
 def path(tmp_path):
-    (tmp_path / "crabcan").write_text(f'#!/bin/sh\nexec /usr/bin/python3 -I -S {CHECKOUT}/tools/start.py "$@"\n')
+    (tmp_path / "crabcan").write_text(f'#!/bin/sh\nexec /usr/bin/python3 -I -S {CHECKOUT}/crabcan_steps/runtime/launcher.py "$@"\n')
     (tmp_path / "crabcan").chmod(0o755)
     return f"{tmp_path}:{os.environ['PATH']}"
 

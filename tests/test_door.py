@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import CHECKOUT
-from crabcan_workshop import __main__ as workshop
+from crabcan_workshop import cli as workshop
 from crabcan_workshop import words
 
 DOOR, LAUNCHER = CHECKOUT / "workshop", CHECKOUT / ".venv" / "bin" / "workshop"

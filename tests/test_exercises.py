@@ -263,7 +263,7 @@ def test_all_mine_uses_the_other_files_too(root, folder):
     root.script("import sys; from crabcan_workshop.desk import workspace\n"
                 "workspace.Workspace(sys.argv[1]).start()", folder)
     (folder / "ch03_hostname.py").write_text(CHAPTERS[3].text)
-    result = root.script("import sys; from crabcan_workshop.__main__ import main; "
+    result = root.script("import sys; from crabcan_workshop.cli import main; "
                          "sys.exit(main(sys.argv[1:]))",
                          "check", "3", "--all-mine", "--dir", folder)
     assert result.returncode == 1 and "still to be written: " in result.stdout, result.stdout

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from crabcan_steps import ch01_args
-from crabcan_steps.bpf import compiled as bpf_of
-from crabcan_steps.profile import resolved
+from crabcan_steps.seccomp.bpf import compiled as bpf_of
+from crabcan_steps.seccomp.profile import resolved
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]  # the long form
 

@@ -63,7 +63,8 @@ def test_a_command_that_has_become_another_user_lives_on(root):
 def test_whoever_does_not_listen_is_killed_after_a_while(root):
     """GRACE is 10 seconds; a copy of the module with a shorter one shows the same in less."""
     script = """import sys
-from crabcan_steps import cli, init
+from crabcan_steps import cli
+from crabcan_steps.clone import init
 init.GRACE = 1
 sys.exit(cli.main(["run", "--init", "--", "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"]))"""
     process = subprocess.Popen([*root.python, "-c", script], env=root.environment, text=True, cwd="/",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from conftest import CHECKOUT
-from crabcan_workshop.__main__ import main
+from crabcan_workshop.cli import main
 from crabcan_workshop import chapters
 from crabcan_workshop.desk import escape, instructor, workspace
 
@@ -155,7 +155,7 @@ def test_a_report_of_homes_names_their_owners(tmp_path, capsys, root):
 LOOK = """
 import os, sys
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
-from crabcan_workshop.__main__ import main
+from crabcan_workshop.cli import main
 sys.exit(main(["report", *sys.argv[1:]]))
 """
 

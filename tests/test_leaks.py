@@ -197,8 +197,8 @@ def alive(marker):
 
 KILLED = """
 import os, sys
-from crabcan_steps import bpf, ch07_seccomp
-path = os.path.join(ch07_seccomp.PROFILES, "deny-list.json")
+from crabcan_steps.seccomp import bpf, cache
+path = os.path.join(cache.PROFILES, "deny-list.json")
 if sys.argv[1] == "killed":  # in between, with half of it written
     class Half:
         def __init__(self, file): self.file = file
@@ -208,11 +208,11 @@ if sys.argv[1] == "killed":  # in between, with half of it written
             self.file.write(data[:-100]); self.file.flush(); os.kill(os.getpid(), 9)
     def half(file, mode="r"):
         return Half(open(file, mode)) if mode == "wb" else open(file, mode)
-    ch07_seccomp.open = half
+    cache.open = half
 if sys.argv[1] == "next":
     compiled = bpf.compiled
     bpf.compiled = lambda *source: print("compiled") or compiled(*source)
-print(len(ch07_seccomp.cached(path, True, None)))
+print(len(cache.cached(path, True, None)))
 """
 
 

@@ -29,23 +29,23 @@ MAY = {
     ("bpf", "compiled", "open"): BYTES,
     ("ch01_args", "parse", "read"): "not linux.read: the options",
     ("ch01_args", "run", "chdir"): "chapter 1: there is no root yet to get out of",
-    ("ch02_clone", "Start.child", "openat2"): "--workdir, in the root that is ours by then, without magic links",
+    ("start", "Start.child", "openat2"): "--workdir, in the root that is ours by then, without magic links",
     ("ch02_clone", "wait", "read"): BYTES,
-    ("ch04_mounts", "own_root", "readlink"): HOST,
-    ("ch04_mounts", "kind_of", "lstat"): HOST,
-    ("ch04_mounts", "given_root", "open"): ONCE,
-    ("ch04_mounts", "given_root", "listdir"): BYTES,
-    ("ch05_namespaces", "entries", "read"): HOST,
+    ("furniture", "own_root", "readlink"): HOST,
+    ("furniture", "kind_of", "lstat"): HOST,
+    ("given", "given_root", "open"): ONCE,
+    ("given", "given_root", "listdir"): BYTES,
+    ("ranges", "entries", "read"): HOST,
     ("ch05_namespaces", "Users.parent", "write"): PROC,
     ("ch05_namespaces", "Users.shift", "open"): PROC,
     ("ch05_namespaces", "helper", "posix_spawn"): HOST,
-    ("ch05_namespaces", "account", "open"): "only to read passwd and group, which say what they like",
+    ("accounts", "account", "open"): "only to read passwd and group, which say what they like",
     ("ch05_namespaces", "Network.child", "write"): "before the root changes, in a /proc of the host's",
-    ("ch07_seccomp", "cached", "read"): ONCE,
-    ("ch07_seccomp", "cached", "open"): CACHE,
-    ("ch07_seccomp", "cached", "makedirs"): CACHE,
-    ("ch07_seccomp", "cached", "lexists"): CACHE,
-    ("ch07_seccomp", "cached", "unlink"): CACHE,
+    ("cache", "cached", "read"): ONCE,
+    ("cache", "cached", "open"): CACHE,
+    ("cache", "cached", "makedirs"): CACHE,
+    ("cache", "cached", "lexists"): CACHE,
+    ("cache", "cached", "unlink"): CACHE,
     ("interpreter", "shelter", "exists"): "our own /proc/self/exe, which nobody can exchange",
     ("interpreter", "shelter", "open"): "our own /proc/self/exe, which nobody can exchange",
     ("interpreter", "exposed", "stat"): "our own /proc/self/exe, which nobody can exchange",
@@ -74,7 +74,7 @@ MAY = {
     ("terminal", "is_pipe", "readlink"): PROC,
     ("trace", "record", "open"): ONCE,
 }
-MAY_ALL = {"ch08_cgroups": CGROUP, "sweep": CGROUP}
+MAY_ALL = {"ch08_cgroups": CGROUP, "quotas": CGROUP, "session": CGROUP, "sweep": CGROUP}
 
 
 def calls(tree, where=""):
@@ -98,7 +98,7 @@ def calls(tree, where=""):
 
 
 def taking_names(folder):
-    return {(path.stem, *call) for path in folder.glob("*.py") for call in calls(ast.parse(path.read_text()))
+    return {(path.stem, *call) for path in folder.rglob("*.py") for call in calls(ast.parse(path.read_text()))
             if path.stem not in MAY_ALL}
 
 

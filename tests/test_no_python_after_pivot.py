@@ -125,7 +125,7 @@ class Traps:
         for name in ("__init__", "aliases", "utf_8", "ascii", "latin_1", "idna", "booby"):
             self.lay(f"{path}/encodings/{name}.py", self.SNAP.format("utf-8"))
         ours = Path(path, "crabcan_steps")
-        for file in ours.glob("*.py") if ours.is_dir() else ():
+        for file in ours.rglob("*.py") if ours.is_dir() else ():
             self.lay(str(file), self.SNAP.format("booby"))
         self.lay(f"{path}/lib-dynload/_curses.so", "not a library")
 

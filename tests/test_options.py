@@ -6,7 +6,8 @@ import subprocess
 import pytest
 
 from conftest import CHECKOUT
-from crabcan_steps import actions, ch01_args, options, values
+from crabcan_steps import ch01_args
+from crabcan_steps.args import actions, options, values
 
 
 def parse(*words):
@@ -140,12 +141,12 @@ def test_options_load_no_module_but_the_table(tmp_path):
     for name in ("proc", "sys", "dev"):
         (tmp_path / name).mkdir()
     words = ["-m", tmp_path, "--memory", "64M", "-e", "A=1", "-v", "/bin:/bin:ro", "--", "/bin/true"]
-    result = subprocess.run(["/usr/bin/python3", "-I", "-S", "-X", "importtime", CHECKOUT / "tools/start.py",
+    result = subprocess.run(["/usr/bin/python3", "-I", "-S", "-X", "importtime", CHECKOUT / "crabcan_steps/runtime/launcher.py",
                              "step", "1", "--memory", "64M", "-e", "A=1", "--", "/bin/true"], text=True,
                             capture_output=True)
     assert "no effect" in result.stderr  # for --memory: read, and refused by the assembly
     loaded = set(re.findall(r"\| +(\S+)$", result.stderr, re.M))
-    assert {"crabcan_steps.table", "crabcan_steps.options"} <= loaded and words
+    assert {"crabcan_steps.args.table", "crabcan_steps.args.options"} <= loaded and words
     assert not loaded & {"argparse", "re", "enum", "gettext", "functools", "collections", "difflib", "shlex"}
 
 

@@ -11,9 +11,12 @@ import pyseccomp
 import pytest
 
 from conftest import UNIFIED
-from crabcan_steps import bpf, ch04_mounts, ch05_namespaces, ch08_cgroups
+from crabcan_steps import ch08_cgroups
 from crabcan_steps import ch09_runtime  # noqa: F401: loads all layers
 from crabcan_steps.layer import Layer, Stage
+from crabcan_steps.mounts import furniture
+from crabcan_steps.namespaces import ranges
+from crabcan_steps.seccomp import bpf
 from crabcan_workshop.measure import observe
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -90,8 +93,8 @@ def test_the_stages_diagram_is_the_stages_of_the_code():
 
 
 def test_the_root_diagram_shows_every_cover_and_device():
-    steering = {path.rsplit("/", 1)[1] for path in ch04_mounts.STEERING}
-    for name in {*steering, *ch04_mounts.DEVICES, *ch04_mounts.DEV_LINKS, *ch04_mounts.ETC}:
+    steering = {path.rsplit("/", 1)[1] for path in furniture.STEERING}
+    for name in {*steering, *furniture.DEVICES, *furniture.DEV_LINKS, *furniture.ETC}:
         assert re.search(rf"\b{name}\b", drawing("root")), name
 
 
@@ -143,15 +146,15 @@ def test_the_four_trees_are_those_of_a_run(root, tmp_path):
 
 def test_the_id_map_is_that_of_a_run(root):
     text = drawing("idmap")
-    first, count = ch05_namespaces.subordinate("uid") or ch05_namespaces.ROOT_RANGE
+    first, count = ranges.subordinate("uid") or ranges.ROOT_RANGE
     with waiting(root, 5, say="$(stat -c %u /usr)") as running:
         assert running.ready() == re.search(r"(\d+)  nobody +┃◀", text)[1]
         real = Path(f"/proc/{running.init}/uid_map").read_text().split()
     assert real == ["0", str(first), str(count)]
-    if (first, count) == ch05_namespaces.ROOT_RANGE:
+    if (first, count) == ranges.ROOT_RANGE:
         assert f"uid_map:  {' '.join(real)}\n" in text
     arrows = re.findall(r"(\d+) [^┃]*┃─+▶│ +(\d+)", text)
-    begin, size = ch05_namespaces.ROOT_RANGE
+    begin, size = ranges.ROOT_RANGE
     assert len(arrows) == 5 and arrows[-1][0] == str(size - 1)
     assert all(int(outside) == begin + int(inside) for inside, outside in arrows)
 
@@ -166,7 +169,7 @@ def test_the_rooms_are_those_of_a_run(root):
         offsets = Path(f"/proc/{running.init}/timens_offsets").read_text().split()
     assert drawn == apart - {"user"} and "user" in apart
     assert set(offsets) == {"monotonic", "boottime", "0"} and "offsets: 0" in text
-    assert f"0 is {ch05_namespaces.ROOT_RANGE[0]} outside" in text
+    assert f"0 is {ranges.ROOT_RANGE[0]} outside" in text
 
 
 EXECVE = """
@@ -198,7 +201,7 @@ def test_the_five_sets_over_an_execve_are_those_of_a_run():
 
 def way(profile, number, *arguments):
     """What a filter of ours asks about a call, an instruction a row; and of how many there are."""
-    code = bpf.compiled((CHECKOUT / f"crabcan_steps/profiles/{profile}.json").read_bytes())
+    code = bpf.compiled((CHECKOUT / f"crabcan_steps/seccomp/profiles/{profile}.json").read_bytes())
     architecture, = struct.unpack_from("I", code, 12)
     words = [word & (1 << 64) - 1 for word in (*arguments, *[0] * 6)[:6]]
     data = struct.pack("iIQ6Q", number, architecture, 0, *words)

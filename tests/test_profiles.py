@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pyseccomp
 import pytest
 
-from crabcan_steps import bpf, profile, rules
+from crabcan_steps.seccomp import bpf, profile, rules
 
 SYSTEM = SimpleNamespace(machine="x86_64", release="6.1.0-18-amd64")
 INSTALLED = Path("/usr/share/containers/seccomp.json")  # golang-github-containers-common

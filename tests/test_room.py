@@ -144,7 +144,7 @@ def test_a_forged_answer_is_only_output(root, text):
 
 def test_escape_sequences_do_not_reach_the_terminal(root, folder):
     (folder / "ch03_hostname.py").write_text(mine("print('\\033[31mred')"))
-    tell = "import sys; from crabcan_workshop.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    tell = "import sys; from crabcan_workshop.cli import main; sys.exit(main(sys.argv[1:]))"
     root.script("import sys; from crabcan_workshop.desk import workspace\n"
                 "workspace.Workspace(sys.argv[1]).start()", folder)
     said = root.script(tell, "check", "3", "--dir", folder)

@@ -632,7 +632,8 @@ def test_the_rest_of_the_code_counts_and_what_stands_beside_does_not(book):
     book.weave("--coverage")
 
 
-def test_another_chapter_may_quote_it_too_but_only_1_to_9_count(book):
+def test_another_chapter_may_quote_it_too_but_a_number_without_code_is_none(book):
+    book.put("crabcan_steps/ch05_other.py", "")
     book.page("".join(quote(name) for name in ALL if name != "Thing.name"))
     book.page("\n" + quote("Thing"), "chapters/05-other.md")
     book.weave("--write")
@@ -643,17 +644,28 @@ def test_another_chapter_may_quote_it_too_but_only_1_to_9_count(book):
 
 def test_a_module_is_due_with_its_chapter_and_others_with_all(book):
     book.put("crabcan_steps/__init__.py", '"""A package."""\n\nVERSION = 1\n')
+    book.put("crabcan_steps/ch05_other.py", "")
     book.page("no quotes yet", "chapters/05-other.md")
     out = book.weave("--coverage").stdout
     assert "0%  ch04_small.py  (its chapter is not written yet)" in out
+    assert "0%  __init__.py  (its chapter is not written yet)" in out
     book.page("none yet")
     assert "ch04_small.py:1-3" in book.weave("--coverage", status=1).stdout
     book.page("".join(quote(name) for name in ALL))
-    for number in range(1, 10):
-        if number != 4:
-            book.page("text", f"chapters/{number:02}-x.md")
     out = book.weave("--coverage", status=1).stdout
     assert "__init__.py:3  VERSION: not quoted" in out and "__init__.py:1" not in out
+
+
+def test_a_room_s_files_count_and_what_is_empty_does_not(book):
+    (book.folder / "crabcan_steps/room").mkdir()
+    book.put("crabcan_steps/room/__init__.py", "")
+    book.put("crabcan_steps/room/helper.py", "ONE = 1\n")
+    book.page("".join(quote(name) for name in ALL))
+    out = book.weave("--coverage", status=1).stdout
+    assert "room/helper.py:1 " in out and "room/__init__.py" not in out
+    book.page("".join(quote(name) for name in ALL) + quote("ONE", module="room/helper.py"))
+    book.weave("--write")
+    book.weave("--check")
 
 
 # ---------------------------------------------------------------- the real code, the real book

@@ -50,7 +50,7 @@ lab() {
         set -- --allow-root "$@"
     fi
     if [ "$flags" = -IB ]; then export PYTHONDONTWRITEBYTECODE=1; fi  # the kernels, too
-    own=$("$python" $flags -m crabcan_workshop.desk.notebooks) || exit 1
+    own=$("$python" $flags "$here/tools/module.py" crabcan_workshop.desk.notebooks) || exit 1
     say "starting; open the address with the token in a browser, and end with Ctrl-C"
     say "the notebooks are your own copies: $own"
     cd -- "$own"

@@ -64,7 +64,7 @@ set_up_python() {
     start_bus
     make_environment
     if [ -w "$venv/bin" ]; then
-        launcher crabcan '"${self%/*}/python" -I -S "${self%/*}/../../tools/start.py"'
+        launcher crabcan '"${self%/*}/python" -I -S "${self%/*}/../../crabcan_steps/runtime/launcher.py"'
         launcher workshop '"${self%/*}/../../workshop"'
     fi
     for tier in "$@"; do install_tier "$tier"; done

@@ -1,16 +1,6 @@
-"""Starts crabcan for ./workshop. Python's own search for packages takes longer than a container.
-
-So it is left out (python3 -S), and what it would find is said here.
-"""
+"""Where the launcher was before it stood with the runtime: a .venv made then still asks here."""
 import os
-import sys
 
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-VERSION = "python%d.%d" % sys.version_info[:2]
-sys.path[:0] = [HERE]
-sys.path += ["/usr/lib/python3/dist-packages", f"{HERE}/.venv/lib/{VERSION}/site-packages"]
-
-try:
-    import crabcan_steps.__main__  # noqa: F401
-except SystemExit as end:
-    os._exit(end.code)  # all is written out by now, and to tidy up an interpreter takes 3 ms
+__file__ = os.path.abspath(f"{__file__}/../../crabcan_steps/runtime/launcher.py")
+with open(__file__) as launcher:
+    exec(compile(launcher.read(), __file__, "exec"))

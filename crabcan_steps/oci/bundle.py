@@ -6,9 +6,9 @@ from ..ch01_args import Spec
 from ..ch02_clone import Clone
 from ..ch03_hostname import Hostname
 from ..ch05_namespaces import Keyring
-from .mounts import Tree
 from .namespaces import Maps, Network, Spaces
 from .process import (BoundingSet, Caps, Identity, Labels, Limits, Scheduling, WorkDir)
+from .tree import Tree
 
 
 class Bundle(Spec):

@@ -5,7 +5,9 @@ the kernel shows a tree from our cgroup on; without one we bind just our own dir
 """
 import os
 
-from .. import linux, parts
+from .. import linux
+from ..mounts.parts import FileSystem
+from ..mounts.root import NO_LINKS
 from .mountoptions import NODEV, NOEXEC, NOSUID, PROPAGATION, RDONLY
 from .mounts import CLONED, Mount
 
@@ -35,7 +37,7 @@ class CgroupMount(Mount):
 
     def each(self, root, there):
         """A directory for each tree, and a link for each controller that shares one."""
-        mount = parts.FileSystem("tmpfs", self.target, NOSUID | NODEV | NOEXEC, mode="0755", size="1m").open()
+        mount = FileSystem("tmpfs", self.target, NOSUID | NODEV | NOEXEC, mode="0755", size="1m").open()
         linux.move_mount(mount, there)
         for path, kind, words in self.trees:
             name = os.path.basename(path)
@@ -44,7 +46,7 @@ class CgroupMount(Mount):
             except PermissionError:
                 continue  # of an outer user namespace, and not ours to show
             linux.mkdir(name, 0o755, dir_fd=mount)
-            place = linux.openat2(mount, name, os.O_PATH, parts.NO_LINKS)
+            place = linux.openat2(mount, name, os.O_PATH, NO_LINKS)
             linux.move_mount(tree, place)
             linux.close(place)
             linux.close(tree)

@@ -8,7 +8,8 @@ import struct
 
 import _socket
 
-from .. import linux, parts
+from .. import linux
+from ..mounts.root import NO_LINKS
 from ..layer import Layer, LayerError, Stage, named
 
 TIOCSCTTY, TIOCGPTPEER, TIOCSPTLCK, TIOCSWINSZ = 0x540E, 0x5441, 0x40045431, 0x5414
@@ -63,7 +64,7 @@ class Console(Layer):
     def as_console(self, inner):
         """Binds the terminal over /dev/console: the very file that we hold, not one looked up again."""
         mount = linux.open_tree("", linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH, dir_fd=inner)
-        there = self.spec.root.place("/dev/console", False, parts.NO_LINKS)
+        there = self.spec.root.place("/dev/console", False, NO_LINKS)
         named("/dev/console", linux.move_mount, mount, there)
         linux.close(mount)
         linux.close(there)

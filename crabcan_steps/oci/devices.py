@@ -2,7 +2,8 @@
 import os
 import stat
 
-from .. import linux, parts
+from .. import linux
+from ..mounts.root import NO_LINKS
 from ..layer import exists, named
 
 DEFAULT = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9),
@@ -60,7 +61,7 @@ class Node:
             return self.same(folder, name)
         except PermissionError:
             return False
-        there = linux.openat2(folder, name, os.O_PATH, parts.NO_LINKS)
+        there = linux.openat2(folder, name, os.O_PATH, NO_LINKS)
         path = f"/proc/self/fd/{there}"
         linux.chmod(path, self.mode)  # whatever the umask made of it
         os.chown(path, self.uid, self.gid)

@@ -5,7 +5,7 @@ import select
 import _socket
 
 from .. import linux
-from ..terminal import wants_keys
+from ..runtime.terminal import wants_keys
 from .console import TIOCGPTPEER, Console
 
 

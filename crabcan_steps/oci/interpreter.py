@@ -1,8 +1,9 @@
 """Chapter 9's shelter, for bundles: who may be root of the machine inside finds no Python to write."""
 import os
 
-from .. import interpreter, linux
+from .. import linux
 from ..layer import exists, named
+from ..runtime import interpreter
 
 
 def shelter(config):

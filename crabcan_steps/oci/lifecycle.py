@@ -18,9 +18,10 @@ import os
 
 import _socket
 
-from .. import accounts, ch02_clone, linux
-from ..ch02_clone import Start
+from .. import ch02_clone, linux
+from ..clone.start import Start
 from ..layer import LayerError, named
+from ..namespaces import accounts
 from . import hooks
 from . import quickjson as json
 from .state import CONFIG, SOCKET, Refused, born, now

@@ -44,7 +44,7 @@ def check(number, workspace=None, text=None, all_mine=False, **job):
     result, sources = Result(chapter), {}
     if all_mine:
         for other in map(exercises.chapter, exercises.CHAPTERS):
-            sources[other.file] = workspace.text(other)
+            sources[other.place] = workspace.text(other)
     text = workspace.text(chapter) if text is None else text
     result.error = unreadable(chapter.file, text)
     if result.error:
@@ -57,7 +57,7 @@ def check(number, workspace=None, text=None, all_mine=False, **job):
     text = text if all_mine else filled
     sources |= apart(chapter, text, wanted)
     try:
-        for found in door.enter(number, sources | {chapter.file: text}, exercises=wanted,
+        for found in door.enter(number, sources | {chapter.place: text}, exercises=wanted,
                                 file="" if all_mine else chapter.file, **job):
             result.add(found)
     except door.RoomError as error:
@@ -71,7 +71,7 @@ def apart(chapter, text, wanted):
     """The file with the functions of one exercise only, and ours for the other: for each of both."""
     if len(wanted) < 2:
         return {}
-    return {f"alone{place}/{chapter.file}": source.filled(
+    return {f"alone{place}/{chapter.place}": source.filled(
         text, chapter.text, [name for other in wanted if other != place
                              for name in chapter.exercise(other)["targets"]]) for place in wanted}
 
@@ -100,5 +100,5 @@ def attempt(number, line, workspace):
     text = workspace.text(chapter)
     if error := unreadable(chapter.file, text):
         return "", f"workshop: {error}\n", 1
-    said = door.ask(number, {chapter.file: begun(chapter, text)[2]}, SHELL + line)
+    said = door.ask(number, {chapter.place: begun(chapter, text)[2]}, SHELL + line)
     return said["out"], said["err"], said["status"]

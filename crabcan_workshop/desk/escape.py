@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 
 from crabcan_steps import ch09_runtime
-from crabcan_steps.terminal import Terminal
+from crabcan_steps.runtime.terminal import Terminal
 
 from ..room import build
 from ..room.door import RoomError

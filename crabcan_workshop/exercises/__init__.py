@@ -30,7 +30,8 @@ class Chapter:
         self.wrong, self.equivalent = ([entry for entry in words.get(kind, ())
                                         if entry.get("cgroups", VERSION) == VERSION]
                                        for kind in ("wrong", "equivalent"))
-        self.file, self.text = source.of(number, words.get("file"))
+        path, self.text = source.of(number, words.get("file"))
+        self.file, self.place = path.name, str(path)  # the learner's, and where it stands in ours
 
     def exercise(self, number):
         return self.exercises[number - 1]

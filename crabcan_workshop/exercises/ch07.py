@@ -11,7 +11,7 @@ FACTS, fact = collector()
 active = property_of("filter")
 X86 = os.uname().machine == "x86_64"
 SETHOSTNAME, SETDOMAINNAME, KEYCTL = (170, 171, 250) if X86 else (161, 162, 219)
-EXAMPLE = "cat /course/crabcan_steps/profiles/deny-list.json"
+EXAMPLE = "cat /course/crabcan_steps/seccomp/profiles/deny-list.json"
 CALL = """import ctypes, sys
 libc = ctypes.CDLL(None, use_errno=True)
 libc.prctl.argtypes = [ctypes.c_long] + [ctypes.c_ulong] * 4
@@ -100,7 +100,7 @@ def defaults(machine):
 
 @fact(1, "defaultAction, and its errno, are for whatever no rule names", EXAMPLE)
 def unnamed(machine):
-    ours = json.loads(Path(source.STEPS, "profiles/allow-list.json").read_text())
+    ours = json.loads(Path(source.STEPS, "seccomp/profiles/allow-list.json").read_text())
     wanted = number(40, 120)
     text = json.dumps(ours | {"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": wanted})
     out = came_up(machine.crabcan(*written(machine, text), python=CALL +
@@ -155,7 +155,7 @@ def threaded(code):
 
 COMPILE = """
 import json, os
-from crabcan_steps import bpf
+from crabcan_steps.seccomp import bpf
 {before}
 for text in json.loads({texts!r}):
     try: bpf.compiled(text)

@@ -10,9 +10,9 @@ STEPS = Path(crabcan_steps.__file__).parent
 
 
 def of(chapter, name=None):
-    """The file of a chapter, if it is not another that the exercises are about: (name, our text)."""
+    """The file of a chapter, if it is not another that the exercises are about: (path, our text)."""
     path = STEPS / name if name else next(STEPS.glob(f"ch{chapter:02}_*.py"))
-    return path.name, path.read_text()
+    return path.relative_to(STEPS), path.read_text()
 
 
 def functions(text):

@@ -4,8 +4,7 @@ import io
 import re
 import shlex
 
-from .. import __main__ as workshop
-from .. import exercises
+from .. import cli, exercises
 from ..desk import workspace
 from .guess import Answer, unanswered
 from .show import Text, pre
@@ -48,7 +47,7 @@ def said(*words):
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         try:
-            workshop.main([str(word) for word in words])
+            cli.main([str(word) for word in words])
         except SystemExit:  # argparse: how it is used, and then what is wrong
             return Said(out.getvalue().strip().rpartition("error: ")[2])
     return Said(here(out.getvalue()))

@@ -10,7 +10,8 @@ import os
 import resource
 import struct
 import termios
-from __main__ import KEYCTL, KEYCTL_GET_KEYRING_ID, SESSION_KEYRING, in_child, libc, read_text
+
+from .probe import KEYCTL, KEYCTL_GET_KEYRING_ID, SESSION_KEYRING, in_child, libc
 
 X86 = os.uname().machine == "x86_64"
 EPERM, ENOSYS, SIGCHLD = 1, 38, 17

@@ -8,10 +8,11 @@ import os
 import resource
 
 from crabcan_steps import linux
+from crabcan_steps.cgroups.sweep import empty
 from crabcan_steps.ch08_cgroups import LIMITS, ROOT, Cgroup
 from crabcan_steps.layer import Stage
-from crabcan_steps.parts import FileSystem, Root
-from crabcan_steps.sweep import empty
+from crabcan_steps.mounts.parts import FileSystem
+from crabcan_steps.mounts.root import Root
 
 from .sight import descendants
 

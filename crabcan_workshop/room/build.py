@@ -18,15 +18,15 @@ from crabcan_steps.ch04_mounts import Mounts
 from crabcan_steps.ch05_namespaces import Keyring, Namespaces, Users
 from crabcan_steps.ch08_cgroups import ROOT
 from crabcan_steps.layer import Layer, LayerError, Stage
-from crabcan_steps.parts import READ_ONLY, Bind, Cover, Entry, FileSystem
+from crabcan_steps.mounts.parts import READ_ONLY, Bind, Cover, Entry, FileSystem
 
 from . import bounds
 
 HERE = "/course"              # where the code is, inside
 NAME = "your-machine"
 PACKAGES = Path(__file__).resolve().parents[2]
-FOLDERS = {"crabcan_steps": "*.py", "crabcan_steps/profiles": "*.json", "crabcan_workshop": "__init__.py",
-           "crabcan_workshop/measure": "*.py", "crabcan_workshop/room": "*.py"}
+FILES = ("crabcan_steps/**/*.py", "crabcan_steps/**/*.json", "crabcan_workshop/__init__.py",
+         "crabcan_workshop/measure/*.py", "crabcan_workshop/room/*.py")  # ours
 
 
 class Room(Mounts):
@@ -51,13 +51,12 @@ class Room(Mounts):
 
     def code(self):
         """The learner's files and ours, and the Python that runs them if it is not the system's."""
-        yield Entry(HERE)
-        for name in (*FOLDERS, *sorted({os.path.dirname(name) for name in self.files} - {"", *FOLDERS})):
-            yield Entry(f"{HERE}/{name}")
-        files = {str(path.relative_to(PACKAGES)): path for folder, kind in FOLDERS.items()
-                 for path in (PACKAGES / folder).glob(kind)}
-        texts = {name: path.read_text() for name, path in files.items()}
-        for name, text in (texts | self.files).items():
+        files = {str(path.relative_to(PACKAGES)): path.read_text()
+                 for pattern in FILES for path in PACKAGES.glob(pattern)} | self.files
+        folders = {str(folder) for name in files for folder in Path(name).parents}
+        for name in sorted(folders):  # a folder before what is in it
+            yield Entry(os.path.normpath(f"{HERE}/{name}"))
+        for name, text in files.items():
             yield Entry(f"{HERE}/{name}", text=text)
         for module in ("pyseccomp", "prctl", "_prctl"):
             origin = find_spec(module).origin

@@ -11,8 +11,8 @@ import sys
 import time
 
 from crabcan_steps import ch02_clone, linux
+from crabcan_steps.clone.signals import PASSED_ON
 from crabcan_steps.layer import LayerError
-from crabcan_steps.signals import PASSED_ON
 
 from . import build
 from .harm import Harm

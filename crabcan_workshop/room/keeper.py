@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 from crabcan_steps import linux
-from crabcan_steps.parts import FileSystem
+from crabcan_steps.mounts.parts import FileSystem
 
 from ..measure.observe import Canaries
 

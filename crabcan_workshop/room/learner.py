@@ -5,6 +5,7 @@ begin with MARK, what the learner wants to know of it: where an exception came f
 failed, what was printed. Without `crabcan` in the first word, the second is Python to run. CRABCAN_ALONE: the number of
 an exercise; the functions of the other are ours then.
 """
+import importlib
 import io
 import json  # before clone: a child imports nothing
 import os
@@ -109,6 +110,16 @@ class Plain:
         return 1000
 
 
+def apart(number):
+    """Lets Python look for each module among the files of one exercise first, then among all."""
+    import crabcan_steps
+    top = f"{crabcan_steps.__path__[0]}/alone{number}"
+    crabcan_steps.__path__.insert(0, top)
+    for room in filter(os.path.isdir, (f"{top}/{name}" for name in os.listdir(top))):
+        package = importlib.import_module(f"crabcan_steps.{os.path.basename(room)}")
+        package.__path__.insert(0, room)
+
+
 def say(*words):
     """What a script of the check's has to say, on standard output."""
     os.write(1, (" ".join(map(str, words)) + "\n").encode(errors="replace"))
@@ -122,8 +133,7 @@ def main():
     what, *words = sys.argv[1:]
     try:
         if alone := os.environ.pop("CRABCAN_ALONE", ""):
-            import crabcan_steps
-            crabcan_steps.__path__.insert(0, f"{crabcan_steps.__path__[0]}/alone{alone}")
+            apart(alone)
         observed()
         if os.environ.pop("CRABCAN_PLAIN", ""):
             from crabcan_steps import ch05_namespaces

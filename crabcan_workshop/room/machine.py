@@ -8,7 +8,7 @@ import signal
 import time
 
 from crabcan_steps import linux
-from crabcan_steps.parts import IN_ROOT
+from crabcan_steps.mounts.root import IN_ROOT
 
 from . import bounds, build
 from .harm import Harm, changes

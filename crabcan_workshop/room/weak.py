@@ -7,7 +7,8 @@ import sys
 import time
 
 from crabcan_steps import ch02_clone, ch04_mounts, cli
-from crabcan_steps.parts import Bind, Entry
+from crabcan_steps.mounts import given
+from crabcan_steps.mounts.parts import Bind, Entry
 
 GAP = 1  # second between two looks: slow motion, for whoever types
 
@@ -19,7 +20,7 @@ def descriptors():
 
 def names():
     """The root's entries are looked at by name, and opened by name later (CVE-2021-30465)."""
-    look = ch04_mounts.given_root
+    look = given.given_root
 
     def given_root(spec):
         found = look(spec)
@@ -32,7 +33,7 @@ def names():
             return [Entry("/" + name, link=os.readlink(path))]
         return [Bind(path, "/" + name, attributes, f"--mount {spec.mount}")]  # opens it, following
 
-    ch04_mounts.given_root, ch04_mounts.mirrored = given_root, mirrored
+    ch04_mounts.given_root, given.mirrored = given_root, mirrored
 
 
 def interpreter():

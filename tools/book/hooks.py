@@ -19,6 +19,7 @@ TABLE = re.compile(r"^<!-- *run[^:\n]*: *workshop (matrix|compare)\b[^\n]*-->\n`
                    re.M | re.S)
 LINE = re.compile(r'<span id="__line-[\d-]+">((?:<span[^>]*>|</span>| )*)')
 BLOCK = re.compile(r"<pre\b([^>]*)>(?=(.*?)</pre>)", re.S)
+CHAPTERS = Path(__file__).resolve().parents[2] / "chapters"
 FOUND = 6  # lines: what is longer the search does not show, or it would show whole classes
 SPEAKER = re.compile(r"^<!--\s*speaker:\s*(.*?)\s*-->\n*", re.M | re.S)
 FOR_INSTRUCTOR = os.environ.get("INSTRUCTOR", "") not in ("", "0")
@@ -79,7 +80,7 @@ def name_source(found):
     indent, module, name, marks, language = found.groups()
     name = name.removesuffix(".__head__").replace("..", " to ").replace('"', "'")
     whole = name.startswith("__") or name == "*"
-    folder = "chapters" if "/" in module and module.endswith(".py") else "crabcan_steps"
+    folder = "chapters" if (CHAPTERS / module).is_file() else "crabcan_steps"
     place = f"{folder}/{module}" + ("" if whole else f", {name}")
     return f'{indent}{marks}{language} title="{place}"'
 

@@ -1,43 +1,43 @@
 """Literate coverage: each line of code stands in the book at least once, where its reader wants it.
 
-That is in chapters 1 to 9, or in the part behind them, "The rest of the code": pages 80 to 89.
+That is in the page of a chapter (a number that has code), or in the part behind them, "The rest of
+the code": pages 80 to 89.
 """
 import re
 
-CHAPTERS = [f"{number:02}" for number in range(1, 10)]
+CODE, PAGE, REST = r"ch(\d\d)_.*\.py", r"(\d\d)-.*\.md", r"8\d-.*\.md"
 
 
-def chapter_of(page):
-    """The number of a page, if it is one of the chapters that count."""
-    match = re.fullmatch(r"(\d\d)-.*\.md", page.path.name)
-    return match[1] if match and match[1] in CHAPTERS else None
+def number(pattern, name):
+    """The chapter's number in a name of that form; None in others."""
+    match = re.fullmatch(pattern, name)
+    return match and match[1]
 
 
-def counts(page):
-    """Whether what a page quotes counts."""
-    return chapter_of(page) or re.fullmatch(r"8\d-.*\.md", page.path.name)
-
-
-def due(module, written):
+def due(module, written, chapters):
     """Whether a module must be quoted by now: its chapter is written, or all are."""
-    match = re.match(r"ch(\d\d)_", module)
-    return match[1] in written if match else set(written) == set(CHAPTERS)
+    own = number(CODE, module)
+    return own in written if own else written == chapters
 
 
 def report(library, pages, out):
     """Prints what is quoted and what is not; returns the number of faults."""
-    quoted = set()  # (module, line)
+    chapters = {number(CODE, module) for module in library.sources} - {None}
+    written = {number(PAGE, page.path.name) for page in pages} & chapters
+    quoted, faults = set(), 0  # quoted: (module, line)
     for page in pages:
-        for block in page.blocks if counts(page) else ():
+        name = page.path.name
+        counts = number(PAGE, name) in chapters or re.fullmatch(REST, name)
+        for block in page.blocks if counts else ():
             if block.kind == "quote" and block.source:
                 module, first, last = block.source
                 quoted.update((module, line) for line in range(first, last + 1))
-    written = {chapter_of(page) for page in pages} - {None}
-    faults = 0
     for module, source in library.sources.items():
+        if not source.code:
+            continue  # what makes a folder a package
         missing = [n for n in sorted(source.code) if (module, n) not in quoted]
         percent = 100 * (len(source.code) - len(missing)) // max(1, len(source.code))
-        wanted = due(module, written)
+        wanted = due(module, written, chapters)
         why = "" if wanted else "  (its chapter is not written yet)"
         print(f"{percent:4}%  {module}{why}", file=out)
         if wanted:

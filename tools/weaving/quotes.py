@@ -110,7 +110,8 @@ class Library:
 
     def __init__(self, folder, pages=None):
         self.folder = folder
-        self.sources = {path.name: source(path, folder) for path in sorted(folder.glob("*.py"))}
+        self.sources = {str(path.relative_to(folder)): source(path, folder)
+                        for path in sorted(folder.rglob("*.py"))}
         self.beside = {str(path.relative_to(pages)): source(path, pages)
                        for path in sorted(pages.glob("*/*.py"))} if pages else {}
 

@@ -1,6 +1,6 @@
 """What an option does with its text, for chapter 1: it puts a value into the Spec, or refuses."""
+from ..layer import warn
 from . import paths, values
-from .layer import warn
 
 HELD = ("no-new-privileges", "no-new-privileges=true", "no-new-privileges:true", "label=disable",
         "apparmor=unconfined")

@@ -1,7 +1,7 @@
 """What an option may say about files, for chapter 1: of the host, and where in the container."""
 import os
 
-from .layer import warn
+from ..layer import warn
 from .values import check, size, something
 
 NEITHER = ("z", "Z", "cached", "delegated", "consistent", "private", "rprivate")

@@ -1,29 +1,11 @@
-"""Who a user is, for chapter 5: by the container's own passwd(5) and group(5).
-
-Never the C library's answer: it asks the host's users, or loads modules out of the container.
-"""
-import errno
-import os
-import stat
-
-from . import linux
-from .layer import LayerError
-
-LARGEST = 1 << 20  # bytes
-SAFE = linux.RESOLVE_IN_ROOT | linux.RESOLVE_NO_MAGICLINKS
-
-
-def lookup(root, user, group=None):
-    """(uid, gid, groups, home) of a user, by name or number, below a descriptor of the root.
-
-    A number may be unknown: then its group is itself, and home None. Raises LayerError for a name
-    that is not there, OSError (ELOOP, EFBIG, ...) for a file that is none to be read.
-    """
-    return found(read(root, "etc/passwd"), read(root, "etc/group"), user, group)
-
+"""Users and groups as text, for chapters 4 and 5: passwd(5) and group(5) of the container's own."""
+from ..layer import LayerError
 
 def found(passwd, group_file, user, group=None):
-    """The same, in the texts of the two files."""
+    """(uid, gid, groups, home) of a user, by name or number, in the texts of the two files.
+
+    A number may be unknown: then its group is itself, and home None. Raises LayerError for a name
+    that is not there."""
     name, uid, gid, home = user, user, user, None
     for words in lines(passwd, 7):
         if user in (words[0], words[2]):
@@ -63,21 +45,3 @@ def lines(text, size):
         good = all(n.isascii() and n.isdigit() and len(n) <= 10 for n in numbers)
         if good and len(words) == size and words[0] and "\0" not in line:
             yield words
-
-
-def read(root, path):
-    """The text of a regular file below the root; whoever owns that may be changing it meanwhile."""
-    try:
-        fd = linux.openat2(root, path, os.O_PATH, SAFE)
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    try:
-        if not stat.S_ISREG(linux.fstat(fd).st_mode):
-            raise OSError(errno.EINVAL, "is no regular file", f"/{path} of the root")
-        with open(f"/proc/self/fd/{fd}", "rb") as file:  # the very file that was looked at
-            text = file.read(LARGEST + 1)
-    finally:
-        linux.close(fd)
-    if len(text) > LARGEST:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), f"/{path} of the root")
-    return os.fsdecode(text)

@@ -9,10 +9,11 @@ import fcntl
 import os
 import sys
 
-from . import linux
-from .ch04_mounts import Mounts
-from .ch05_namespaces import ROOT_RANGE, Users, subordinate
-from .layer import LayerError, exists, named
+from .. import linux
+from ..ch04_mounts import Mounts
+from ..ch05_namespaces import Users
+from ..layer import LayerError, exists, named
+from ..namespaces.ranges import ROOT_RANGE, subordinate
 
 EXE = "/proc/self/exe"
 MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_EXEC = 1, 2, 0x10  # <linux/memfd.h>

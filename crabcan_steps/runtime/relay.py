@@ -8,8 +8,8 @@ import select
 import termios
 import tty
 
-from . import linux
-from .signals import default_action, handles, hang_up, in_front
+from .. import linux
+from ..clone.signals import default_action, handles, hang_up, in_front
 
 MOST = 1 << 16  # bytes that are kept
 

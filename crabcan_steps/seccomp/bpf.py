@@ -8,7 +8,7 @@ import os
 
 import pyseccomp
 
-from . import linux
+from .. import linux
 
 KNOWN = {"defaultAction", "defaultErrnoRet", "architectures", "syscalls", "comment"}
 KNOWN_IN_RULE = {"names", "action", "errnoRet", "args", "comment"}

@@ -6,8 +6,8 @@ import fcntl
 import os
 import time
 
-from . import linux
-from .layer import exists, warn
+from .. import linux
+from ..layer import exists, warn
 
 
 def hold(path):

@@ -5,7 +5,7 @@ The kernel keeps signals from a PID 1 that has no handler for them, even Ctrl-C
 """
 import os
 
-from . import linux
+from .. import linux
 
 PASSED_ON = (linux.SIGINT, linux.SIGTERM, linux.SIGHUP, linux.SIGQUIT, linux.SIGUSR1,
              linux.SIGUSR2, linux.SIGTSTP, linux.SIGCONT, linux.SIGWINCH)

@@ -3,7 +3,7 @@ import errno
 import os
 import stat
 
-from . import linux
+from .. import linux
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SHELLS = ("/bin/bash", "/bin/sh")

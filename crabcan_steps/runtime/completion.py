@@ -1,7 +1,7 @@
 """Completion for bash, zsh and fish: the shells ask us, and we look into the table of options."""
-from .ch06_caps import KNOWN
-from .ch09_runtime import NAMES
-from .options import NAMED, ROWS, apart
+from ..args.options import NAMED, ROWS, apart
+from ..ch06_caps import KNOWN
+from ..ch09_runtime import LAST, NAMES
 
 COMMANDS = {"run": "a container with all layers", "step": "the checkpoint of a chapter",
             "seccomp": "which rule decides about which call", "completion": "for bash, zsh or fish",
@@ -41,7 +41,7 @@ def candidates(words):
     elif before[:1] == ["completion"]:
         known = dict.fromkeys(SHELLS, "") if len(before) == 1 else {}
     elif before == ["step"]:
-        known = {str(number): f"chapter {number}" for number in range(1, 10)}
+        known = {str(number): f"chapter {number}" for number in range(1, LAST + 1)}
     else:
         known = after(before[FIRST.get(before[0], 0):] if before else [], last)
     return {word: text for word, text in known.items() if word.startswith(last)}

@@ -11,9 +11,9 @@ import os
 import stat
 import struct
 
-from . import linux
-from .layer import Layer, Stage, named
-from .signals import in_front, lose_reader
+from .. import linux
+from ..layer import Layer, Stage, named
+from ..clone.signals import in_front, lose_reader
 
 TIOCSCTTY, TIOCGPTPEER, TIOCSPTLCK = 0x540E, 0x5441, 0x40045431  # <asm-generic/ioctls.h>
 WAYS = {os.O_RDONLY: 0o044, os.O_WRONLY: 0o022, os.O_RDWR: 0o066}
@@ -97,5 +97,3 @@ def wants_keys():
 def is_pipe(fd):
     """Tells whether a descriptor is a pipe without a name: nobody else's file."""
     return linux.readlink(f"/proc/self/fd/{fd}").startswith("pipe:")
-
-

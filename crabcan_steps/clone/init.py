@@ -9,8 +9,8 @@ import ctypes
 import errno
 import os
 
-from . import linux
-from .layer import Layer, Stage
+from .. import linux
+from ..layer import Layer, Stage
 from .signals import PASSED_ON
 
 GRACE = 10  # seconds from SIGTERM to SIGKILL, as `docker stop` has it

@@ -1,8 +1,8 @@
 """`crabcan seccomp`: which rule of a profile decides about which call, for chapter 7."""
 import errno
 
-from . import linux
-from .ch07_seccomp import files
+from .. import linux
+from ..ch07_seccomp import files
 from .profile import read
 
 

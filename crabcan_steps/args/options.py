@@ -1,6 +1,6 @@
 """Options read, told and, if they are wrong, explained, for chapter 1. table.py has which."""
+from ..layer import say
 from .actions import Option
-from .layer import say
 from .table import TABLE
 
 EXAMPLES = """examples:

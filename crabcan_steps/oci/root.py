@@ -1,0 +1,45 @@
+"""Where something goes in a bundle's root. Chapter 4 looks places up; here those that are missing are made."""
+import errno
+import os
+
+from .. import linux
+from ..mounts.root import IN_ROOT, NO_LINKS, Root
+
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+LINKS = 40  # as many as the kernel follows (path_resolution(7))
+
+
+class BundleRoot(Root):
+    """Chapter 4's, but it makes places that are missing."""
+
+    def place(self, path, directory, rules=IN_ROOT, depth=0):
+        """Opens a place; makes it, and the directories above, step by step below the root."""
+        path = os.path.normpath("/" + path)
+        try:
+            return self.find(path, rules)
+        except FileNotFoundError:
+            above, name = os.path.split(path)
+            folder = self.place(above, True, rules, depth)
+        try:
+            return self.make(folder, above, name, directory, rules, depth)
+        finally:
+            linux.close(folder)
+
+    def make(self, folder, above, name, directory, rules, depth):
+        """Makes one name in a directory. A link to nowhere shows where the place is to be made."""
+        try:
+            text = linux.readlink(name, dir_fd=folder)
+        except OSError:
+            text = None  # nothing there, or no link
+        if text is not None:
+            if depth == LINKS or rules & linux.RESOLVE_NO_SYMLINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), f"{above}/{name}")
+            return self.place(text if text[0] == "/" else f"{above}/{text}", directory, rules, depth + 1)
+        try:
+            if directory:
+                linux.mkdir(name, 0o755, dir_fd=folder)
+            else:
+                linux.close(linux.open(name, NEW_FILE, 0o755, dir_fd=folder))
+        except FileExistsError:
+            pass  # somebody else was quicker; what it is now is looked at below
+        return linux.openat2(folder, name, os.O_PATH, NO_LINKS)

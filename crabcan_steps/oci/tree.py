@@ -1,0 +1,118 @@
+"""The root of a bundle: its directory, with `mounts` in it, devices, and what is masked.
+
+Unlike in chapter 4, places that are missing are made in the directory itself: the specification
+wants that.
+"""
+import errno
+import os
+
+from .. import linux
+from ..layer import Layer, LayerError, Stage, named
+from .covers import Hidden, ReadOnly
+from .devices import Node, defaults, links
+from .mountoptions import PROPAGATION, RDONLY
+from .mounts import CLONED, Mount
+from .root import BundleRoot
+
+
+class Tree(Layer):
+    """Chapter 4 for a bundle: a mount namespace, and pivot_root(2) into `root.path`."""
+    chapter, name, stage = 10, "mounts", Stage.FILESYSTEM
+    cures = {("move_mount", errno.EINVAL): "a file goes on a file only, a directory on a directory",
+             ("pivot_root", errno.EINVAL): "is the machine's root an initial ramdisk? Try --no-pivot"}
+
+    def prepare(self, spec, undo):
+        self.spec = spec
+        if "mount" not in spec.spaces or spec.spaces["mount"]:
+            raise LayerError(self.name, "linux.namespaces", errno.ENOTSUP,
+                             "a container without a new mount namespace would mount on the machine")
+        root = spec.config["root"]
+        self.path = os.path.realpath(os.path.join(spec.bundle, root["path"]))
+        self.read_only = bool(root.get("readonly"))
+        self.mounts = [mount_of(entry, spec) for entry in spec.config.get("mounts") or ()]
+        self.nodes = [*map(Node.of, spec.linux.get("devices") or ())]
+        taken = {node.target for node in self.nodes}
+        furnish = not any(m.target == "/dev" and m.kind == "bind" for m in self.mounts)
+        self.nodes += [node for node in defaults() if node.target not in taken] if furnish else []
+        self.furnish = furnish
+        self.plain = "user" in spec.spaces  # then the kernel lets nobody make devices
+        self.covers = [Hidden(path) for path in spec.linux.get("maskedPaths") or ()]
+        self.covers += [ReadOnly(path) for path in spec.linux.get("readonlyPaths") or ()]
+        self.propagation = spec.linux.get("rootfsPropagation") or "rprivate"
+        self.tree = None
+        if os.geteuid() == 0:  # an ordinary user may not; then the child does it, as its own root
+            self.hold(undo)
+
+    def hold(self, undo=None):
+        """Opens all that the host gives, each name once."""
+        held = named(f"root.path {self.path}", linux.open, self.path, os.O_PATH | os.O_DIRECTORY)
+        self.tree = linux.open_tree("", CLONED | linux.AT_RECURSIVE, dir_fd=held)
+        linux.close(held)
+        if undo:
+            undo.callback(linux.close, self.tree)
+        for part in (*self.mounts, *self.nodes, *self.covers):
+            named(part.name, part.hold, undo)
+
+    def child(self):
+        self.propagate("/", first=True)
+        if self.tree is None:
+            self.hold()
+        root = BundleRoot(self.tree, {})
+        root.plain = self.plain
+        linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE, 0, PROPAGATION["private"],
+                            dir_fd=self.tree)
+        linux.move_mount(self.tree, self.where())
+        self.spec.root = root
+        for part in self.mounts:
+            part.make(root)
+        if self.furnish:
+            for part in (*self.nodes, *links()):
+                part.make(root)
+        else:
+            for part in self.nodes:
+                part.make(root)
+        linux.close(root.place(self.spec.workdir, True))
+        self.spec.ask(b"hooks")
+        self.spec.inside("createContainer")
+        self.enter(root)
+        for cover in self.covers:
+            cover.make(root)
+
+    def where(self):
+        """Where the root hangs before it is the root: at its own path, where hooks look for it."""
+        try:
+            return linux.openat2(linux.AT_FDCWD, self.path, os.O_PATH | os.O_DIRECTORY, 0)
+        except PermissionError:  # its user may not go there: at the top, which all may
+            return linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0)
+
+    def propagate(self, path, first=False):
+        """rootfsPropagation. Before the root is made, nothing of ours may reach the machine: slave."""
+        how, recursive = self.propagation, linux.AT_RECURSIVE
+        if how not in PROPAGATION:
+            how = how[1:]
+        elif not first:
+            recursive = 0
+        how = "slave" if first and how in ("shared", "slave") else "private" if first else how
+        linux.mount_setattr(path, recursive, 0, PROPAGATION[how])
+
+    def enter(self, root):
+        """Makes it the root, and lets the old one go."""
+        linux.fchdir(root.mount)
+        if self.spec.settings.get("no-pivot"):
+            linux.move_mount(root.mount, linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0))
+            linux.chroot(".")
+        else:
+            linux.pivot_root(".", ".")            # the old root is now mounted over the new one
+            linux.umount2(".", linux.MNT_DETACH)  # and gone, with all that hung from it
+        linux.chdir("/")
+        self.propagate("/")
+        if self.read_only:
+            linux.mount_setattr("/", 0, RDONLY)
+
+
+def mount_of(entry, spec):
+    """The kind of mount that an entry is."""
+    if entry.get("type") in ("cgroup", "cgroup2"):
+        from .cgroupmounts import CgroupMount
+        return CgroupMount(entry, spec.bundle, "cgroup" in spec.spaces)
+    return Mount(entry, spec.bundle)
