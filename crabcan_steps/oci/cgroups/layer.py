@@ -8,6 +8,7 @@ from ...layer import Layer, LayerError, Stage, exists, warn
 from . import delegation, devices, tree, update
 from .freezer import frozen
 from .limits import wanted
+from .names import canonical
 from .processes import main, processes, remove
 
 ALONE = "rootless needs no limits + no cgrouppath when no permission is granted for cgroups"
@@ -20,7 +21,7 @@ class BundleCgroup(Layer):
 
     def prepare(self, spec, undo):
         config = spec.config.get("linux") or {}
-        self.spec, self.resources = spec, config.get("resources") or {}
+        self.spec, self.resources = spec, canonical(config.get("resources") or {})
         self.path = config.get("cgroupsPath") or ""
         self.groups = {"version": tree.version(), "paths": {}, "made": [], "unit": None,
                        "user": False, "rules": not tree.rootless()}
