@@ -117,13 +117,15 @@ def claim(groups, undo):
     The lock is for two who create at once; it ends with us, and then our process is seen there."""
     fd = linux.open(main(groups), os.O_RDONLY | os.O_DIRECTORY)
     undo.callback(linux.close, fd)
+    alone = True
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise refused(groups, "container's cgroup is not empty", "another container is just being "
-                                                                 "created in it") from None
-    if found := processes(groups):
-        raise refused(groups, "container's cgroup is not empty", f"{len(found)} process(es) found")
+        alone = False
+    found = processes(groups)
+    if found or not alone:
+        raise refused(groups, "container's cgroup is not empty", f"{len(found)} process(es) found"
+                      if found else "another container is just being created in it")
     if frozen(groups):
         raise refused(groups, "container's cgroup unexpectedly frozen", main(groups))
 

@@ -45,6 +45,12 @@ def switch(value):
     return "1" if value else "0"
 
 
+def percent(value):
+    if not 0 <= value <= 100:  # the kernel would take more, which means something else
+        raise refused("memory.swappiness", f"{value}: must be from 0 to 100")
+    return str(value)
+
+
 def names(priorities):
     return [f"{one['name']} {one['priority']}" for one in priorities]
 
@@ -61,7 +67,7 @@ LIMITS = {  # option: version 2's (file, how it says that), version 1's. "a|b": 
     "memory.reservation": (("memory.low", most), ("memory.soft_limit_in_bytes", str)),
     "memory.kernel": ((), ("memory.kmem.limit_in_bytes", str)),  # version 2 counts it with the rest
     "memory.kernelTCP": ((), ("memory.kmem.tcp.limit_in_bytes", str)),
-    "memory.swappiness": (None, ("memory.swappiness", str)),
+    "memory.swappiness": (None, ("memory.swappiness", percent)),
     "memory.disableOOMKiller": (None, ("memory.oom_control", switch)),
     "memory.useHierarchy": (None, ("memory.use_hierarchy", switch)),
     "cpu.shares": (("cpu.weight", weight), ("cpu.shares", str)),
