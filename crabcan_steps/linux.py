@@ -303,3 +303,29 @@ def accept(listener):
 
 
 DEFAULTS = tuple(valid_signals() - {SIGKILL, SIGSTOP})  # what posix_spawn is to set to the default
+
+
+# Chapter 10's cgroups.
+NUMBERS["bpf"] = {"x86_64": 321}.get(os.uname().machine, 280)
+eventfd, chown = quiet(os.eventfd), quiet(os.chown)
+
+
+@quiet
+def bpf(command, attributes):
+    """Does something with eBPF programs; attributes are the bytes of a union bpf_attr.
+
+    Returns the result, and the attributes as the kernel has changed them."""
+    union = ctypes.create_string_buffer(attributes, len(attributes))
+    return raw_call("bpf", command, ctypes.addressof(union), len(attributes)), union.raw
+
+
+@quiet
+def inotify_init1(flags):
+    """A descriptor that tells of changes to files."""
+    return libc_call("inotify_init1", flags)
+
+
+@quiet
+def inotify_add_watch(fd, path, mask):
+    """Asks to be told of changes to a file; returns the watch's number."""
+    return libc_call("inotify_add_watch", fd, os.fsencode(path), mask, about=path)

@@ -34,8 +34,10 @@ def sweep(base):
     """Ends and removes what a killed crabcan has left here: nobody holds its lock any more."""
     for name in linux.listdir(base) if os.path.isdir(base) else ():
         words = name.split("-")
-        if len(words) != 3 or words[0] != "crabcan" or exists(f"/proc/{words[1]}"):
-            continue  # not ours, or perhaps alive; if only its number is, it is the next one's
+        if len(words) != 3 or words[0] != "crabcan" or not words[1].isdigit() or len(words[2]) != 8:
+            continue  # not ours: chapter 10's have names that anybody may choose
+        if exists(f"/proc/{words[1]}"):
+            continue  # perhaps alive; if only its number is, it is the next one's
         try:
             fd = os.open(f"{base}/{name}", os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:

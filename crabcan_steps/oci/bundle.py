@@ -58,7 +58,7 @@ class Single(Clone):
 
 def layers(spec):
     """The layers that a container of this bundle needs."""
-    from .cgroups import BundleCgroup
+    from .cgroups.layer import BundleCgroup
     chosen = [Single, Spaces]
     if "user" in spec.spaces:
         chosen.append(Maps)

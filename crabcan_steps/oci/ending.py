@@ -27,8 +27,8 @@ def kill(state, signal, everybody=False):
     """Sends a signal to the first process, or to all in its cgroup."""
     process = state.process()
     if everybody:
-        from .cgroups import processes
-        pids = processes(state.record.get("cgroups") or {})
+        from .cgroups.processes import processes
+        pids = processes(state.record["cgroups"]) if state.record.get("cgroups") else ()
         for pid in pids:
             send(pid, signal)
         if pids:
@@ -67,9 +67,10 @@ def delete(state, force=False):
         end(process, state)
     groups = state.record.get("cgroups")
     if groups:
-        from .cgroups import kill as empty
-        from .cgroups import remove
-        empty(groups)
+        from .cgroups import freezer
+        from .cgroups.processes import processes, remove
+        if processes(groups):  # of a PID namespace that is not its own: nobody else ends them
+            freezer.kill(groups)
         remove(groups)
     text = state.told("stopped")
     config = state.record and state.record.get("pid") and state.config() or {}
@@ -84,7 +85,7 @@ def end(process, state):
     except ProcessLookupError:
         pass
     if state.record.get("cgroups"):
-        from .cgroups import thaw
+        from .cgroups.freezer import thaw
         thaw(state.record["cgroups"])  # or a paused one would never hear of it
     poll = select.poll()
     poll.register(process, select.POLLIN)

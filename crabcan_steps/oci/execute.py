@@ -9,19 +9,6 @@ from .process import BoundingSet, Caps, Identity, Labels, Limits, Scheduling, Wo
 from .state import Refused
 
 
-class Join(Layer):
-    """Enters the container's cgroup, from outside: from inside it could not see it."""
-    chapter, name, stage = 10, "cgroups", Stage.CLONE
-
-    def prepare(self, spec, undo):
-        self.groups, self.sub = spec.cgroups, spec.settings.get("cgroup") or []
-
-    def parent(self, pid, undo):
-        if self.groups:
-            from .cgroups import join
-            join(self.groups, pid, self.sub)
-
-
 class OldLabels(Labels):
     """Before anything of the container's is joined: its /proc is not to be believed."""
     stage = Stage.CLONE
@@ -54,9 +41,28 @@ def spec_of(state, process, settings):
     return spec
 
 
+def joins(spec):
+    """The container's cgroup is entered first: from inside it could not be seen."""
+    if not spec.cgroups or not spec.cgroups["paths"]:
+        return []
+    from .cgroups.layer import JoinCgroup
+    return [JoinCgroup(spec.cgroups, where(spec.settings.get("cgroup") or ()), spec.folder.record["pid"])]
+
+
+def where(words):
+    """What --cgroup says: a path below the container's cgroup, or for some controllers only."""
+    paths = {}
+    for word in words:
+        controllers, colon, path = word.rpartition(":")
+        if not colon:
+            return word
+        paths.update((controller, path) for controller in controllers.split(","))
+    return paths or ""
+
+
 def layers(spec):
     """The layers of a process that joins."""
-    found = [Single(), Join(), OldLabels(), Undumpable(), Spaces(), Limits(), Scheduling(), WorkDir(),
+    found = [Single(), *joins(spec), OldLabels(), Undumpable(), Spaces(), Limits(), Scheduling(), WorkDir(),
              Identity(), BoundingSet(), Caps()]
     return found + extras(spec)
 

@@ -1,6 +1,6 @@
 """All layers of chapter 10, for the sentences that explain their errors."""
 from .. import ch05_namespaces, ch06_caps
-from .cgroups import BundleCgroup
+from .cgroups.layer import BundleCgroup
 from .console import Console
 from .lifecycle import Waiting
 from .namespaces import Maps, Network, Spaces

@@ -1,8 +1,8 @@
 """A file of JSON, as others wrote it: read once, never waited for, never believed to be small."""
-import json
 import os
 import stat
 
+from . import quickjson
 from .checks import Invalid
 
 LARGEST = 16 << 20  # bytes; an engine's message to us holds no more
@@ -30,15 +30,13 @@ def parse(data, name="config.json"):
     if len(data) > LARGEST:
         raise Invalid(f"{name}: more than {LARGEST >> 20} MiB")
     try:
-        words = json.loads(data.decode(), object_pairs_hook=once, parse_constant=no_constant)
+        words = quickjson.loads(data.decode(), once)
     except UnicodeDecodeError as error:
         raise Invalid(f"{name}: byte {error.start} is not UTF-8") from None
-    except json.JSONDecodeError as error:
-        raise Invalid(f"{name}: line {error.lineno} column {error.colno}: {error.msg}") from None
-    except Invalid as error:
-        raise Invalid(f"{name}: {error}") from None
-    except ValueError:
-        raise Invalid(f"{name}: a number has thousands of digits") from None
+    except ValueError as error:
+        place = f"line {error.lineno} column {error.colno}: " if hasattr(error, "lineno") else ""
+        why = "a number has thousands of digits" if "digits" in str(error) else getattr(error, "msg", error)
+        raise Invalid(f"{name}: {place}{why}") from None
     except RecursionError:
         raise Invalid(f"{name}: nested too deep") from None
     if data.count(b"[") + data.count(b"{") > DEEPEST and deep([words]):

@@ -134,7 +134,7 @@ class State:
         if SOCKET in linux.listdir(self.folder):
             return "created"
         if self.record.get("cgroups"):
-            from .cgroups import frozen
+            from .cgroups.freezer import frozen
             if frozen(self.record["cgroups"]):
                 return "paused"
         return "running"

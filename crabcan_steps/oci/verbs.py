@@ -5,15 +5,20 @@ from . import quickjson as json
 from .state import Refused, State, every
 
 FILE = "config.json"
+MODULES = {"resume": "pause"}  # where a command stands, if not in a file of its own name
 
 
 def bundle_of(options):
     """(absolute directory, configuration) of --bundle."""
-    from .config import load
+    from .config import check
+    from .reading import load
     path = os.path.realpath(options.get("bundle") or ".")
     if not os.path.isdir(path):
         raise Refused(f"bundle {path}: no such file or directory")
-    return path, load(f"{path}/{FILE}")
+    config = load(f"{path}/{FILE}")
+    for warning in check(config):
+        options["log"].warn(warning)
+    return path, config
 
 
 def prepared(root, options, name, waits):
@@ -113,14 +118,15 @@ def unlock(state):
 def exec_(root, options, words):
     from .. import ch02_clone
     from . import execute
-    from .config import check_process, read_json
+    from .config import check_process
     from .foreground import follow
     from .interpreter import shelter
+    from .reading import load
     state = State.open(root, words[0], lock=False)
     config = state.config()
     shelter(config)
     if options.get("process"):
-        process = read_json(options["process"])
+        process = load(options["process"])
         check_process(process)
     elif not words[1:]:
         raise Refused("exec: which COMMAND? Or --process FILE")
@@ -199,9 +205,13 @@ def user(uid):
 def on_cgroups(name):
     """A command of which only the cgroups know."""
     def command(root, options, words):
-        from . import commands
+        from importlib import import_module
         state = State.open(root, words[0], lock=name not in ("ps", "events"))
-        return getattr(commands, name)(state, options, words[1:])
+        known = state.record | {"id": state.id, "status": state.status()}
+        if not known.get("cgroups"):
+            raise Refused(f"container {state.id} has no cgroup of its own")
+        module = import_module(f"{__package__}.commands.{MODULES.get(name, name)}")
+        return getattr(module, name)(known, options | {"args": words[1:]})
     return command
 
 

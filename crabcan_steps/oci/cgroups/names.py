@@ -1,0 +1,38 @@
+"""Names in linux.resources as programs in Go write and read them: there CPU is cpu, too.
+
+The specification spells them in one way only; its readers in Go take any case, and some files of
+theirs rely on it. What would be passed over here would be a limit less."""
+from .limits import LIMITS
+
+GROUPS = ("memory", "cpu", "pids", "blockIO", "network", "hugepageLimits", "rdma", "unified",
+          "devices")
+INNER = [option.partition(".")[2] for option in LIMITS] + [
+    "checkBeforeUpdate", "pageSize", "limit", "allow", "type", "major", "minor", "access", "rate",
+    "weight", "leafWeight", "name", "priority"]
+
+
+def canonical(resources):
+    """The same with known names in the specification's spelling. Unknown ones are let be."""
+    spelling = {name.lower(): name for name in GROUPS}
+    found = respelt(resources, spelling)
+    spelling = {name.lower(): name for name in INNER}
+    for group, value in found.items():
+        if isinstance(value, dict) and group not in ("rdma", "unified"):
+            found[group] = {name: each(part, spelling) for name, part in
+                            respelt(value, spelling).items()}
+        else:
+            found[group] = each(value, spelling)
+    return found
+
+
+def each(value, spelling):
+    """A list of objects, each of them respelt; anything else as it is."""
+    if isinstance(value, list):
+        return [respelt(one, spelling) if isinstance(one, dict) else one for one in value]
+    return value
+
+
+def respelt(words, spelling):
+    """An object with its names in the right case. Of two that are the same, the right one counts."""
+    found = {spelling.get(name.lower(), name): value for name, value in words.items()}
+    return found | {name: words[name] for name in words if name in found}

@@ -1,0 +1,1 @@
+"""What `crabcan-oci` can be told to do, a module for each command."""
