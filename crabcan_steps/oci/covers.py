@@ -1,4 +1,5 @@
 """What a bundle hides (maskedPaths), and what it lets nobody write (readonlyPaths)."""
+import os
 import stat
 
 from .. import linux

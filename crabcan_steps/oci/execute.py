@@ -71,7 +71,7 @@ def start(state, process, settings):
     """Starts a process in a running container; returns it, and the console if we hold its other end."""
     status = state.status()
     if status == "paused" and not settings.get("ignore-paused"):
-        raise Refused(f"cannot exec in a paused container (use --ignore-paused to override)")
+        raise Refused("cannot exec in a paused container (use --ignore-paused to override)")
     if status not in ("running", "created", "paused"):
         raise Refused("cannot exec in a stopped container")
     spec = spec_of(state, process, settings)

@@ -110,6 +110,7 @@ def inherit(above, here):
 
 def below(path, sub):
     """A directory below a container's own. Raises ValueError if it would lead elsewhere."""
+    path = posixpath.normpath(path)
     inner = posixpath.normpath(f"{path}/{sub}")
     if inner != path and not inner.startswith(f"{path}/"):
         raise ValueError(f"bad sub cgroup path: {sub}")
