@@ -19,7 +19,7 @@ class Bundle(Spec):
         self.settings = settings              # the options of the command line
         self.systemd = settings.get("systemd", False)
         self.state = {}                       # what later commands need to know
-        self.process = process = process or config["process"]
+        self.process = process = process or config.get("process") or {"args": ["/"], "cwd": "/"}
         self.linux = config.get("linux") or {}
         self.spaces = {space["type"]: space.get("path") for space in self.linux.get("namespaces") or ()}
         self.command, self.workdir = tuple(process["args"]), process["cwd"]

@@ -72,6 +72,9 @@ def delete(state, force=False):
         if processes(groups):  # of a PID namespace that is not its own: nobody else ends them
             freezer.kill(groups)
         remove(groups)
+    if state.record.get("mounted"):
+        from .tree import unmount
+        unmount(state.record["mounted"])
     text = state.told("stopped")
     config = state.record and state.record.get("pid") and state.config() or {}
     state.remove()

@@ -36,7 +36,7 @@ class Waiting(Start):
         self.spec, self.config, self.folder = spec, spec.config, spec.folder
         self.keep = int(spec.settings.get("preserve-fds") or 0)
         self.hooks = spec.config.get("hooks") or {}
-        self.state = json.dumps({**spec.told, "status": "creating", "pid": 4194305}).split("4194305")
+        self.state = json.dumps({**spec.told, "status": "created", "pid": 4194305}).split("4194305")
         spec.ask, spec.inside = self.ask, self.inside
         self.listener = None
         if spec.waits:
@@ -55,9 +55,9 @@ class Waiting(Start):
             hooks.run(self.hooks, which, self.text(pid))
         ch02_clone.say(self.parent_end, b"go on")
 
-    def text(self, pid, status="creating"):
+    def text(self, pid):
         """The state, for a hook."""
-        return str(pid).join(self.state).replace('"creating"', f'"{status}"').encode()
+        return str(pid).join(self.state).encode()
 
     # In the child.
 
@@ -68,10 +68,10 @@ class Waiting(Start):
             if named("socket", self.child_end.read, 9) != b"go on":
                 os._exit(125)
 
-    def inside(self, which, status="creating"):
+    def inside(self, which):
         """Runs hooks in here."""
         if self.hooks.get(which):
-            hooks.run(self.hooks, which, self.text(os.getpid(), status))
+            hooks.run(self.hooks, which, self.text(os.getpid()))
 
     def child(self):
         self.home()
@@ -87,7 +87,7 @@ class Waiting(Start):
                 os._exit(125)
         else:
             self.wait()
-        self.inside("startContainer", "created")
+        self.inside("startContainer")
 
     def wait(self):
         """Until `start` connects. Who connects may be killed half-way: then the next one counts."""
@@ -138,6 +138,8 @@ class Waiting(Start):
 
     def find(self):
         """Looks the program up as execve will, so that create can tell that there is none."""
+        if not self.config.get("process"):
+            return  # may be created, and not started
         failure = None
         for path in self.program.paths:
             try:
@@ -188,10 +190,12 @@ def write_whole(path, text):
 def start(state):
     """Lets a created container's program run. Raises LayerError if it cannot be executed."""
     status = state.status()
+    if status == "stopped":
+        raise Refused("cannot start a container that has stopped")
     if status != "created":
-        raise Refused(f"cannot start a container that has {status if status == 'stopped' else 'been started'}"
-                      f" (container {state.id} is {status})" if status != "running" else
-                      "cannot start an already running container")
+        raise Refused(f"cannot start an already running container: {state.id} is {status}")
+    if not state.config().get("process"):
+        raise Refused("cannot start a container without process: its config.json had none")
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     named(SOCKET, connection.connect, f"/proc/self/fd/{state.folder}/{SOCKET}")
     control = io.FileIO(connection.detach(), "r+")

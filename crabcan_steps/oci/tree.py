@@ -7,7 +7,7 @@ import errno
 import os
 
 from .. import linux
-from ..layer import Layer, LayerError, Stage, named
+from ..layer import Layer, Stage, named
 from .covers import Hidden, ReadOnly
 from .devices import Node, defaults, links
 from .mountoptions import PROPAGATION, RDONLY
@@ -23,9 +23,7 @@ class Tree(Layer):
 
     def prepare(self, spec, undo):
         self.spec = spec
-        if "mount" not in spec.spaces or spec.spaces["mount"]:
-            raise LayerError(self.name, "linux.namespaces", errno.ENOTSUP,
-                             "a container without a new mount namespace would mount on the machine")
+        self.shared = "mount" not in spec.spaces or bool(spec.spaces["mount"])  # others live there, too
         root = spec.config["root"]
         self.path = os.path.realpath(os.path.join(spec.bundle, root["path"]))
         self.read_only = bool(root.get("readonly"))
@@ -40,7 +38,10 @@ class Tree(Layer):
         self.covers += [ReadOnly(path) for path in spec.linux.get("readonlyPaths") or ()]
         self.propagation = spec.linux.get("rootfsPropagation") or "rprivate"
         self.tree = None
-        if os.geteuid() == 0:  # an ordinary user may not; then the child does it, as its own root
+        if "mount" not in spec.spaces:
+            spec.state["mounted"] = self.path
+            undo.callback(unmount, self.path)
+        if os.geteuid() == 0 and self.plain:  # in there its root may not open what is the machine's
             self.hold(undo)
 
     def hold(self, undo=None):
@@ -50,11 +51,14 @@ class Tree(Layer):
         linux.close(held)
         if undo:
             undo.callback(linux.close, self.tree)
+        else:
+            return  # each is opened where it is mounted: mountinfo tells them in that order
         for part in (*self.mounts, *self.nodes, *self.covers):
             named(part.name, part.hold, undo)
 
     def child(self):
-        self.propagate("/", first=True)
+        if not self.shared:
+            self.propagate("/", first=True)
         if self.tree is None:
             self.hold()
         root = BundleRoot(self.tree, {})
@@ -98,16 +102,28 @@ class Tree(Layer):
     def enter(self, root):
         """Makes it the root, and lets the old one go."""
         linux.fchdir(root.mount)
-        if self.spec.settings.get("no-pivot"):
+        if self.shared:
+            linux.chroot(".")
+        elif self.spec.settings.get("no-pivot"):
             linux.move_mount(root.mount, linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0))
             linux.chroot(".")
         else:
             linux.pivot_root(".", ".")            # the old root is now mounted over the new one
             linux.umount2(".", linux.MNT_DETACH)  # and gone, with all that hung from it
         linux.chdir("/")
-        self.propagate("/")
+        if not self.shared:
+            self.propagate("/")
         if self.read_only:
             linux.mount_setattr("/", 0, RDONLY)
+
+
+def unmount(path):
+    """Takes away what was mounted on the machine, for a container in the machine's mount namespace."""
+    try:
+        linux.umount2(path, linux.MNT_DETACH | linux.UMOUNT_NOFOLLOW)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOENT):  # nothing is mounted there
+            raise
 
 
 def mount_of(entry, spec):

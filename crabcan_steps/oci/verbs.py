@@ -16,7 +16,7 @@ def bundle_of(options):
     if not os.path.isdir(path):
         raise Refused(f"bundle {path}: no such file or directory")
     config = load(f"{path}/{FILE}")
-    for warning in check(config):
+    for warning in check(config, startable=False):
         options["log"].warn(warning)
     return path, config
 
@@ -28,8 +28,6 @@ def prepared(root, options, name, waits):
     from .lifecycle import told
     from .state import valid
     path, config = bundle_of(options)
-    if not config.get("process"):
-        raise Refused("process: must be there: it says what to run")
     shelter(config)
     spec = Bundle(config, path, valid(name), options)
     spec.told, spec.waits = told(config, name, path), waits
