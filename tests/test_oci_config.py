@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -277,6 +278,20 @@ def test_no_file_is_waited_for(tmp_path):
         file.truncate(1 << 40)
     with pytest.raises(config.Invalid, match="more than 16 MiB"):
         config.load(str(tmp_path / "large"))
+
+
+def test_a_pipe_that_somebody_names_is_read():
+    inner, outer = os.pipe()
+    os.write(outer, b'{"cwd": "/", ')
+    timer = threading.Timer(0.2, lambda: (os.write(outer, b'"args": ["sh"]}'), os.close(outer)))
+    timer.start()
+    assert config.load(f"/dev/fd/{inner}", streams=True) == PLAIN["process"]
+    timer.join()
+    os.close(inner)
+    with pytest.raises(config.Invalid, match="more than 16 MiB"):
+        config.load("/dev/zero", streams=True)
+    with pytest.raises(config.Invalid, match="no regular file"):
+        config.load("/", streams=True)
 
 
 # ---------------------------------------------------------------- the table
