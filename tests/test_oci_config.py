@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -213,7 +214,8 @@ def test_rlimits():
     ("linux.readonlyPaths", "mount", ["/proc/sys"]), ("linux.netDevices", "network", {"eth7": {}})])
 def test_what_needs_a_namespace(path, kind, value):
     words = with_(**{path: value})
-    assert config.check(words) == []
+    if path not in config.NOBODYS:
+        assert config.check(words) == []
     words["linux"]["namespaces"] = [space for space in SPACES if space["type"] != kind]
     assert refused(words) == f"{path}: needs a {kind} namespace in linux.namespaces, or it would be the host's"
 
@@ -278,6 +280,20 @@ def test_no_file_is_waited_for(tmp_path):
         config.load(str(tmp_path / "large"))
 
 
+def test_a_pipe_that_somebody_names_is_read():
+    inner, outer = os.pipe()
+    os.write(outer, b'{"cwd": "/", ')
+    timer = threading.Timer(0.2, lambda: (os.write(outer, b'"args": ["sh"]}'), os.close(outer)))
+    timer.start()
+    assert config.load(f"/dev/fd/{inner}", streams=True) == PLAIN["process"]
+    timer.join()
+    os.close(inner)
+    with pytest.raises(config.Invalid, match="more than 16 MiB"):
+        config.load("/dev/zero", streams=True)
+    with pytest.raises(config.Invalid, match="no regular file"):
+        config.load("/", streams=True)
+
+
 # ---------------------------------------------------------------- the table
 
 def test_the_table_is_whole():
@@ -289,6 +305,13 @@ def test_the_table_is_whole():
         assert above in (*paths, ""), path
         assert kind.rstrip("!").rpartition(" of ")[2] in config.NOUNS, path
         assert by and does and not does.endswith("."), path
+
+
+def test_what_nobody_acts_on_is_refused():
+    for path, value in (("linux.intelRdt", {"closID": "x"}), ("linux.netDevices", {"eth7": {}}),
+                        ("linux.memoryPolicy", {"mode": "MPOL_LOCAL"})):
+        if path in config.NOBODYS:
+            assert refused(with_(**{path: value})) == f"{path}: is known, but nothing here acts on it"
 
 
 def test_capabilities_are_those_of_chapter_6():

@@ -14,13 +14,16 @@ NOUNS = {"string": "a string", "text": "a string", "absolute": "an absolute path
 TABLE = fields.FIELDS + fields_linux.FIELDS + fields_resources.FIELDS
 SHAPES = {}    # path of an object -> name of a field -> (type, of what, allowed values, path)
 REQUIRED = {}  # path of an object -> names that may not be missing
-for path, kind, allowed, _, _ in TABLE:
+NOBODYS = set()  # paths of what we do not do
+for path, kind, allowed, by, _ in TABLE:
     above, _, name = path.rpartition(".")
     outer, _, inner = kind.rstrip("!").rpartition(" of ")
     below = path + {"": "", "list": "[]", "map": ".*"}[outer]
     SHAPES.setdefault(above, {})[name] = outer, inner, allowed, below
     if kind.endswith("!"):
         REQUIRED.setdefault(above, []).append(name)
+    if by == fields.NOBODY:
+        NOBODYS.add(path)
 
 
 def check(config, startable=True):
@@ -31,7 +34,11 @@ def check(config, startable=True):
     if startable and config.get("process") is None:
         refuse("process", "is missing")
     spaces, warnings = checks.everything(config)
-    checks_linux.everything(config.get("linux") or {}, spaces, config)
+    linux = config.get("linux") or {}
+    checks_linux.everything(linux, spaces, config)
+    for name, value in linux.items():
+        if value and f"linux.{name}" in NOBODYS:
+            refuse(f"linux.{name}", "is known, but nothing here acts on it")
     return warnings
 
 

@@ -5,6 +5,7 @@ A row: path, type (with ! required), allowed values, the module that acts on it,
 In a path [] stands for each item of a list and * for each key of a map. Types: `absolute` is a path
 that begins with /, `text` may hold anything, even NUL.
 """
+NOBODY = "nobody"  # acts on it: then it is refused, as silence would be a hole
 VERSIONS = "1.0.0", "1.3.0"  # the oldest and the newest that we understand; within 1 all fit
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 CAPABILITIES = tuple("CAP_" + name for name in (  # in the order of their numbers, capabilities(7)

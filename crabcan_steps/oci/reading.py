@@ -9,15 +9,19 @@ LARGEST = 16 << 20  # bytes; an engine's message to us holds no more
 DEEPEST = 100       # objects and lists in each other; the specification needs ten
 
 
-def load(path):
-    """Reads a file such as config.json; returns the object in it. Raises Invalid, OSError."""
-    try:  # not to wait for whoever would write to a FIFO
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+def load(path, streams=False):
+    """Reads a file such as config.json; returns the object in it. Raises Invalid, OSError.
+
+    streams: a pipe may be waited for, as whoever asks has named it: exec --process <(...)."""
+    wait = 0 if streams else os.O_NONBLOCK  # in a bundle a FIFO may stand, to which nobody writes
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC | wait)
     except OSError as error:
         error.call = "open"
         raise
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        kind = stat.S_IFMT(os.fstat(fd).st_mode)
+        if kind != stat.S_IFREG and not (streams and kind in (stat.S_IFIFO, stat.S_IFCHR)):
             raise Invalid(f"{path}: is no regular file")
         with open(fd, "rb", closefd=False) as file:
             return parse(file.read(LARGEST + 1), path)

@@ -21,9 +21,23 @@ def cached(path, own, kept):
     system = linux.uname()
     where = f"{system.machine} {system.release} {len(maker)} {len(source)} {linux.NUMBERS} " + (
         "" if own else "all" if kept is None else " ".join(sorted(kept))) + "\n"
-    key = where.encode() + maker + source
+    return remembered(os.path.basename(path), where.encode() + maker + source,
+                      lambda: made(source, own, kept, system))
+
+
+def made(source, own, kept, system):
+    """The profile, compiled now."""
+    from .bpf import compiled  # only now: libseccomp takes 40 ms, and mostly the cache has the answer
+    if own:
+        return compiled(source)
+    from .profile import resolved
+    return compiled(resolved(source, kept, system))
+
+
+def remembered(name, key, make):
+    """What make() makes of all that the key consists of, from the user's cache if it is there."""
     folder = cache_folder()
-    name = os.path.join(folder, os.path.basename(path) + ".bpf")
+    name = os.path.join(folder, f"{name}.bpf")
     try:
         with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())  # another's may be a FIFO, or without end
@@ -33,12 +47,7 @@ def cached(path, own, kept):
             return found[len(key):-len(WHOLE)]
     except OSError:
         pass
-    from .bpf import compiled  # only now: libseccomp takes 40 ms, and mostly the cache has the answer
-    if own:
-        code = compiled(source)
-    else:
-        from .profile import resolved
-        code = compiled(resolved(source, kept, system))
+    code = make()
     try:
         os.makedirs(folder, 0o700, exist_ok=True)
         if os.path.lexists(name):
