@@ -78,9 +78,10 @@ def bundle(**words):
 
 
 def leftovers(path):
-    """Cgroups whose path ends so, in any tree."""
+    """Cgroups whose last name begins so, in any tree. Those of others come and go meanwhile."""
     word = path.strip("/").split("/")[-1].split(":")[-1]
-    return [str(found) for found in Path("/sys/fs/cgroup").glob(f"**/{word}*") if found.is_dir()]
+    return [f"{here}/{name}" for here, names, _ in os.walk("/sys/fs/cgroup") for name in names
+            if name.startswith(word)]
 
 
 def text(state, controller, file):
