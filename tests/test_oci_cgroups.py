@@ -320,7 +320,7 @@ def test_a_frozen_container_can_be_killed():
         freezer.freeze(state["cgroups"], True)
         freezer.kill(state["cgroups"])
         assert processes.processes(state["cgroups"]) == []
-        assert gone(state["pid"])
+        assert wait_for(lambda: gone(state["pid"]))
 
 
 BOMB = "import os\nwhile 1:\n try: os.fork()\n except OSError: pass"

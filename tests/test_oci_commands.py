@@ -78,6 +78,7 @@ def test_stats():
     limits = {"memory": {"limit": 64 * MEGA}, "pids": {"limit": 20}, "cpu": {"cpus": "0"}}
     command = ["python3", "-c", burn + "time.sleep(100)"]
     with bundle(path=PATH, resources=limits, command=command) as state:
+        assert wait_for(lambda: stats.stats(state["cgroups"])["memory"]["usage"]["usage"] > 20_000_000)
         assert wait_for(lambda: stats.stats(state["cgroups"])["cpu"]["usage"]["total"] > 100_000_000)
         found = stats.stats(state["cgroups"])
         assert found["memory"]["usage"]["limit"] == 64 * MEGA
