@@ -11,13 +11,15 @@ from conftest import CHECKOUT, UNIFIED
 MAKE = """
 import json, os, sys
 from crabcan_steps import ch01_args, ch02_clone
-from crabcan_steps.layer import LayerError
+from crabcan_steps.layer import Layer, LayerError
 from crabcan_steps.oci.cgroups.layer import BundleCgroup, JoinCgroup
 given = json.load(sys.stdin.buffer)
 spec = ch01_args.parse(given["command"])
 spec.config, spec.id, spec.state, spec.systemd = given["config"], given["id"], {}, given["systemd"]
 layer = JoinCgroup(*given["join"]) if given["join"] else BundleCgroup()
-layers = [ch02_clone.Clone(), layer]
+user = Layer()  # an ordinary user must be root somewhere to have a PID namespace
+user.flags = 0x10000000 if os.geteuid() else 0
+layers = [ch02_clone.Clone(), user, layer]
 try:
     container = ch02_clone.create(spec, layers)
     ch02_clone.start(container)
@@ -76,9 +78,10 @@ def bundle(**words):
 
 
 def leftovers(path):
-    """Cgroups whose path ends so, in any tree."""
+    """Cgroups whose last name begins so, in any tree. Those of others come and go meanwhile."""
     word = path.strip("/").split("/")[-1].split(":")[-1]
-    return [str(found) for found in Path("/sys/fs/cgroup").glob(f"**/*{word}*") if found.is_dir()]
+    return [f"{here}/{name}" for here, names, _ in os.walk("/sys/fs/cgroup") for name in names
+            if name.startswith(word)]
 
 
 def text(state, controller, file):

@@ -34,8 +34,10 @@ class BundleCgroup(Layer):
         undo.callback(undone, self.groups)
         for controller, (top, path) in places.items():
             self.make(controller, top, path)
+            if len(self.groups["paths"]) == 1:
+                claim(self.groups, undo)
         if self.groups["paths"]:
-            claim(self.groups, undo)
+            alone(self.groups)
             self.set()
             self.enter(undo)
         elif self.asked():
@@ -112,35 +114,32 @@ class JoinCgroup(Layer):
 
 
 def claim(groups, undo):
-    """Takes a cgroup for a container of its own: nobody else may be in it, nor about to be.
+    """Locks the first directory, before there are others: two may want the same at once.
 
-    The lock is for two who create at once; it ends with us, and then our process is seen there."""
+    The lock ends with us; by then our process is seen in there. See hold() in sweep.py."""
     fd = linux.open(main(groups), os.O_RDONLY | os.O_DIRECTORY)
     undo.callback(linux.close, fd)
-    alone = True
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        alone = False
-    found = processes(groups)
-    if found or not alone:
-        raise refused(groups, "container's cgroup is not empty", f"{len(found)} process(es) found"
-                      if found else "another container is just being created in it")
+        groups["made"].clear()  # perhaps by us, but theirs now
+        found = processes(groups)
+        raise LayerError("cgroups", "container's cgroup is not empty", 0,
+                         f"{len(found)} process(es) found" if found else
+                         "another container is just being created in it") from None
+
+
+def alone(groups):
+    """A container has a cgroup of its own, where nobody else is, and everybody can run."""
+    if found := processes(groups):
+        raise LayerError("cgroups", "container's cgroup is not empty", 0,
+                         f"{len(found)} process(es) found")
     if frozen(groups):
-        raise refused(groups, "container's cgroup unexpectedly frozen", main(groups))
-
-
-def refused(groups, what, about):
-    """Others are there: then this is not ours to undo."""
-    groups["others"] = True
-    return LayerError("cgroups", what, 0, about)
+        raise LayerError("cgroups", "container's cgroup unexpectedly frozen", 0, main(groups))
 
 
 def undone(groups):
     """After a create that failed: removes what it has made, and nothing else."""
-    if groups.pop("others", False):
-        tree.release(groups["made"])
-        return
     made = set(groups["made"])
     ours = {name: path for name, path in groups["paths"].items() if path in made}
     try:

@@ -61,8 +61,8 @@ def bits(option, text):
     mask = 0
     try:
         for part in text.split(","):
-            first, _, last = part.strip().partition("-")
-            for number in range(int(first), int(last or first) + 1):
+            first, dash, last = part.strip().partition("-")
+            for number in range(int(first), int(last if dash else first) + 1):
                 mask |= 1 << number
     except ValueError:
         raise refused(option, f"'{text}' is no list such as 0-3,7") from None

@@ -91,14 +91,25 @@ def steps(top, path, made):
 def enable(path):
     """Version 2: whatever controllers a directory has, those below it get them, too.
 
-    What cannot be had is named when a limit needs it: here nobody has asked yet."""
+    What cannot be had is named when a limit needs it: here nobody has asked yet. Where processes
+    are, nothing is changed: those below could then have no more than threads (cgroups(7))."""
     missing = (set(linux.read(f"{path}/cgroup.controllers").split())
                - set(linux.read(f"{path}/cgroup.subtree_control").split()))
+    if missing and path != ROOT and inhabited(path):
+        return
     for name in sorted(missing):  # one by one: all are refused with any of them
         try:
             linux.write(f"{path}/cgroup.subtree_control", f"+{name}")
         except OSError:
             pass
+
+
+def inhabited(path):
+    """Whether processes are in a directory itself; in a threaded one nobody may ask."""
+    try:
+        return bool(linux.read(f"{path}/cgroup.procs"))
+    except OSError:
+        return True
 
 
 def inherit(above, here):
