@@ -19,7 +19,7 @@ from crabcan_steps.namespaces import ranges
 from crabcan_steps.seccomp import bpf
 from crabcan_workshop.measure import observe
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "tools"))
 
 import diagrams  # noqa: E402
