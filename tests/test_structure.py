@@ -130,6 +130,19 @@ def test_the_classroom_s_floors():
             assert floor[other] < floor[room], f"{name} imports {other}"
 
 
+def test_the_picture_shows_the_house_as_it_is():
+    picture = (CHECKOUT / "chapters/diagrams/house.txt").read_text()
+    classroom, _, runtime = picture.partition("crabcan_steps")
+    rooms = [name for level in reversed(FLOORS) for name in level
+             if (CHECKOUT / "crabcan_workshop" / name).is_dir() or name == "cli"]
+    assert re.findall(r"│ │ (\w+)", classroom) == rooms
+    drawn = re.findall(r"(ch\d\d_\w+)[^\n/]*?(?: (\w+)/)? *┃", runtime)
+    assert drawn == [(f"ch{n:02}_{name}", name if (CHECKOUT / "crabcan_steps" / name).is_dir() else "")
+                     for n, name in sorted(chapters.NAMES.items(), reverse=True)]
+    for name in (*SHARED, "trace", "cli"):
+        assert re.search(rf"\b{name}\b", runtime), name
+
+
 def test_no_test_is_too_long_to_read():
     for path in (CHECKOUT / "tests").rglob("*.py"):
         assert path.read_text().count("\n") <= 400, path
