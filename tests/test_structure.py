@@ -1,28 +1,148 @@
-"""The house: which module imports which. What the drawing in the design promises."""
+"""The house: which room is whose, and who may import whom. CONTRIBUTING.md has the picture of it."""
 import ast
 import graphlib
+import re
+import tomllib
+
+import pytest
 
 from conftest import CHECKOUT
+from crabcan_steps import ch09_runtime, cli  # noqa: F401: loads all layers
+from crabcan_steps.layer import Layer
+from crabcan_workshop import chapters
+
+PACKAGES = ("crabcan_steps", "crabcan_workshop")
+SHARED = ("numbers", "linux", "layer")  # under all chapters
+ABOVE = ("cli", "__main__", "runtime.launcher")  # above all of them: they lead in
+BESIDE = ("__init__", "trace")
+ASSEMBLES = "ch09_runtime"  # the layers of all chapters, later ones too
+FLOORS = (("words", "chapters"), ("measure", "doctor", "completion"), ("exercises",), ("room",), ("desk",),
+          ("cli",), ("lab", "__main__"))  # of the classroom, the lowest first
+ALONE = ("", "first_cell")  # import nothing of ours by name
 
 
-def imports(path):
+def modules(package):
+    """{name: path} of a package's files, without its own name: linux, args.values, __init__."""
+    folder = CHECKOUT / package
+    return {".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): path
+            for path in sorted(folder.rglob("*.py"))}
+
+
+def imports(package, name, path, known):
     """The modules of its own package that a file imports, at its top or anywhere in it."""
+    parts = [package, *name.split(".")] if name else [package]
+    here = parts if path.name == "__init__.py" else parts[:-1]
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.level == 1 or node.module == path.parent.name):
-            names = [alias.name for alias in node.names] if node.module in (None, path.parent.name) \
-                else [node.module]
-            found |= {name for name in names if (path.parent / f"{name}.py").exists()}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(path.parent.name + "."):
-            found.add(node.module.partition(".")[2])
-    return found
+        if isinstance(node, ast.Import):
+            whole = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            begin = ".".join([*here[:len(here) - node.level + 1]] if node.level else [])
+            module = ".".join(filter(None, (begin, node.module)))
+            whole = [f"{module}.{alias.name}" for alias in node.names] + [module]
+        else:
+            continue
+        for word in whole:
+            inner = word.removeprefix(f"{package}.")
+            if word.startswith(f"{package}.") and inner in known:
+                found.add(inner)
+    return found - {name}
 
 
-def test_no_circle_of_imports():
-    """Nor a later chapter in an earlier one: the order below has the chapters as the book has."""
-    modules = {path.stem: imports(path) for path in (CHECKOUT / "crabcan_steps").glob("*.py")}
-    assert modules["cli"] >= {"ch09_runtime", "ch01_args"}
-    graphlib.TopologicalSorter(modules).prepare()  # raises CycleError
-    for name, others in modules.items():
-        if name.startswith("ch") and name != "ch09_runtime":
-            assert not [other for other in others if other.startswith("ch") and other > name], name
+def graph(package):
+    known = modules(package)
+    return {name: imports(package, name, path, known) for name, path in known.items()}
+
+
+def number(name):
+    """The chapter that a module of the runtime's belongs to; None if it is everybody's."""
+    if match := re.match(r"ch(\d\d)_", name):
+        return int(match[1])
+    return {room: n for n, room in chapters.NAMES.items()}.get(name.partition(".")[0])
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_circle_of_imports(package):
+    graphlib.TopologicalSorter(graph(package)).prepare()  # raises CycleError
+
+
+def test_the_imports_are_seen():
+    """Or the tests below would find nothing."""
+    steps = graph("crabcan_steps")
+    assert steps["ch04_mounts"] >= {"linux", "layer", "mounts.root", "mounts.given"}
+    assert steps["ch05_namespaces"] >= {"namespaces.accounts"}  # in a function
+    assert steps["mounts.given"] >= {"mounts.furniture", "linux"} and steps["args.table"] >= {"args.paths"}
+    assert steps["cgroups.quotas"] >= {"ch08_cgroups"} and steps["runtime.launcher"] == {"__main__"}
+    workshop = graph("crabcan_workshop")
+    assert workshop["measure.attempts"] == {"measure.probe"} and "cli" in workshop["lab.desk"]
+
+
+def test_the_runtime_knows_nothing_of_the_rest():
+    for path in modules("crabcan_steps").values():
+        assert not re.search(r"^\s*(?:from|import) (?:crabcan_workshop|tests|tools|rich)\b", path.read_text(), re.M), path
+
+
+def test_a_chapter_imports_none_that_comes_later():
+    """Nor does its room; and a room is its chapter's and later ones'."""
+    for name, others in graph("crabcan_steps").items():
+        if name in (*ABOVE, ASSEMBLES):
+            continue
+        assert not others & set(ABOVE), name
+        if number(name) is None:
+            assert not [other for other in others if number(other)], f"{name} is no chapter's"
+        else:
+            assert not [other for other in others if (number(other) or 0) > number(name)], name
+
+
+def test_what_lies_at_the_top_is_a_chapter_or_everybody_s():
+    flat = {name for name in modules("crabcan_steps") if "." not in name and number(name) is None}
+    assert flat - {""} <= {*SHARED, *ABOVE, *BESIDE}, "whose is it? Into a room named as its chapter"
+
+
+def test_a_room_has_its_chapter_s_name_and_is_installed():
+    folder = CHECKOUT / "crabcan_steps"
+    rooms = {path.parent for path in folder.rglob("*.py")} - {folder}
+    assert {room.name for room in rooms} <= set(chapters.NAMES.values())
+    with open(CHECKOUT / "pyproject.toml", "rb") as file:
+        told = set(tomllib.load(file)["tool"]["setuptools"]["packages"])
+    for package in PACKAGES:
+        found = {".".join(path.parent.relative_to(CHECKOUT).parts) for path in (CHECKOUT / package).rglob("*.py")}
+        assert found == {name for name in told if name.startswith(package)}
+    for room in rooms:
+        assert (room / "__init__.py").read_bytes() == b"", "a start loads it: empty, it costs least"
+
+
+def test_each_layer_stands_with_its_chapter():
+    for layer in Layer.__subclasses__():
+        package, _, module = layer.__module__.partition(".")
+        if package == "crabcan_steps":
+            assert number(module) == layer.chapter, layer
+
+
+def test_the_classroom_s_floors():
+    """What is higher may import what is lower; nothing the other way, nor beside."""
+    floor = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+    for name, others in graph("crabcan_workshop").items():
+        room = name.partition(".")[0]
+        if room in ALONE:
+            continue
+        for other in {other.partition(".")[0] for other in others} - {room}:
+            assert floor[other] < floor[room], f"{name} imports {other}"
+
+
+def test_the_picture_shows_the_house_as_it_is():
+    picture = (CHECKOUT / "chapters/diagrams/house.txt").read_text()
+    classroom, _, runtime = picture.partition("crabcan_steps")
+    rooms = [name for level in reversed(FLOORS) for name in level
+             if (CHECKOUT / "crabcan_workshop" / name).is_dir() or name == "cli"]
+    assert re.findall(r"│ │ (\w+)", classroom) == rooms
+    drawn = re.findall(r"(ch\d\d_\w+)[^\n/]*?(?: (\w+)/)? *┃", runtime)
+    assert drawn == [(f"ch{n:02}_{name}", name if (CHECKOUT / "crabcan_steps" / name).is_dir() else "")
+                     for n, name in sorted(chapters.NAMES.items(), reverse=True)]
+    for name in (*SHARED, "trace", "cli"):
+        assert re.search(rf"\b{name}\b", runtime), name
+
+
+def test_no_test_is_too_long_to_read():
+    for path in (CHECKOUT / "tests").rglob("*.py"):
+        assert path.read_text().count("\n") <= 400, path

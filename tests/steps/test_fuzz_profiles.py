@@ -1,115 +1,20 @@
-"""What nobody thought of: arguments, profiles and whole runs made up by hypothesis.
+"""What nobody thought of: seccomp profiles, and what their filters answer.
 
-The cases are the same each time (derandomized), so whatever fails here fails again with the same
-command; the failing case is printed as small as it can be made. --long tries many more.
+The cases are the same each time (fuzzing.py): what fails fails again. --long tries many more.
 """
-import contextlib
-import io
 import json
-import os
 import struct
-import subprocess
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from crabcan_steps import ch01_args
 from crabcan_steps.seccomp.bpf import compiled as bpf_of
 from crabcan_steps.seccomp.profile import resolved
+from fuzzing import cases  # noqa: F401
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]  # the long form
-
-
-@pytest.fixture
-def cases(request):
-    """How many cases: so many, or in the long form 33 times as many."""
-    def number(short):
-        times = 33 if request.config.getoption("--long") else 1
-        return settings(max_examples=short * times, derandomize=True, deadline=None, database=None,
-                        suppress_health_check=list(HealthCheck))
-    return number
-
-
-# ---------------------------------------------------------------- arguments
-
-ODD = ["", "-", "--", "-1", "0", "=", ":", "/", "..", "/..", "'", '"', "\\", "a\nb", "\x1b[31m",
-       "\r", "\u2028", "é", "\udcff", "٣", "99999999999999999999", "9" * 5000, "1e400", "nan",
-       "inf", "64M", "1T", "0.5", "A=b", "=b", "/etc:/x", "/etc:/x:ro", "/etc:/x:xx", "a:b:c:d",
-       "all", "all,-caps", "clone", "true", "type=bind,source=/a,target=/b", "/x:size=1m,ro", "docker",
-       "seccomp=x", "core=1:2", "NET_RAW,ALL", "/dev/null:/dev/x:rw", "ana:users", "max", "%s", "%(prog)s", "{}", "~"]
-OPTIONS = ["-d", "-c", "-u", "-m", "-a", "-e", "-w", "-h", "--debug", "--command", "--uid",
-           "--mount", "--add", "--read-only", "--cap-add", "--hostname", "--memory", "--pids",
-           "--cpus", "--io-weight", "--nofile", "--env", "--workdir", "--seccomp", "--layers",
-           "--trace", "--memroy", "--he", "-v", "--volume", "--tmpfs", "--device", "--user", "--init", "-it",
-           "--rm", "--caps", "--cap-drop", "--security-opt", "--memory-swap", "--pids-limit", "--ulimit",
-           "--privileged", "--net", "-p", "-memory"]
-text = st.text(st.characters(exclude_characters="\0"), max_size=20)
-values = st.sampled_from(ODD) | text
-words = st.sampled_from(OPTIONS) | values | st.builds("{}={}".format, st.sampled_from(OPTIONS), values)
-
-
-def parse(argv):
-    """(Spec or None, status, stderr) of the parser."""
-    errors = io.StringIO()
-    with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
-        try:
-            return ch01_args.parse(argv), 0, errors.getvalue()
-        except SystemExit as end:
-            return None, end.code, errors.getvalue()
-
-
-def test_arguments_are_a_spec_or_one_line(cases):
-    @cases(60)
-    @given(st.lists(words, max_size=8))
-    def check(argv):
-        spec, status, errors = parse(argv)
-        if spec is not None or status == 0:
-            assert errors == "" and (spec or {"-h", "--help"} & set(argv))
-        else:
-            assert status == 2 and errors.startswith("crabcan run: ") and errors.endswith("\n")
-            assert len(errors.splitlines()) == 1 and errors[:-1].isprintable(), errors
-    check()
-
-
-def test_what_is_accepted_is_what_was_meant(cases):
-    """Each value reaches the Spec as it stands there, and the command word for word."""
-    limits = {"--memory": st.integers(1 << 20, (1 << 60) - 1), "--pids": st.integers(1, 4194304),
-              "--nofile": st.integers(3, 1 << 20), "--io-weight": st.integers(1, 10000),
-              "--uid": st.integers(0, 2**32 - 2)}
-
-    @cases(40)
-    @given(st.fixed_dictionaries({}, optional=limits), st.lists(values, min_size=1),
-           st.lists(st.tuples(text.filter(lambda x: x and "=" not in x), values)))
-    def check(limits, command, env):
-        argv = [word for name, value in limits.items() for word in (name, str(value))]
-        argv += [f"--env={name}={value}" for name, value in env]
-        spec, status, errors = parse([*argv, "--", *command])
-        if not command[0]:
-            assert status == 2 and "empty" in errors
-            return
-        assert spec, errors
-        assert spec.command == tuple(command) and list(spec.env) == env
-        for name, value in limits.items():
-            assert getattr(spec, name[2:].replace("-", "_")) == value
-    check()
-
-
-@pytest.mark.parametrize("path", ["/", "//", "/.", "/./", "/.//."])
-def test_the_root_by_whatever_name_is_no_place_to_add_to(path):
-    assert "set by --mount" in parse(["--add", f"/etc:{path}", "true"])[2]
-
-
-@pytest.mark.parametrize("option", ["--mount", "--trace", "--seccomp", "--layers", "--workdir",
-                                    "--hostname", "--env", "--add", "--cap-add"])
-def test_an_empty_value_is_no_value(option):
-    """-m "$ROOT", and ROOT is not set: the root would be whatever directory we are in."""
-    spec, status, errors = parse([option, "", "true"])
-    assert status == 2 and option in errors, spec and vars(spec)
-
-
-# ---------------------------------------------------------------- seccomp profiles
 
 CALLS = {"mkdir": 83, "socket": 41, "kill": 62, "personality": 135}  # x86_64
 ALLOW, ARCH, X32 = 0x7FFF0000, 0xC000003E, 0x40000000
@@ -341,100 +246,3 @@ def test_a_rule_that_would_be_passed_over_is_refused(source, words):
     with pytest.raises((ValueError, KeyError, TypeError)) as caught:
         bpf_of(source.encode("latin-1"))
     assert words in str(caught.value), caught.value
-
-
-# ---------------------------------------------------------------- whole runs
-
-INSIDE = """
-import json, os
-found = {"cwd": os.fsencode(os.getcwd()).hex(), "hostname": os.uname().nodename, "uid": os.getuid(),
-         "environ": open("/proc/self/environ", "rb").read().hex(), "files": {}}
-for line in open("/proc/self/limits"):
-    if line.startswith("Max open files"):
-        found["nofile"] = int(line.split()[3])
-for path in [bytes.fromhex(x) for x in __import__("sys").argv[1:]]:
-    content = open(path + b"/file" if os.path.isdir(path) else path).read()
-    found["files"][path.hex()] = [content, bool(os.statvfs(path).f_flag & os.ST_RDONLY)]
-print(json.dumps(found))
-"""
-part = st.sampled_from(["a", "b", "mnt", "tmp", "x y", "é", "\udcff", "\n", "%s", "-", "\\", "'"])
-path = st.lists(part | st.sampled_from(["", "."]), min_size=1, max_size=3).map(lambda x: "/" + "/".join(x))
-path |= st.sampled_from(["/", "/..", "/usr/share", "/etc", "/dev/x", "/sys", "/nowhere/new", "a", ""])
-value = text | st.sampled_from(ODD) | st.builds(lambda x: x.decode("utf-8", "surrogateescape"),
-                                                st.binary(max_size=20).map(lambda x: x.replace(b"\0", b"")))
-name = st.sampled_from(["A", "B", "a b", "é", "HOME", "HOSTNAME", "\udcff", "x\ny", "", "%"])
-hostnames = st.from_regex("[a-z0-9.-]{1,20}", fullmatch=True)
-hostnames |= st.text(st.characters(exclude_characters="\0"), max_size=70)
-run = st.fixed_dictionaries({"env": st.lists(st.tuples(name, value), max_size=3),
-                             "add": st.lists(st.tuples(st.sampled_from(["dir", "file", "none"]), path,
-                                                       st.booleans()), max_size=2)},
-                            optional={"hostname": hostnames,
-                                      "workdir": path, "uid": st.sampled_from(["0", "7", "65536", "-1", "x"]),
-                                      "nofile": st.sampled_from(["12", "20", "64", "1048577"]),
-                                      "memory": st.sampled_from(["64M", "1G", "1", "2E"]),
-                                      "pids": st.sampled_from(["1", "64", "0"]),
-                                      "read-only": st.none(), "cap-add": st.sampled_from(["NET_RAW", "é", ""])})
-
-# As odd, but nothing in it is wrong; or most runs would end at their first mistake.
-good = st.fixed_dictionaries({"env": st.lists(st.tuples(name.filter(bool), value), max_size=3),
-                              "add": st.lists(st.tuples(st.sampled_from(["dir", "file"]),
-                                                        part.map(lambda x: f"/mnt/x{x}"),
-                                                        st.booleans()), max_size=1)},
-                             optional={"hostname": st.from_regex("[a-z0-9][a-z0-9.-]{0,63}", fullmatch=True),
-                                       "workdir": st.sampled_from(["/", "/tmp/", "/usr/./bin", "//etc"]),
-                                       "uid": st.sampled_from(["0", "7"]), "nofile": st.sampled_from(["12", "64"]),
-                                       "read-only": st.none(), "cap-add": st.sampled_from(["NET_RAW"])})
-
-
-def tree(folder):
-    """All that is in a directory, with what can change about it."""
-    return {p: (p.lstat().st_mode, p.lstat().st_uid, p.is_file() and p.read_bytes())
-            for p in sorted(folder.rglob("*"))}
-
-
-def test_a_run_does_all_that_it_was_told_or_says_why_not(who, folder, cases):
-    for place in (folder / "dir", folder / "cwd"):
-        place.mkdir()
-    (folder / "dir" / "file").write_text("in dir")
-    (folder / "file").write_text("in file")
-    before, hostname, statuses = tree(folder), os.uname().nodename, []
-
-    @cases(40)
-    @given(good | run)
-    @example({"env": [("A", " x\n"), ("B", "\udcff=")], "add": [("dir", "/a", True)], "hostname": "a-b.c",
-              "workdir": "/a", "uid": "7", "nofile": "20", "read-only": None})
-    @example({"env": [], "add": [("file", "/tmp/x y", False)], "hostname": "x" * 64})
-    def check(run):
-        argv = [f"--{name}={run[name]}" for name in run if name not in ("env", "add", "read-only")]
-        argv += ["--read-only"] if "read-only" in run else []
-        argv += [f"--env={key}={value}" for key, value in run["env"]]
-        argv += [f"--add={folder}/{host}:{target}{':ro' if ro else ''}" for host, target, ro in run["add"]]
-        last = run["add"][-1:]  # what was added before may be covered by it
-        asked = [os.fsencode(os.path.normpath(target)).hex() for _, target, _ in last]
-        command = who.command("run", *argv, "--", "/usr/bin/python3", "-I", "-S", "-c", INSIDE, *asked)
-        result = subprocess.run(command, env=who.environment, capture_output=True, timeout=60,
-                                cwd=folder / "cwd", stdin=subprocess.DEVNULL)
-        errors = result.stderr.decode()
-        statuses.append(result.returncode)
-        assert tree(folder) == before and os.uname().nodename == hostname
-        assert result.returncode in (0, 2, 125), errors
-        lines = errors.splitlines()
-        assert "Traceback" not in errors and len(lines) <= 3, errors
-        assert all(line.startswith("crabcan") for line in lines), errors
-        if result.returncode:
-            assert lines and not result.stdout
-            return
-        found = json.loads(result.stdout)
-        environ = dict(x.split(b"=", 1) for x in bytes.fromhex(found["environ"]).split(b"\0") if x)
-        for key, value in dict(run["env"]).items():
-            assert environ[os.fsencode(key)] == os.fsencode(value)
-        assert set(environ) - {os.fsencode(key) for key, _ in run["env"]} <= {b"PATH", b"HOME", b"HOSTNAME"}
-        assert found["hostname"] == run.get("hostname", found["hostname"]) != hostname
-        assert found["uid"] == int(run.get("uid", 0))
-        assert found["nofile"] == int(run.get("nofile", 64))
-        workdir = os.fsencode(os.path.normpath(run.get("workdir", "/")).replace("//", "/"))
-        assert bytes.fromhex(found["cwd"]) == workdir
-        for (host, _, ro), target in zip(last, asked):
-            assert found["files"][target] == [f"in {host}", ro]
-    check()
-    assert statuses.count(0) * 3 > len(statuses), statuses

@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from conftest import CHECKOUT
+
 pytestmark = pytest.mark.slow  # left out by --fast
 
 PYTHON = "/usr/bin/python3"
@@ -287,8 +289,7 @@ def test_hostile_python_variables(folder):
     (folder / "startup.py").write_text(f"open('{folder}/was-here', 'w')")
     environment = {"PYTHONPATH": str(folder), "PYTHONSTARTUP": str(folder / "startup.py"), "PYTHONHOME": "/x",
                    "PYTHONINSPECT": "1", "PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
-    door = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "workshop")
-    result = subprocess.run([door, "run", "--", "echo", "x"], env=environment, cwd=folder, text=True,
+    result = subprocess.run([CHECKOUT / "workshop", "run", "--", "echo", "x"], env=environment, cwd=folder, text=True,
                             capture_output=True, stdin=subprocess.DEVNULL)
     works(result, "x\n")
     assert not (folder / "was-here").exists()

@@ -19,7 +19,7 @@ from crabcan_steps.namespaces import ranges
 from crabcan_steps.seccomp import bpf
 from crabcan_workshop.measure import observe
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(CHECKOUT / "tools"))
 
 import diagrams  # noqa: E402
@@ -27,7 +27,7 @@ import diagrams  # noqa: E402
 FOLDER = CHECKOUT / "chapters" / "diagrams"
 SOURCES = sorted(FOLDER.glob("*.txt"))
 PHONE = 52  # columns that can be read at 360 pixels: letters of 10
-PICTURE = re.compile(r"!\[([^\n]*?)\]\(diagrams/([\w-]+)\.svg\)")
+PICTURE = re.compile(r"!\[([^\n]*?)\]\((?:chapters/)?diagrams/([\w-]+)\.svg\)")
 
 
 def drawing(name):
@@ -59,7 +59,7 @@ def test_a_diagram_fits_a_phone_or_has_a_twin_that_does(source):
 
 def test_each_layer_has_a_picture_and_each_picture_its_words():
     shown = {}
-    for page in (CHECKOUT / "chapters").glob("*.md"):
+    for page in (*(CHECKOUT / "chapters").glob("*.md"), CHECKOUT / "CONTRIBUTING.md"):
         for words, name in PICTURE.findall(page.read_text()):
             shown[name] = page.stem
             assert len(words) > 80, f"{name}: what does it show?"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-CHAPTER = Path(__file__).resolve().parent.parent / "chapters" / "06-caps.md"
+CHAPTER = Path(__file__).resolve().parents[2] / "chapters" / "06-caps.md"
 HEAD = """
 import ctypes, errno, fcntl, os, resource, signal, socket, struct, sys, time
 libc = ctypes.CDLL(None, use_errno=True)

@@ -41,6 +41,13 @@ def test_a_start_loads_these_modules_and_no_others():
     assert found - {f"crabcan_steps.{name}" for name in OURS} - {"crabcan_steps"} - OTHERS == set()
 
 
+@pytest.mark.parametrize("path", ["crabcan_steps/runtime/launcher.py", "tools/start.py"])
+def test_the_launcher_is_found_where_it_stands_and_where_it_stood(path, tmp_path):
+    """In a .venv made by an older checkout, bin/crabcan still asks for the latter."""
+    result = subprocess.run(["/usr/bin/python3", "-I", "-S", CHECKOUT / path, "run", "--", "false"], cwd=tmp_path)
+    assert result.returncode == 1
+
+
 def bench(*words):
     return subprocess.run([sys.executable, "-I", CHECKOUT / "benchmarks/bench.py", *words],
                           capture_output=True, text=True, timeout=300)

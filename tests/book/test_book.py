@@ -9,7 +9,7 @@ import pytest
 
 from crabcan_steps import ch02_clone, ch09_runtime
 
-CHAPTERS = Path(__file__).resolve().parent.parent / "chapters"
+CHAPTERS = Path(__file__).resolve().parents[2] / "chapters"
 AT_ONE_SITTING = 3700  # words of prose and code: 25 minutes, read aloud
 CURES = [(call, number, cure) for layer in (*ch09_runtime.LAYERS, ch02_clone.Start)
          for (call, number), cure in layer.cures.items()]
