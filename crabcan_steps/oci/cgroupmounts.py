@@ -25,6 +25,7 @@ class CgroupMount(Mount):
             self.trees = list(trees())
 
     def make(self, root):
+        self.hold()
         self.directory = True
         there = root.place(self.target, True)
         if all(kind == "cgroup2" for _, kind, _ in self.trees):

@@ -5,7 +5,6 @@ itself: from then on a call that the filter leaves open waits for an answer.
 """
 import ctypes
 import errno
-import json
 import os
 import struct
 import zlib
@@ -16,6 +15,7 @@ from .. import linux
 from ..ch07_seccomp import Program
 from ..seccomp.cache import HERE, remembered
 from ..layer import Layer, LayerError, Stage, named
+from . import quickjson as json
 
 SET_MODE_FILTER = 1  # <linux/seccomp.h>
 FLAGS = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4,
