@@ -1,6 +1,4 @@
 """A bundle becomes a Spec, and the Spec layers: those of chapters 2 to 9, as its file wants them."""
-import os
-
 from .. import linux
 from ..ch01_args import Spec
 from ..ch02_clone import Clone
@@ -78,7 +76,7 @@ def extras(spec):
     if spec.terminal:
         from .console import Console
         found.append(Console())
-    if spec.linux.get("intelRdt"):
-        from .refused import refuse
-        refuse("linux.intelRdt", "/sys/fs/resctrl is not mounted", os.path.ismount("/sys/fs/resctrl"))
+    if spec.linux.get("memoryPolicy"):
+        from .memory import MemoryPolicy
+        found.append(MemoryPolicy())
     return found

@@ -3,9 +3,11 @@ from .. import ch05_namespaces, ch06_caps
 from .cgroups.layer import BundleCgroup
 from .console import Console
 from .lifecycle import Waiting
+from .memory import MemoryPolicy
 from .namespaces import Maps, Network, Spaces
 from .process import BoundingSet, Caps, Identity, Labels, Limits, Scheduling, WorkDir
+from .seccomp import BundleFilter
 from .tree import Tree
 
 LAYERS = (Waiting, Tree, Spaces, Maps, Network, Identity, BoundingSet, Caps, Labels, Limits, Scheduling,
-          WorkDir, BundleCgroup, Console, ch05_namespaces.Keyring, ch06_caps.Capabilities)
+          WorkDir, BundleCgroup, Console, BundleFilter, MemoryPolicy, ch05_namespaces.Keyring, ch06_caps.Capabilities)

@@ -8,6 +8,7 @@ from .. import ch05_namespaces, ch06_caps, linux
 from ..layer import Layer, LayerError, Stage, exists, named
 
 MOST = (1 << 64) - 1
+SYS_ADMIN = ch06_caps.KNOWN["SYS_ADMIN"]
 SETS = ("effective", "permitted", "inheritable")
 POLICIES = ("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
             "SCHED_DEADLINE")  # in the order of their numbers, <linux/sched.h>
@@ -85,6 +86,9 @@ class Caps(ch06_caps.Capabilities):
         self.sets = [sum(1 << number for number in chosen(spec, which)) for which in SETS]
         self.ambient = chosen(spec, "ambient")
         self.no_new_privileges = bool(spec.process.get("noNewPrivileges"))
+        # A filter is loaded last, and without no_new_privs only with this. execve takes it away: it
+        # is not in the bounding set.
+        self.until_execve = 0 if self.no_new_privileges or not spec.linux.get("seccomp") else 1 << SYS_ADMIN
 
     def child(self):
         linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_CLEAR_ALL)
@@ -101,7 +105,8 @@ class Caps(ch06_caps.Capabilities):
         """The sets as far as they can be had: inside another container not every one can."""
         mine = linux.capget()[1]
         effective, permitted, inheritable = self.sets
-        return effective & permitted & mine, permitted & mine, inheritable & mine
+        more = self.until_execve & mine
+        return effective & permitted & mine | more, permitted & mine | more, inheritable & mine
 
 
 class Limits(Layer):

@@ -46,8 +46,6 @@ class BundleFilter(Layer):
         if asks:
             self.connect(spec, words, undo)
             self.stage = Stage.CAPABILITIES  # while we have the socket
-        if not spec.process.get("noNewPrivileges"):
-            self.stage = Stage.BOUNDING_SET  # while we have CAP_SYS_ADMIN
 
     def connect(self, spec, words, undo):
         """Calls whoever decides. What it is told stands in a file of memory, as our pid is not known."""
