@@ -31,6 +31,7 @@ PROCESS = """
 """
 MAKES = """
 --bundle -b DIR       where config.json and the root file system are (here)
+--config -f FILE      another name than config.json
 --console-socket PATH where to send the terminal
 --pid-file FILE       write the number of the process there
 --no-pivot            chroot(2) instead of pivot_root(2), for an initial ramdisk

@@ -15,7 +15,7 @@ def bundle_of(options):
     path = os.path.realpath(options.get("bundle") or ".")
     if not os.path.isdir(path):
         raise Refused(f"bundle {path}: no such file or directory")
-    config = load(f"{path}/{FILE}")
+    config = load(os.path.join(path, options.get("config") or FILE))
     for warning in check(config, startable=False):
         options["log"].warn(warning)
     return path, config
