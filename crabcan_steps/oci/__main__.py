@@ -55,7 +55,7 @@ def arguments(command, words):
 def told(error):
     """An error as one line."""
     from ..layer import LayerError
-    from .lifecycle import no_program
+    from .last import no_program
     if isinstance(error, LayerError):
         if error.layer == "program" or error.call == "execve":
             return no_program(error)

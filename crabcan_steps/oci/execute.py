@@ -1,9 +1,10 @@
 """exec: one more process in a container that runs. It joins the namespaces, and gets the same walls."""
 
 from .. import ch02_clone, linux
+from ..ch10_bundle import Waiting
 from ..layer import Layer, Stage
 from .bundle import Bundle, Single, extras
-from .lifecycle import Waiting, told, write_whole
+from .last import told, write_whole
 from .namespaces import FILES, Spaces
 from .process import BoundingSet, Caps, Identity, Labels, Limits, Scheduling, WorkDir
 from .state import Refused

@@ -24,7 +24,8 @@ def run(hooks, which, text):
 def one(hook, text):
     """Runs one hook; returns how it failed ("" if it has not) and what it said on standard error."""
     given, said = memory(text), memory(b"")
-    environment = dict(word.partition("=")[::2] for word in hook.get("env") or ())
+    environment = os.environ if hook.get("env") is None else dict(
+        word.partition("=")[::2] for word in hook["env"])
     files = [(os.POSIX_SPAWN_DUP2, given, 0), (os.POSIX_SPAWN_DUP2, said, 2)]
     try:
         pid = linux.posix_spawn(hook["path"], hook.get("args") or [hook["path"]], environment,

@@ -1,8 +1,8 @@
 """All layers of chapter 10, for the sentences that explain their errors."""
 from .. import ch05_namespaces, ch06_caps
+from ..ch10_bundle import Waiting
 from .cgroups.layer import BundleCgroup
 from .console import Console
-from .lifecycle import Waiting
 from .memory import MemoryPolicy
 from .namespaces import Maps, Network, Spaces
 from .process import BoundingSet, Caps, Identity, Labels, Limits, Scheduling, WorkDir

@@ -5,6 +5,7 @@ import os
 from .. import linux
 from ..ch05_namespaces import NEWIDMAP, Users
 from ..layer import Layer, LayerError, Stage, exists, named
+from .sysctl import path_of
 
 KINDS = {"user": linux.CLONE_NEWUSER, "mount": linux.CLONE_NEWNS, "uts": linux.CLONE_NEWUTS,
          "ipc": linux.CLONE_NEWIPC, "network": linux.CLONE_NEWNET, "cgroup": linux.CLONE_NEWCGROUP,
@@ -136,7 +137,7 @@ class Network(Layer):
 
     def prepare(self, spec, undo):
         self.loopback = "network" in spec.spaces and not spec.spaces["network"]
-        self.settings = [("/proc/sys/" + name.replace(".", "/"), value)
+        self.settings = [(f"/proc/sys/{path_of(name)}", value)
                          for name, value in (spec.linux.get("sysctl") or {}).items()]
         self.cgroup = "cgroup" in spec.spaces and not spec.spaces["cgroup"]
         self.devices = spec.linux.get("netDevices") or {}

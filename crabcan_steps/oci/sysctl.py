@@ -36,6 +36,8 @@ def sysctls(words, spaces, config):
             refuse(at, f"needs a {kind} namespace in linux.namespaces, or it would change the host")
         if kind == "network" and is_host(spaces[kind]):
             refuse(at, "would change the host, whose network namespace is joined")
+        if dotted == "kernel.hostname":
+            refuse(at, "is what hostname is for")
         if kind == "uts" and config.get(UTS[dotted]) not in (None, "", value):
             refuse(at, f"says something else than {UTS[dotted]}")
 

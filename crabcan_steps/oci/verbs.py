@@ -25,7 +25,7 @@ def prepared(root, options, name, waits):
     """(spec, layers, state) for a container that is to be made."""
     from .bundle import Bundle, layers
     from .interpreter import shelter
-    from .lifecycle import told
+    from .last import told
     from .state import valid
     path, config = bundle_of(options)
     shelter(config)
@@ -47,9 +47,10 @@ def environment(spec):
 
 def made(spec, chain, state):
     """Makes it; what cannot be made leaves nothing, not even its directory."""
-    from . import ending, lifecycle
+    from .. import ch10_bundle
+    from . import ending
     try:
-        return lifecycle.create(spec, chain, state)
+        return ch10_bundle.create(spec, chain, state)
     except BaseException as error:
         state.remove()
         if isinstance(error, Refused):  # a hook: the specification goes on with the last ones
@@ -64,9 +65,9 @@ def create_(root, options, words):
 
 
 def start_(root, options, words):
-    from . import lifecycle
+    from .. import ch10_bundle
     state = State.open(root, words[0])
-    lifecycle.start(state)
+    ch10_bundle.start(state)
     poststart(state)
     return 0
 

@@ -1,4 +1,4 @@
-"""Chapter 10's heart: what `run` did in a row is now commands of their own, each another process.
+"""Chapter 10: the container as a file. What `run` did in a row becomes commands, each another process.
 
     crabcan-oci create                        child
     prepare() of every layer
@@ -18,13 +18,12 @@ import os
 
 import _socket
 
-from .. import ch02_clone, linux
-from ..clone.start import Start
-from ..layer import LayerError, named
-from ..namespaces import accounts
-from . import hooks
-from . import quickjson as json
-from .state import CONFIG, SOCKET, Refused, born, now
+from . import ch02_clone, linux
+from .clone.start import Start
+from .layer import LayerError, named
+from .oci import hooks, quickjson
+from .oci.last import home_of, look_up, stand, write_whole
+from .oci.state import CONFIG, SOCKET, Refused, born, now
 
 
 class Waiting(Start):
@@ -36,7 +35,7 @@ class Waiting(Start):
         self.spec, self.config, self.folder = spec, spec.config, spec.folder
         self.keep = int(spec.settings.get("preserve-fds") or 0)
         self.hooks = spec.config.get("hooks") or {}
-        self.state = json.dumps({**spec.told, "status": "created", "pid": 4194305}).split("4194305")
+        self.state = quickjson.dumps({**spec.told, "status": "created", "pid": 4194305}).split("4194305")
         spec.ask, spec.inside = self.ask, self.inside
         self.listener = None
         if spec.waits:
@@ -74,13 +73,14 @@ class Waiting(Start):
             hooks.run(self.hooks, which, self.text(os.getpid()))
 
     def child(self):
-        self.home()
+        home_of(self.spec.uid, self.program.env)
         self.close()
-        self.enter()
+        stand(self.workdir)
         linux.prctl(linux.PR_SET_PDEATHSIG, 0)  # whoever has made us will end
         self.program.clear()
         linux.umask(self.spec.umask)
-        self.find()
+        if self.config.get("process"):
+            look_up(self.program)
         named("socket", self.child_end.write, b"ready")
         if self.listener is None:
             if named("socket", self.child_end.read, 9) != b"start":
@@ -99,18 +99,6 @@ class Waiting(Start):
             self.child_end.close()
         linux.close(self.listener.detach())
 
-    def enter(self):
-        """The last look at the working directory: as the user who will be in it."""
-        try:
-            place = linux.openat2(linux.AT_FDCWD, self.workdir, os.O_PATH | os.O_DIRECTORY,
-                                  linux.RESOLVE_NO_MAGICLINKS)
-        except PermissionError:
-            pass  # WorkDir has entered it, when we still could
-        else:
-            linux.fchdir(place)
-            linux.close(place)
-        linux.getcwd()  # fails if we stand outside of the root
-
     def close(self):
         """Every descriptor but 0 to 2, what --preserve-fds says, the socket and the listener."""
         stay = {self.child_end.fileno()} | ({self.listener.fileno()} if self.listener else set())
@@ -121,45 +109,10 @@ class Waiting(Start):
             first = max(first, fd + 1)
         linux.close_range(first, linux.LAST_FD)
         for fd in range(3, 3 + self.keep):
-            os.set_inheritable(fd, True)
-
-    def home(self):
-        """HOME, if the bundle does not say: as the container's own passwd(5) has it."""
-        if self.program.env.get(b"HOME"):
-            return
-        home = "/"
-        root = linux.open("/", os.O_PATH | os.O_DIRECTORY)
-        try:
-            home = accounts.lookup(root, str(self.spec.uid))[3] or "/"
-        except (OSError, LayerError):
-            pass  # whatever stands there is no passwd
-        linux.close(root)
-        self.program.env[b"HOME"] = os.fsencode(home)
-
-    def find(self):
-        """Looks the program up as execve will, so that create can tell that there is none."""
-        if not self.config.get("process"):
-            return  # may be created, and not started
-        failure = None
-        for path in self.program.paths:
             try:
-                if os.stat(path).st_mode & 0o170000 == 0o100000 and os.access(path, os.X_OK, effective_ids=True):
-                    return
-                failure = failure or (13, path)
-            except OSError as error:
-                failure = failure if error.errno in (2, 20) and failure else (error.errno, path)
-        number, path = failure
-        raise LayerError("program", "find", number, self.program.name)
-
-
-def no_program(error):
-    """The line for a program that cannot be run, in the words that engines look for."""
-    name = error.about
-    if error.errno in (2, 20) and "/" not in name:
-        return f'exec: "{name}": executable file not found in $PATH'
-    return f'exec: "{name}": {"stat " + name + ": " if error.errno in (2, 20) else ""}' \
-           f"{os.strerror(error.errno).lower()}"
-
+                os.set_inheritable(fd, True)
+            except OSError:
+                pass  # not open: then there is nothing to keep
 
 def create(spec, layers, state):
     """Makes the container of a bundle; its first process waits. Raises LayerError, Refused."""
@@ -171,20 +124,13 @@ def create(spec, layers, state):
 
 def record(state, spec, pid):
     """Writes down what later commands need."""
-    state.write(CONFIG, json.dumps(spec.config).encode())
+    state.write(CONFIG, quickjson.dumps(spec.config).encode())
     state.save(id=spec.id, pid=pid, born=born(pid), bundle=spec.bundle, created=now(),
                ociVersion=spec.config["ociVersion"], annotations=spec.config.get("annotations") or {},
                rootfs=os.path.realpath(os.path.join(spec.bundle, spec.config["root"]["path"])),
                owner=os.geteuid(), **spec.state)
     if spec.settings.get("pid-file"):
         write_whole(spec.settings["pid-file"], str(pid))
-
-
-def write_whole(path, text):
-    """Writes a file that others wait for: it is there, then it is whole."""
-    new = f"{os.path.dirname(path) or '.'}/.{os.path.basename(path)}.{os.getpid()}"
-    linux.write(new, text, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.rename(new, path)
 
 
 def start(state):
@@ -204,9 +150,3 @@ def start(state):
         ch02_clone.receive(control)
     finally:
         os.unlink(SOCKET, dir_fd=state.folder)
-
-
-def told(config, name, bundle):
-    """The state of a container as its hooks read it, before there is a record."""
-    return {"ociVersion": config["ociVersion"], "id": name, "status": "creating", "pid": 0,
-            "bundle": bundle, "annotations": config.get("annotations") or {}}
