@@ -65,6 +65,7 @@ set_up_python() {
     make_environment
     if [ -w "$venv/bin" ]; then
         launcher crabcan '"${self%/*}/python" -I -S "${self%/*}/../../crabcan_steps/runtime/launcher.py"'
+        launcher crabcan-oci '"${self%/*}/python" -I -S "${self%/*}/../../crabcan_steps/runtime/launcher.py" oci'
         launcher workshop '"${self%/*}/../../workshop"'
     fi
     for tier in "$@"; do install_tier "$tier"; done

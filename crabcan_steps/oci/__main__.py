@@ -82,5 +82,15 @@ def act(settings, command, options, words, log):
     return getattr(verbs, f"{command}_")(root, options, words)
 
 
+def leave(status):
+    """Ends us at once, with all written out: to tidy up an interpreter takes 3 ms."""
+    for stream in sys.stdout, sys.stderr:
+        try:
+            stream and stream.flush()
+        except OSError:
+            status = status or 1
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

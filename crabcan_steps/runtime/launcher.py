@@ -1,4 +1,4 @@
-"""Starts crabcan for ./workshop. Python's own search for packages takes longer than a container.
+"""Starts crabcan for ./workshop, and crabcan-oci for engines. Python's own search for packages takes longer than a container.
 
 So it is left out (python3 -S), and what it would find is said here.
 """
@@ -11,6 +11,11 @@ sys.path[:0] = [HERE]
 sys.path += ["/usr/lib/python3/dist-packages", f"{HERE}/.venv/lib/{VERSION}/site-packages"]
 
 try:
-    import crabcan_steps.__main__  # noqa: F401
+    if sys.argv[1:2] == ["oci"]:
+        del sys.argv[1]
+        from crabcan_steps.oci.__main__ import leave, main
+        leave(main())
+    else:
+        import crabcan_steps.__main__  # noqa: F401
 except SystemExit as end:
     os._exit(end.code)  # all is written out by now, and to tidy up an interpreter takes 3 ms
