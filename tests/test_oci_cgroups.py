@@ -12,7 +12,7 @@ from conftest import UNIFIED, gone, wait_for
 
 from crabcan_steps.layer import LayerError
 from crabcan_steps.oci.cgroups import freezer, processes, tree, update
-from crabcan_steps.oci.cgroups.limits import io_weight, weight
+from crabcan_steps.oci.cgroups.words import io_weight, weight
 from crabcan_workshop.measure import observe
 
 pytestmark = pytest.mark.usefixtures("root")
