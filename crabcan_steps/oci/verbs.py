@@ -2,9 +2,9 @@
 import os
 
 from . import quickjson as json
+from .last import NAME_OF_FILE
 from .state import Refused, State, every
 
-FILE = "config.json"
 MODULES = {"resume": "pause"}  # where a command stands, if not in a file of its own name
 
 
@@ -15,7 +15,7 @@ def bundle_of(options):
     path = os.path.realpath(options.get("bundle") or ".")
     if not os.path.isdir(path):
         raise Refused(f"bundle {path}: no such file or directory")
-    config = load(os.path.join(path, options.get("config") or FILE))
+    config = load(os.path.join(path, options.get("config") or NAME_OF_FILE))
     for warning in check(config, startable=False):
         options["log"].warn(warning)
     return path, config
