@@ -106,8 +106,19 @@ class State:
         """Takes the directory away. Its files first; the record last, so that it can be done again."""
         names = sorted(linux.listdir(self.folder), key=lambda name: name == RECORD)
         for name in names:
-            os.unlink(name, dir_fd=self.folder)
+            self.clear(name)
         linux.rmdir(self.path)
+
+    def clear(self, name):
+        """Removes a file, or a directory with files of ours in it."""
+        try:
+            os.unlink(name, dir_fd=self.folder)
+        except IsADirectoryError:
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.folder)
+            for file in linux.listdir(inner):
+                os.unlink(file, dir_fd=inner)
+            linux.close(inner)
+            os.rmdir(name, dir_fd=self.folder)
 
     def process(self):
         """A pidfd of the container's first process, or None if that has ended."""

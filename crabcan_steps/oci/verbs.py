@@ -1,6 +1,7 @@
 """What each command does: finds the container's state, and calls who knows how."""
 import os
 
+from . import notify
 from . import quickjson as json
 from .last import NAME_OF_FILE
 from .state import Refused, State, every
@@ -32,6 +33,8 @@ def prepared(root, options, name, waits):
     environment(spec)
     chain = layers(spec)
     spec.folder = State.create(root, name)
+    if waits:
+        notify.offer(spec, spec.folder)
     return spec, chain, spec.folder
 
 
@@ -65,8 +68,12 @@ def create_(root, options, words):
 def start_(root, options, words):
     from .. import ch10_bundle
     state = State.open(root, words[0])
+    ready = notify.listen(state) if state.status() == "created" else None
     ch10_bundle.start(state)
     poststart(state)
+    if ready:
+        unlock(state)
+        notify.wait(ready, state)
     return 0
 
 
