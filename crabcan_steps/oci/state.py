@@ -144,11 +144,16 @@ class State:
         linux.close(process)
         if SOCKET in linux.listdir(self.folder):
             return "created"
-        if self.record.get("cgroups"):
+        if self.groups():
             from .cgroups.freezer import frozen
-            if frozen(self.record["cgroups"]):
+            if frozen(self.groups()):
                 return "paused"
         return "running"
+
+    def groups(self):
+        """The container's cgroups, or None if its user could not make any."""
+        groups = self.record.get("cgroups") or {}
+        return groups if groups.get("paths") else None
 
     def busy(self):
         """Tells whether somebody is making it just now."""

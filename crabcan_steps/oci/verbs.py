@@ -210,7 +210,7 @@ def on_cgroups(name):
         from importlib import import_module
         state = State.open(root, words[0], lock=name not in ("ps", "events"))
         known = state.record | {"id": state.id, "status": state.status()}
-        if not known.get("cgroups"):
+        if not state.groups():
             raise Refused(f"container {state.id} has no cgroup of its own")
         module = import_module(f"{__package__}.commands.{MODULES.get(name, name)}")
         return getattr(module, name)(known, options | {"args": words[1:]})
