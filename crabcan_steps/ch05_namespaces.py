@@ -9,9 +9,8 @@ import struct
 
 from . import linux
 from .layer import Layer, LayerError, Stage, exists, named, warn
-from .namespaces.ranges import ROOT_RANGE, subordinate
+from .namespaces.ranges import NEWIDMAP, ROOT_RANGE, helper, subordinate
 
-NEWIDMAP = {"uid": "/usr/bin/newuidmap", "gid": "/usr/bin/newgidmap"}
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 CAP_SETFCAP = 31  # <linux/capability.h>
 
@@ -88,14 +87,6 @@ class Users(Layer):
             # Whoever gives a shifted file capabilities gives them to the host's file, and the host
             # believes them: so this one, and only this one, is gone for good already here.
             linux.prctl(linux.PR_CAPBSET_DROP, CAP_SETFCAP)
-
-
-def helper(program, *words):
-    """Runs newuidmap or newgidmap, which may write what we may not (they are set-user-ID)."""
-    child = linux.posix_spawn(program, [program, *map(str, words)], {}, setsigmask=())
-    status = os.waitstatus_to_exitcode(linux.waitpid(child, 0)[1])
-    if status:
-        raise LayerError(Users.name, os.path.basename(program), 0, f"exit status {status}")
 
 
 class Keyring(Layer):

@@ -1,5 +1,6 @@
 """What the tests share: real containers, as root and as an ordinary user, and a look at the host."""
 import contextlib
+import fcntl
 import importlib.util
 import json
 import os
@@ -27,7 +28,7 @@ from crabcan_workshop import chapters  # noqa: E402
 from crabcan_workshop.measure import observe  # noqa: E402
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-USER = f"crabcan-t{os.getpid()}"  # other runs of the tests may be under way
+USER = f"crabcan-user-{os.getpid()}"  # other runs of the tests may be under way
 UNIFIED = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 COPIED = ("crabcan_steps", "crabcan_workshop", "pyseccomp", "rich", "pygments", "markdown_it", "mdurl")
 
@@ -191,19 +192,39 @@ def user(request):
     if os.geteuid() != 0:
         yield Who(pwd.getpwuid(os.getuid()).pw_name, [sys.executable], CHECKOUT)
         return
-    for entry in pwd.getpwall():  # of runs that were killed
-        number = entry.pw_name.removeprefix("crabcan-t")
-        if number.isdigit() and not os.path.exists(f"/proc/{number}"):
+    for entry in pwd.getpwall():
+        if abandoned(entry):
             subprocess.run(["userdel", "--remove", entry.pw_name], capture_output=True)
     subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", USER], check=True,
                    capture_output=True)
+    home = os.open(f"/home/{USER}", os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(home, fcntl.LOCK_EX)  # there is somebody, also for who cannot see our number
     try:
         user = Who(USER, ["/usr/bin/python3"], request.getfixturevalue("readable"),
                    ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--"])
         with systemd_of(user):
             yield user
     finally:
+        os.close(home)
         subprocess.run(["userdel", "--remove", USER], check=True, capture_output=True)
+
+
+def abandoned(entry):
+    """Tells whether an account is one of a run that was killed."""
+    number = entry.pw_name.removeprefix("crabcan-user-")
+    if not number.isdigit() or os.path.exists(f"/proc/{number}"):
+        return False
+    try:
+        home = os.open(entry.pw_dir, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(home, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(home)
 
 
 @contextlib.contextmanager

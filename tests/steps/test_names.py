@@ -38,7 +38,7 @@ MAY = {
     ("ranges", "entries", "read"): HOST,
     ("ch05_namespaces", "Users.parent", "write"): PROC,
     ("ch05_namespaces", "Users.shift", "open"): PROC,
-    ("ch05_namespaces", "helper", "posix_spawn"): HOST,
+    ("ranges", "helper", "posix_spawn"): HOST,
     ("accounts", "account", "open"): "only to read passwd and group, which say what they like",
     ("ch05_namespaces", "Network.child", "write"): "before the root changes, in a /proc of the host's",
     ("cache", "cached", "read"): ONCE,
