@@ -10,15 +10,16 @@ import sys
 from common import CHECKOUT, LAUNCHER, clock
 
 DIAGRAMS = CHECKOUT / "chapters/diagrams"
-# Runs crabcan with an observer that writes each call to a pipe: nanoseconds, side, layer, call.
+# Runs crabcan with an observer that writes each call to a pipe: nanoseconds, side, layer, call. The
+# pipe is its standard input, for the child closes all else.
 RUN = """
 import os, sys, time
 now = time.perf_counter_ns
 begun = now()
-sys.path[:0] = [sys.argv[2]]
+sys.path[:0] = [sys.argv[1]]
 sys.path += ["/usr/lib/python3/dist-packages",
-             "%s/.venv/lib/python%d.%d/site-packages" % (sys.argv[2], *sys.version_info[:2])]
-pipe = int(sys.argv[1])
+             "%s/.venv/lib/python%d.%d/site-packages" % (sys.argv[1], *sys.version_info[:2])]
+pipe = 0
 from crabcan_steps import cli, linux
 class Observer:
     side, layer = "parent", None
@@ -36,10 +37,8 @@ os._exit(cli.main(["run", "/bin/true"]))
 def run():
     """One cold start: (label, side, begin, end) of its parts, in milliseconds from the beginning."""
     ours, theirs = os.pipe()
-    os.set_inheritable(theirs, True)
     begin = clock()
-    subprocess.run([*LAUNCHER[:-1], "-c", RUN, str(theirs), str(CHECKOUT)], pass_fds=[theirs],
-                   check=True)
+    subprocess.run([*LAUNCHER[:-1], "-c", RUN, str(CHECKOUT)], stdin=theirs, check=True)
     end = (clock() - begin) * 1000
     os.close(theirs)
     with open(ours) as file:
