@@ -4,6 +4,7 @@
     --kinds statement,condition,...               not all kinds of breakage (see KINDS)
     --only REGEX                                  those whose line of the log matches
     --every N                                     each Nth only, for a first impression
+    --again                                       those that have survived, after a new test
     --report                                      what the log says, and nothing is run
 
 Broken code may do anything, kill(-1, SIGKILL) as root too: so it runs in a copy, in a PID namespace and
@@ -31,9 +32,11 @@ from crabcan_steps.sweep import remove  # noqa: E402
 LOG, COPY = CHECKOUT / "build/mutants.jsonl", CHECKOUT / "build/mutants"
 KINDS = ("statement", "condition", "operand", "comparison", "constant", "element")
 TESTS = {  # module -> its tests, quick ones first; a chapter has those of its own name
-    "ch01_args": "options", "ch02_clone": "bad_input", "ch03_hostname": "", "ch04_mounts": "inner_mounts",
-    "ch05_namespaces": "accounts promises", "ch08_cgroups": "", "ch09_runtime": "options",
-    "accounts": "accounts", "actions": "options", "bpf": "profiles ch07_seccomp", "cli": "options bad_input",
+    "ch01_args": "options", "ch02_clone": "clone_in_detail ch01_args signals_while_starting",
+    "ch03_hostname": "", "ch04_mounts": "roots_in_detail inner_mounts ch03_hostname",
+    "ch05_namespaces": "roots_in_detail accounts groups_that_stay", "ch06_caps": "capabilities",
+    "ch07_seccomp": "filters_in_detail", "ch08_cgroups": "limits_in_detail", "ch09_runtime": "options",
+    "accounts": "accounts", "actions": "options", "bpf": "filters_in_detail profiles ch07_seccomp", "cli": "options bad_input",
     "completion": "completion", "init": "init", "interpreter": "no_python_after_pivot",
     "layer": "bad_input ch02_clone", "linux": "ch04_mounts ch05_namespaces ch06_caps ch02_clone",
     "options": "options", "parts": "ch04_mounts", "paths": "options", "profile": "profiles",
@@ -176,7 +179,6 @@ def tests_of(module):
     found = []
     for name in [module, *TESTS.get(module, "ch02_clone").split(), *([] if module in TESTS else ["ch09_runtime"])]:
         found += [str(path.relative_to(COPY)) for path in (COPY / "tests").rglob(f"test_{name}.py")]
-    found += [str(path.relative_to(COPY)) for path in (COPY / "tests").rglob(f"test_bite_*.py")]
     return list(dict.fromkeys(found))
 
 
@@ -218,14 +220,16 @@ def run(options):
         subprocess.run(["mount", "-t", "tmpfs", "none", folder], check=True)
     copy()
     kept = {Path("/proc/sys", name): Path("/proc/sys", name).read_text() for name in SYSTEM}
-    known = {entry["mutant"] for entry in log()}
+    known = {entry["mutant"] for entry in log() if not (options.again and entry["alive"])}
     for place in sorted((COPY / "crabcan_steps").rglob("*.py")):
         module = place.stem
         if options.modules and module not in options.modules or module.startswith("__"):
             continue
-        text, sound = place.read_text(), None
+        text, sound, count = place.read_text(), None, {}
         for number, (kind, line, what, broken) in enumerate(mutants(text)):
             name = f"{module}: {text.splitlines()[line - 1].strip()[:60]}: {kind}: {what}"
+            count[name] = count.get(name, 0) + 1
+            name += f" ({count[name]})" if count[name] > 1 else ""  # the same line, further down
             if kind not in options.kinds or number % options.every or name in known \
                     or not re.search(options.only, name):
                 continue
@@ -252,7 +256,9 @@ def run(options):
 
 
 def log():
-    return [json.loads(line) for line in LOG.read_text().splitlines()] if LOG.exists() else []
+    """What was tried: of each mutant the last word."""
+    entries = map(json.loads, LOG.read_text().splitlines() if LOG.exists() else ())
+    return list({entry["mutant"]: entry for entry in entries}.values())
 
 
 def report():
@@ -275,6 +281,7 @@ def main(argv):
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS)
     parser.add_argument("--only", default="")
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--again", action="store_true", help="those that have survived")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
