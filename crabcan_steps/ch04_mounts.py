@@ -60,6 +60,9 @@ class Mounts(Layer):
             self.root, mirror = named(f"--mount {self.spec.mount}", given_root, self.spec)
             self.plan[:0] = mirror
             self.read_only |= isinstance(self.root, FileSystem)
+        if undo and (self.spec.mount or self.spec.add):  # for chapter 5
+            from .mounts.inner import separate
+            self.plan = separate(self.root, self.plan)
         self.spec.binds += [part for part in (self.root, *self.plan) if isinstance(part, Bind)]
         for bind in self.spec.binds:
             if undo:

@@ -68,14 +68,16 @@ class Users(Layer):
 
         See mount_setattr(2), MOUNT_ATTR_IDMAP. Not every file system can."""
         path = f"/proc/{pid}/ns/user"
-        namespace = named(path, os.open, path, os.O_RDONLY)
+        namespace, refused = named(path, os.open, path, os.O_RDONLY), {}
         for bind in self.binds:
             try:
                 linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE,
                                     linux.MOUNT_ATTR_IDMAP, userns_fd=namespace, dir_fd=bind.tree)
             except OSError as error:
-                warn(f"{bind.source}: its file system cannot shift ids ({error.strerror}): "
-                     "files in there belong to nobody, and may be unreadable")
+                refused.setdefault(error.strerror, []).append(bind.source)
+        for reason, sources in refused.items():
+            warn(f"{', '.join(sources)}: cannot shift ids ({reason}): files in there belong to "
+                 "nobody, and may be unreadable")
         linux.close(namespace)
 
     def child(self):

@@ -93,13 +93,19 @@ def check_clone():
     return limited("not root: chapters 2 to 4 borrow a user namespace", "nothing to do")
 
 
+FEW = "the container has one user only, and keeps your other groups"
+
+
 def check_ids():
     if os.geteuid() == 0:
         return good("root maps the container to ids that nobody has")
-    name = pwd.getpwuid(os.getuid()).pw_name
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = str(os.getuid())
     missing = [p for p in ("/usr/bin/newuidmap", "/usr/bin/newgidmap") if not os.path.exists(p)]
     if missing:
-        return limited(f"no {missing[0]}: the container has one user only",
+        return limited(f"no {missing[0]}: {FEW}",
                        "sudo apt-get install uidmap")
     for file in ("/etc/subuid", "/etc/subgid"):
         try:
@@ -107,7 +113,7 @@ def check_ids():
         except OSError:
             lines = []
         if not any(line.split(":")[0] in (name, str(os.getuid())) for line in lines):
-            return limited(f"{file} has no ids for {name}: the container has one user only",
+            return limited(f"{file} has no ids for {name}: {FEW}",
                            f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}")
     return good("a range of ids in /etc/subuid and /etc/subgid")
 

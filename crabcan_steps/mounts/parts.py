@@ -20,6 +20,7 @@ READ_ONLY = LOCKED | linux.MOUNT_ATTR_RDONLY
 
 class Bind:
     """A tree of the host's files, to be seen at a second place."""
+    depth = linux.AT_RECURSIVE
 
     def __init__(self, source, target, attributes=LOCKED, option=None, held=None):
         self.source, self.target, self.attributes = source, target, attributes
@@ -42,7 +43,7 @@ class Bind:
                 self.attributes, self.shift = self.attributes & linux.MOUNT_ATTR_RDONLY | DEVICE, False
             elif self.attributes == DEVICE:
                 raise LayerError("mounts", self.option, 0, "is no device")
-            self.tree = linux.open_tree("", linux.OPEN_TREE_CLONE | linux.AT_RECURSIVE
+            self.tree = linux.open_tree("", linux.OPEN_TREE_CLONE | self.depth
                                         | linux.AT_EMPTY_PATH, dir_fd=self.held)
             linux.close(self.held)
             self.held = None
