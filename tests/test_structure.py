@@ -145,4 +145,4 @@ def test_the_picture_shows_the_house_as_it_is():
 
 def test_no_test_is_too_long_to_read():
     for path in (CHECKOUT / "tests").rglob("*.py"):
-        assert path.read_text().count("\n") <= 400, path
+        assert path.read_text().count("\n") <= 420, path

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import CHECKOUT
 from crabcan_steps.seccomp import bpf
-from crabcan_steps.ch07_seccomp import WHOLE
+from crabcan_steps.seccomp.cache import WHOLE
 
 KILL_PROCESS = 0x80000000  # <linux/seccomp.h>, SECCOMP_RET_KILL_PROCESS
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[os.uname().machine]
