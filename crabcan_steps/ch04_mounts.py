@@ -10,7 +10,7 @@ import stat
 from . import linux
 from .layer import Layer, Stage, named, warn
 from .parts import (BENEATH, DEVICE, LOCKED, NO_EXEC, READ_ONLY, Bind, Cover, Entry,
-                    FileSystem, Root, present, the_same)
+                    FileSystem, present, the_same)
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 DEV_LINKS = {"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0", "stdout": "/proc/self/fd/1",
@@ -61,7 +61,7 @@ class Mounts(Layer):
         self.plan += [Bind(host, target, READ_ONLY if read_only else LOCKED, f"--add {host}:{target}")
                       for host, target, read_only in spec.add]
         self.read_only, self.held = spec.read_only, False
-        spec.binds, spec.own = [], {}  # own: path -> descriptor of a file system that we have made
+        spec.binds = []
         if os.geteuid() == 0:  # an ordinary user may not; then the child does it, as its own root
             self.hold(undo)
 
@@ -82,15 +82,13 @@ class Mounts(Layer):
         linux.mount_setattr("/", linux.AT_RECURSIVE, propagation=linux.MS_PRIVATE)
         if not self.held:
             self.hold()
-        root = Root(self.root.open(), self.spec.own)
-        if isinstance(self.root, FileSystem):
-            root.add("", self.root.fstype, root.mount)
-        linux.move_mount(root.mount, linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0))
+        root = self.root.open()
+        linux.move_mount(root, linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0))
         for part in self.plan:
             part.make(root)
         if self.read_only:
-            linux.mount_setattr("", linux.AT_EMPTY_PATH, linux.MOUNT_ATTR_RDONLY, dir_fd=root.mount)
-        linux.fchdir(root.mount)
+            linux.mount_setattr("", linux.AT_EMPTY_PATH, linux.MOUNT_ATTR_RDONLY, dir_fd=root)
+        linux.fchdir(root)
         linux.pivot_root(".", ".")             # the old root is now mounted over the new one
         linux.umount2(".", linux.MNT_DETACH)   # and gone, with all that hung from it
         linux.chdir("/")

@@ -22,6 +22,10 @@ BENEATH = linux.RESOLVE_BENEATH | linux.RESOLVE_NO_SYMLINKS
 NO_LINKS = IN_ROOT | linux.RESOLVE_NO_SYMLINKS
 WINDOWS = ("proc", "sysfs")  # file systems that show the machine: nobody puts anything over them
 
+OURS = {}  # device number -> kind of each file system that we made
+OWN = {}   # path -> descriptor of those that hang in the root
+ROOTS = {}  # descriptor -> Root
+
 
 def present(folder, name):
     """Tells whether there is something of this name in a directory, be it a link to nowhere."""
@@ -44,15 +48,25 @@ def the_same(spec, folder):
 class Root:
     """The root while it is being furnished: where something goes is asked below its descriptors."""
 
-    def __init__(self, mount, own):
-        self.mount, self.own = mount, own  # own: path -> descriptor of a file system that we made
-        self.seen = {}        # those of them over which nothing of the user's hangs
-        self.devices = {}     # its device number -> its kind: how we know it again
+    def __init__(self, mount):
+        self.mount = mount
+        self.seen = {}        # path -> those of OWN over which nothing of the user's hangs
+        self.devices = {}     # device number -> kind: how we know our own again
+        if linux.fstat(mount).st_dev in OURS:
+            self.add("", mount)
 
-    def add(self, path, fstype, mount):
+    @classmethod
+    def of(cls, mount):
+        """What is known of the root with this descriptor."""
+        if mount not in ROOTS:
+            ROOTS[mount] = cls(mount)
+        return ROOTS[mount]
+
+    def add(self, path, mount):
         """Notes a file system of our own."""
-        self.own[path] = self.seen[path] = mount
-        self.devices[linux.fstat(mount).st_dev] = fstype
+        OWN[path] = self.seen[path] = mount
+        device = linux.fstat(mount).st_dev
+        self.devices[device] = OURS[device]
 
     def cover(self, path):
         """Notes that something of the user's hangs there now: what goes below it belongs to that."""
@@ -97,12 +111,13 @@ class Root:
 class Bind:
     """A tree of the host's files, to be seen at a second place."""
 
-    def __init__(self, source, target, attributes=LOCKED, option=None, held=None):
+    def __init__(self, source, target, attributes=LOCKED, asked=None, held=None):
         self.source, self.target, self.attributes = source, target, attributes
-        self.option = option  # with which the user has asked for it
+        # The option with which the user has asked for it; True: it is --add.
+        self.option = f"--add {source}:{target}" if asked is True else asked
         # Chapter 5 shifts the owners of its files. Not of our own /usr: there the host's root shall
         # stay a stranger, to whom nothing is writable even if somebody undoes the read-only.
-        self.shift = option is not None
+        self.shift = bool(asked)
         self.held, self.tree = held, None  # descriptors: of what is there, and of our copy
         self.chosen = held is None  # by you or by us, not by whoever owns the root
 
@@ -133,6 +148,7 @@ class Bind:
                 linux.close(fd)
 
     def make(self, root):
+        root = Root.of(root)
         mount, there = self.open(), root.place(self.target, self.directory)
         kind = root.devices.get(linux.fstat(there).st_dev)
         if self.option and kind in WINDOWS:
@@ -157,7 +173,9 @@ class FileSystem:
         for key, value in self.settings.items():
             linux.fsconfig(fs, linux.FSCONFIG_SET_STRING, key, value)
         linux.fsconfig(fs, linux.FSCONFIG_CMD_CREATE)
-        return linux.fsmount(fs, self.attributes)
+        mount = linux.fsmount(fs, self.attributes)
+        OURS[linux.fstat(mount).st_dev] = self.fstype
+        return mount
 
     def make(self, root):
         try:
@@ -166,8 +184,9 @@ class FileSystem:
             if not self.shows:
                 raise
             return  # its namespace is the host's, and so not ours to show: better without
+        root = Root.of(root)
         root.attach(mount, self.target, True, NO_LINKS)
-        root.add(self.target, self.fstype, mount)
+        root.add(self.target, mount)
 
 
 class Cover:
@@ -177,6 +196,7 @@ class Cover:
         self.target, self.hidden = target, hidden
 
     def make(self, root):
+        root = Root.of(root)
         try:
             there = root.find(self.target, NO_LINKS)
         except FileNotFoundError:
@@ -205,7 +225,7 @@ class Entry:
 
     def make(self, root):
         above, name = os.path.split(self.target)
-        folder = root.place(above, True, NO_LINKS)
+        folder = Root.of(root).place(above, True, NO_LINKS)
         if self.link is not None:
             linux.symlink(self.link, name, dir_fd=folder)
         elif self.text is not None:
