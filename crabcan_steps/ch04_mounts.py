@@ -31,6 +31,7 @@ class Mounts(Layer):
     chapter, name, flags, stage = 4, "mounts", linux.CLONE_NEWNS, Stage.FILESYSTEM
     options = {"mount": "--mount", "add": "--add", "read_only": "--read-only", "tmpfs": "--tmpfs",
                "device": "--device"}
+    held = True  # nothing is left for the child to open, unless prepare() says so
     cures = {
         ("open", errno.ENOENT): "this path must exist on the host",
         ("open", errno.ENOTDIR): "must be a directory",

@@ -57,11 +57,22 @@ def up(machine):
     return "so"
 
 
+def unchanged(machine):
+    """Whether the container's root is the machine's own, as though child() had done nothing."""
+    key = ("unchanged", machine.alone)
+    if key not in machine.kept:
+        answer = machine.crabcan(sh="[ -e /course/crabcan_steps ] && echo the same; true")
+        machine.kept[key] = answer.out == "the same\n"
+    return machine.kept[key]
+
+
 @fact(1, "every part of the plan is there", "crabcan step 4 -- ls / /dev /proc/self /etc")
 def parts(machine):
     answer = machine.crabcan(sh=f"ls -d {' '.join(PLACES)}; (echo end >/dev/null) && echo ok")
     out = answer.out.split()
     must(out, answer.seen)
+    must(not unchanged(machine), "the machine's own /", "its root is still the machine's: child() is to make "
+         "another and to enter it")
     missing = [place for place in PLACES if place not in out]
     gone = {"/proc/self", "/sys/fs", "/dev/pts/ptmx", "/dev/shm"} <= set(missing)
     must(not missing, f"no {' '.join(missing)}",
@@ -94,8 +105,8 @@ def old_root(machine):
 @fact(1, "no way back out", "")
 def escape(machine):
     out = came_up(machine.crabcan(python=ESCAPE)).out.strip()
-    must(out == "False", "the machine's files", "chroot only changes what / means, and root walks "
-         "out of it: pivot_root, then detach the old root")
+    must(out == "False", "the machine's files", "" if unchanged(machine) else "chroot only changes what / "
+         "means, and root walks out of it: pivot_root, then detach the old root")
     return "no"
 
 
@@ -131,6 +142,7 @@ def read_only(machine):
     must("written" not in answer.out, "a new file in /", "self.read_only: mount_setattr with "
          "MOUNT_ATTR_RDONLY on the root, after its parts are made")
     shm = came_up(machine.crabcan("--read-only", sh="touch /dev/shm/x && echo shm; true")).out
+    must(shm or not machine.crabcan(sh="[ -e /dev/shm ] || echo none").out, "no /dev/shm")
     must(shm, "/dev/shm is read-only, too", "only the root is to be read-only, not what is mounted in "
          "it: no AT_RECURSIVE")
     _, outside = machine.probe("--read-only")

@@ -8,14 +8,16 @@ ipc, keys, network, cgroup, clocks = map(property_of, ("ipc", "keys", "network",
 EPERM, EINVAL, EOVERFLOW, EOPNOTSUPP = 1, 22, 75, 95
 LOST = ("a change from root to a user clears the permitted set: PR_SET_KEEPCAPS before it, so that "
         "chapter 6 can decide")
+UNMAPPED = {f"setres{kind}": f"in there {kind} 0 is none: {kind}_map maps it, and was not written so"
+            for kind in ("uid", "gid")}
 RANGE = "needs a range of ids in /etc/subuid and /etc/subgid"
 
 
-def reason(machine, answer, *options):
+def reason(machine, answer, *options, step=None):
     """Why a container did not come up, as far as the calls that were made tell; "" if they do not."""
     failed = answer.failed or {}
     call, error = failed.get("call"), failed.get("errno")
-    made = machine.calls(*options)[1]
+    made = machine.calls(*options, step=step)[1]
     maps = {}
     for side, name, rest in made:
         found = name == "write" and re.search(r"/(uid_map|gid_map)', '([^']*)", rest)
@@ -32,6 +34,8 @@ def reason(machine, answer, *options):
             return f"the first column of {name} is the inside, and there it begins with 0"
     if "setresuid" in child and "setresgid" in child[child.index("setresuid"):] and error == EPERM:
         return "setresgid comes first: setresuid gives the right to it away"
+    if not any(name == "clone3" for _, name, _ in made):
+        return ""
     if machine.many_ids and not maps:
         return ("without a map nobody can become root: parent() writes uid_map and gid_map of the "
                 "child, one line for each range")
@@ -40,6 +44,8 @@ def reason(machine, answer, *options):
     if error == EOVERFLOW and "setresuid" not in child:
         return ("your ids are not mapped yet: child() becomes root first (setgroups, setresgid, "
                 "setresuid)")
+    if call in UNMAPPED and error == EINVAL:
+        return UNMAPPED[call]
     if call == "keyctl" and error in (EINVAL, EOPNOTSUPP):
         return "the operation is wrong: linux.KEYCTL_JOIN_SESSION_KEYRING, and 0 for one without a name"
     return ""
@@ -80,6 +86,8 @@ def alone(machine):
     if answer.status and (answer.failed or {}).get("about", "").endswith("gid_map"):
         must(False, answer.seen, "who may not map groups must first write \"deny\" to setgroups: a "
              "group can also take rights away, and must not be left")
+    if (answer.failed or {}).get("errno") == EINVAL:
+        must(False, answer.seen, UNMAPPED.get(answer.failed["call"], ""))
     seen = " ".join(came_up(answer).out.split())
     return equal(seen, f"0 {uid} 1 0 {uid} 1 deny", "one line for users, one for groups: 0, the own "
                  "id, 1")
@@ -94,7 +102,7 @@ def helped(machine):
     answer = machine.words("step", "5", "--", "sh", "-c", "cat /proc/self/uid_map /proc/self/gid_map",
                            before=machine.user(machine.you))
     if answer.status:
-        lacks = "there is no map" if (answer.failed or {}).get("call", "").startswith("set") else ""
+        lacks = "a map is missing" if (answer.failed or {}).get("call", "").startswith("set") else ""
         must(False, answer.seen, f"{lacks}: self.helped: helper(NEWIDMAP[kind], pid, ...), for each "
              "kind" if lacks else "")
     seen = answer.out.split()
@@ -252,7 +260,7 @@ def keeps(machine):
         last = max((at for at, (call, _) in enumerate(made) if call == "setresuid"), default=0)
         kept = any(call == "prctl" and "KEEPCAPS" in rest for call, rest in made[:last])
         must(False, answer.seen, LOST if last and not kept else reason(
-            machine, answer, "--uid", wanted, "--cap-add", name))
+            machine, answer, "--uid", wanted, "--cap-add", name, step=6))
     must(f"{1 << bit:016x}" in answer.out, answer.out.strip(), LOST)
     out = came_up(machine.crabcan("--uid", wanted, sh="grep CapEff /proc/self/status")).out
     must("0" * 16 in out, out, "without --cap-add the user has none")

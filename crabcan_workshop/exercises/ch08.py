@@ -132,6 +132,8 @@ try:
     say("passed")
 except LayerError as error:
     say("error", error.layer, error.errno, error.about)
+except OSError as error:
+    say("OSError", error.errno, error.filename)
 for top, _, files in os.walk({folder!r}):
     for file in files:
         say("file", os.path.basename(top), file, open(top + "/" + file).read())
@@ -153,6 +155,8 @@ def fake(machine, wanted, asked=(), missing=(), unified=UNIFIED):
 def missing(machine):
     for option, field, controller in (("--pids", "pids", "pids"), ("--memory", "memory", "memory")):
         said, _, _ = fake(machine, {field: 40 << 20}, {field}, {controller})
+        must(not said.startswith("OSError"), said, "what a layer raises is a LayerError: it knows the "
+             "layer's name and its cures")
         must(said.startswith("error"), said,
              "what the user asked for must not be missing in silence: LayerError")
         must(said.startswith("error cgroups 2"), said, "the LayerError has the layer's name and the errno")

@@ -45,6 +45,8 @@ def compared(seen, right, what):
     lost, more = [x for x in right if x not in seen], [x for x in seen if x not in right]
     must(not lost, f"{what}: no {' '.join(lost)}", "a layer belongs to the step if its chapter is N or less, and "
          "if the user did not leave it out: every class of LAYERS")
+    must(more != ["Users"], f"{what}: Users, too", "Users() is borrowed by who is not root, and only if it is "
+         "not among the layers: os.geteuid() tells")
     must(not more, f"{what}: {' '.join(more)}, too", "a layer belongs to the step if its chapter is N or less, "
          "and if the user did not leave it out")
     must(len(seen) == len(right), f"{what}: {' '.join(sorted({x for x in seen if seen.count(x) > 1}))} twice",
