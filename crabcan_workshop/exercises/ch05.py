@@ -13,11 +13,11 @@ UNMAPPED = {f"setres{kind}": f"in there {kind} 0 is none: {kind}_map maps it, an
 RANGE = "needs a range of ids in /etc/subuid and /etc/subgid"
 
 
-def reason(machine, answer, *options, step=None):
+def reason(machine, answer, *options, step=None, before=()):
     """Why a container did not come up, as far as the calls that were made tell; "" if they do not."""
     failed = answer.failed or {}
     call, error = failed.get("call"), failed.get("errno")
-    made = machine.calls(*options, step=step)[1]
+    made = machine.calls(*options, step=step, before=before)[1]
     maps = {}
     for side, name, rest in made:
         found = name == "write" and re.search(r"/(uid_map|gid_map)', '([^']*)", rest)
@@ -36,14 +36,20 @@ def reason(machine, answer, *options, step=None):
         return "setresgid comes first: setresuid gives the right to it away"
     if not any(name == "clone3" for _, name, _ in made):
         return ""
+    if failed.get("about", "").startswith("/proc/self/"):
+        return "/proc/self is whoever writes there, and that is the parent: the child's are in /proc/{pid}"
+    if call == "setgroups" and any("/setgroups'" in rest for _, name, rest in made if name == "write"):
+        return ("\"deny\" was written to its setgroups, and that is for good: only who may not map groups has "
+                "to")
     if machine.many_ids and not maps:
         return ("without a map nobody can become root: parent() writes uid_map and gid_map of the "
                 "child, one line for each range")
     if machine.many_ids and len(maps) == 1:
         return f"{({'uid_map', 'gid_map'} - set(maps)).pop()} was not written"
-    if error == EOVERFLOW and "setresuid" not in child:
-        return ("your ids are not mapped yet: child() becomes root first (setgroups, setresgid, "
-                "setresuid)")
+    lacks = [name for name in UNMAPPED if name not in child]
+    if error == EOVERFLOW and lacks:
+        return (f"your ids are not mapped yet: child() becomes root first (setgroups, setresgid, setresuid); "
+                f"no {' and no '.join(lacks)} was seen")
     if call in UNMAPPED and error == EINVAL:
         return UNMAPPED[call]
     if call == "keyctl" and error in (EINVAL, EOPNOTSUPP):
@@ -86,6 +92,9 @@ def alone(machine):
     if answer.status and (answer.failed or {}).get("about", "").endswith("gid_map"):
         must(False, answer.seen, "who may not map groups must first write \"deny\" to setgroups: a "
              "group can also take rights away, and must not be left")
+    if (answer.failed or {}).get("call") == "setgroups":
+        must(False, answer.seen, "\"deny\" stands in its setgroups: only as root, or with helpers, may it be "
+             "called")
     if (answer.failed or {}).get("errno") == EINVAL:
         must(False, answer.seen, UNMAPPED.get(answer.failed["call"], ""))
     seen = " ".join(came_up(answer).out.split())
@@ -102,9 +111,11 @@ def helped(machine):
     answer = machine.words("step", "5", "--", "sh", "-c", "cat /proc/self/uid_map /proc/self/gid_map",
                            before=machine.user(machine.you))
     if answer.status:
-        lacks = "a map is missing" if (answer.failed or {}).get("call", "").startswith("set") else ""
-        must(False, answer.seen, f"{lacks}: self.helped: helper(NEWIDMAP[kind], pid, ...), for each "
-             "kind" if lacks else "")
+        made = machine.calls(before=machine.user(machine.you))[1]
+        denied = any(name == "write" and "/setgroups'" in rest for _, name, rest in made)
+        lacks = (answer.failed or {}).get("call", "").startswith("set") and not denied
+        must(False, answer.seen, "a map is missing: self.helped: helper(NEWIDMAP[kind], pid, ...), for each "
+             "kind" if lacks else "\"deny\" was written to its setgroups, and that is for good" if denied else "")
     seen = answer.out.split()
     wanted = [f"0 {machine.you} 1", f"1 {first} 20000"] * 2
     return equal(seen, " ".join(wanted).split(), "self.helped: both lines of each map are given to "

@@ -127,7 +127,7 @@ def powerless(machine):
 def failing(machine):
     (name, _), = some(1)
     swallowed(machine, ["capset", "prctl:0=38", "prctl:0=24"])
-    return swallowed(machine, ["capset", "prctl:0=47"], "--cap-add", name)
+    return swallowed(machine, ["capset", "prctl:0=47,1=2", "prctl:0=47,1=4"], "--cap-add", name)
 
 
 @fact(2, "--cap-add keeps it, in all five sets, and no other",

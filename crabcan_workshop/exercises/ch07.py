@@ -231,6 +231,7 @@ def deep(machine):
     if any(words["type"] == "RecursionError" for words in answer.raised):
         answer.raised.clear()
         raise Wrong("RecursionError", "json gives up with RecursionError: make it a ValueError")
+    must(not answer.raised, answer.error)
     return refused(answer, 125, path) and "so"
 
 

@@ -125,7 +125,8 @@ def place(controller):
         os.makedirs(path)
         for _, files in (pair[0 if {unified} else 1] for pair in c.LIMITS.values()):
             for file in files:
-                if file not in {optional}: open(path + "/" + file, "w").close()
+                if file in {shut}: os.mkdir(path + "/" + file)
+                elif file not in {optional}: open(path + "/" + file, "w").close()
     return path
 try:
     group.limit(place)
@@ -140,11 +141,12 @@ for top, _, files in os.walk({folder!r}):
 """
 
 
-def fake(machine, wanted, asked=(), missing=(), unified=UNIFIED):
-    """What limit() does in directories of our own: (its words, file -> text, the runtime's lines)."""
+def fake(machine, wanted, asked=(), missing=(), unified=UNIFIED, shut=()):
+    """What limit() does in directories of our own: (its words, file -> text, the runtime's lines).
+    Of these, whose controller is `missing` are not there; what is `shut` takes no text."""
     answer = came_up(machine.script(FAKE.format(
         unified=unified, wanted=wanted, asked=set(asked) or "set()", missing=list(missing),
-        folder=f"/tmp/{drawn()}", optional=list(OPTIONAL))))
+        folder=f"/tmp/{drawn()}", optional=list(OPTIONAL), shut=list(shut))))
     first, *rest = answer.out.splitlines()
     files = {words[2]: " ".join(words[3:]) for words in map(str.split, rest) if words[0] == "file"}
     return first, files, answer.lines
@@ -161,7 +163,9 @@ def missing(machine):
              "what the user asked for must not be missing in silence: LayerError")
         must(said.startswith("error cgroups 2"), said, "the LayerError has the layer's name and the errno")
         must(option in said, said, "the error names the option")
-    return "so"
+    said, _, _ = fake(machine, {"pids": 40}, {"pids"}, shut=["pids.max"])
+    return must(said.startswith("error"), f"{said}, and nothing was written", "what the user asked for must not "
+                "be missing in silence: an error of write() is one, too") and "so"
 
 
 @fact(1, "a default limit that cannot be had is one line, and the others hold", "crabcan step 8 -- true")
@@ -189,7 +193,7 @@ def optional(machine):
       "crabcan step 8 --io-weight 5000 -- true")
 def weight(machine):
     some = number(100, 999)
-    for asked, one in ((some, some), (number(1001, 9999), 1000)):
+    for asked, one in ((1, 1), (some, some), (number(1001, 9999), 1000)):
         for unified, name, expected in ((True, "io.weight", asked), (False, "blkio.bfq.weight", one)):
             said, files, _ = fake(machine, {"io_weight": asked}, {"io_weight"}, unified=unified)
             must(said == "passed", said)
