@@ -48,6 +48,15 @@ def entries(path):
         return []
 
 
+def powerless():
+    """Why root in a user namespace may do nothing: looked up, for a wrong cure does harm."""
+    setting = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+    if exists(setting) and linux.read(setting).strip() == "1":
+        return ("root without power, as AppArmor keeps it from a program without a profile: "
+                "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`")
+    return "root without power (CAP_SETGID): are we in a container?"
+
+
 class Users(Layer):
     """A user namespace, its ids mapped to ids that own nothing on the host."""
     chapter, name, flags, stage = 5, "namespaces", linux.CLONE_NEWUSER, Stage.USERS
@@ -56,18 +65,18 @@ class Users(Layer):
         ("write", errno.EPERM): "the host lacks these ids: give root a range in /etc/subuid and subgid",
         ("newuidmap", 0): "compare /etc/subuid with uid_map(7); `workshop doctor` looks closer",
         ("newgidmap", 0): "compare /etc/subgid with gid_map(7); `workshop doctor` looks closer",
-        ("setgroups", errno.EPERM): "root without power: AppArmor? Try "
-                                    "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
+        ("setgroups", errno.EPERM): powerless,
     }
 
     def prepare(self, spec, undo):
-        self.root = os.geteuid() == 0
+        # In an ordinary user's container root cannot let go of groups, nor give ids: it is one, too.
+        self.root = os.geteuid() == 0 and linux.read("/proc/self/setgroups").strip() == "allow"
         ranges = {kind: subordinate(kind) for kind in NEWIDMAP}
         if self.root:
             self.maps = {k: [(0, *(r or ROOT_RANGE))] for k, r in ranges.items()}
         else:
             own = {"uid": os.getuid(), "gid": os.getgid()}
-            self.helped = all(ranges.values()) and all(map(exists, NEWIDMAP.values()))
+            self.helped = os.geteuid() != 0 and all(ranges.values()) and all(map(exists, NEWIDMAP.values()))
             self.maps = {k: [(0, own[k], 1)] for k in own}
             if self.helped:
                 for kind, (first, count) in ranges.items():

@@ -31,7 +31,7 @@ class Layer:
     cgroup = 0           # a descriptor of the cgroup to be born in, if it adds CLONE_INTO_CGROUP
     stage = Stage.CLONE
     options = {}         # fields of the Spec that mean nothing without this layer, and their options
-    cures = {}           # (call, errno) -> the likely cause, and what to do about it
+    cures = {}           # (call, errno) -> the likely cause, and what to do; or who looks for it
 
     def prepare(self, spec, undo):
         """In the parent, before clone: all that can fail early. Nothing is shared yet."""
@@ -88,6 +88,7 @@ class LayerError(Exception):
         cures = {k: v for x in layers if x.name == self.layer for k, v in x.cures.items()}
         cure = (cures.get((self.call, self.errno)) or cures.get((self.call, None))
                 or ANYWHERE.get(self.errno))
+        cure = cure() if callable(cure) else cure
         return f"{place}: {what}{about}" + (f": {cure}" if cure else "")
 
 

@@ -5,7 +5,8 @@ from .facts import Absent, came_up, collector, equal, must, number, property_of,
 
 FACTS, fact = collector()
 ipc, keys, network, cgroup, clocks = map(property_of, ("ipc", "keys", "network", "cgroup", "time"))
-EPERM, EINVAL, EOVERFLOW, EOPNOTSUPP = 1, 22, 75, 95
+EPERM, ENODEV, EINVAL, EOVERFLOW, EOPNOTSUPP = 1, 19, 22, 75, 95
+NEWIDMAPS = ("newuidmap", "newgidmap")
 LOST = ("a change from root to a user clears the permitted set: PR_SET_KEEPCAPS before it, so that "
         "chapter 6 can decide")
 UNMAPPED = {f"setres{kind}": f"in there {kind} 0 is none: {kind}_map maps it, and was not written so"
@@ -32,7 +33,7 @@ def reason(machine, answer, *options, step=None, before=()):
             return f"a line of {name} is three numbers: inside, outside, count"
         if not text.startswith("0 "):
             return f"the first column of {name} is the inside, and there it begins with 0"
-    if "setresuid" in child and "setresgid" in child[child.index("setresuid"):] and error == EPERM:
+    if call == "setresgid" and "setresuid" in child[:-1] and error == EPERM:
         return "setresgid comes first: setresuid gives the right to it away"
     if not any(name == "clone3" for _, name, _ in made):
         return ""
@@ -41,6 +42,8 @@ def reason(machine, answer, *options, step=None, before=()):
     if call == "setgroups" and any("/setgroups'" in rest for _, name, rest in made if name == "write"):
         return ("\"deny\" was written to its setgroups, and that is for good: only who may not map groups has "
                 "to")
+    if call in NEWIDMAPS:
+        return f"{call} PID INSIDE OUTSIDE COUNT ...: once for each child, with all the lines of its kind"
     if machine.many_ids and not maps:
         return ("without a map nobody can become root: parent() writes uid_map and gid_map of the "
                 "child, one line for each range")
@@ -50,6 +53,10 @@ def reason(machine, answer, *options, step=None, before=()):
     if error == EOVERFLOW and lacks:
         return (f"your ids are not mapped yet: child() becomes root first (setgroups, setresgid, setresuid); "
                 f"no {' and no '.join(lacks)} was seen")
+    if any(name == "unshare" and "NEWUSER" in rest for side, name, rest in made if side == "child"):
+        return "unshare made another user namespace, and who is root in that owns none of the others"
+    if call == "ioctl" and error == ENODEV:
+        return "a new network namespace has one interface, and that is lo"
     if call in UNMAPPED and error == EINVAL:
         return UNMAPPED[call]
     if call == "keyctl" and error in (EINVAL, EOPNOTSUPP):
@@ -114,6 +121,8 @@ def helped(machine):
         made = machine.calls(before=machine.user(machine.you))[1]
         denied = any(name == "write" and "/setgroups'" in rest for _, name, rest in made)
         lacks = (answer.failed or {}).get("call", "").startswith("set") and not denied
+        if (answer.failed or {}).get("call") in NEWIDMAPS:
+            must(False, answer.seen, reason(machine, answer, before=machine.user(machine.you)))
         must(False, answer.seen, "a map is missing: self.helped: helper(NEWIDMAP[kind], pid, ...), for each "
              "kind" if lacks else "\"deny\" was written to its setgroups, and that is for good" if denied else "")
     seen = answer.out.split()
@@ -269,7 +278,7 @@ def keeps(machine):
         made = [(call, rest) for side, call, rest in
                 machine.calls("--uid", wanted, "--cap-add", name, step=6)[1] if side == "child"]
         last = max((at for at, (call, _) in enumerate(made) if call == "setresuid"), default=0)
-        kept = any(call == "prctl" and "KEEPCAPS" in rest for call, rest in made[:last])
+        kept = any(call == "prctl" and "KEEPCAPS" in rest and "KEEPCAPS, 0" not in rest for call, rest in made[:last])
         must(False, answer.seen, LOST if last and not kept else reason(
             machine, answer, "--uid", wanted, "--cap-add", name, step=6))
     must(f"{1 << bit:016x}" in answer.out, answer.out.strip(), LOST)
