@@ -97,6 +97,7 @@ class Root:
                 linux.mkdir(name, dir_fd=folder)
             else:
                 linux.write(name, "", NEW_FILE, dir_fd=folder)
+            linux.chmod(name, 0o755 if directory else 0o644, dir_fd=folder)  # whatever the umask
             there = linux.openat2(folder, name, os.O_PATH, NO_LINKS)
             linux.close(folder)
             return there
@@ -230,6 +231,7 @@ class Entry:
             linux.symlink(self.link, name, dir_fd=folder)
         elif self.text is not None:
             linux.write(name, self.text, NEW_FILE, dir_fd=folder)
+            linux.chmod(name, 0o644, dir_fd=folder)
         else:
             linux.mkdir(name, self.mode, dir_fd=folder)
             linux.chmod(name, self.mode, dir_fd=folder)  # whatever the umask made of it

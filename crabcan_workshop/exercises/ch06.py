@@ -44,7 +44,7 @@ def order(machine, answer, *options):
     given = [int(word, 0) for word in re.findall(r"0x[0-9a-f]+|[0-9]+", capset)[:3]]
     numbers = {SOME[name] for name in {*options} & {*SOME}}
     wanted = sum(1 << number for number in numbers)
-    dropped = [call for call, rest in child if call == "capbset_drop" and rest.split(")")[0] in map(str, numbers)]
+    dropped = [call for call, rest in child if call == "capbset_drop" and rest.split(")")[0].removeprefix("CAP_") in options]
     if failed["call"] == "capset" and given[:1] == [wanted] and dropped:
         return "the bounding set has lost what is to be kept: what is above that ceiling cannot be had"
     if raised is not None and given == [0, 0, 0]:
