@@ -29,7 +29,10 @@ VALUES = {  # of each option that belongs to a layer: something that it takes
 
 def assembled(machine, cases, before=""):
     """(names of classes, the answer) of what assemble() gives for (chapter, layers)."""
-    answer = came_up(machine.script(LIST.format(cases=json.dumps(cases), before=before)))
+    answer = machine.script(LIST.format(cases=json.dumps(cases), before=before))
+    must("UsageError" not in answer.err, answer.error, "nobody asked for an option here: defaults are the "
+         "class's, and only what was asked for stands in vars(spec)")
+    came_up(answer)
     found = [json.loads(line) for line in answer.out.splitlines()]
     must(None not in found, "None", "assemble() returned nothing")
     for _, classes in found:
