@@ -8,7 +8,7 @@ import os
 import stat
 
 from . import linux
-from .layer import Layer, Stage, named, warn
+from .layer import Layer, Stage, named, powerless, warn
 from .parts import (BENEATH, DEVICE, LOCKED, NO_EXEC, READ_ONLY, Bind, Cover, Entry,
                     FileSystem, present, the_same)
 
@@ -49,7 +49,8 @@ class Mounts(Layer):
         ("fsconfig", errno.EPERM): "the kernel wants a full /proc here before it gives another: are "
                                    "we in a container with parts of it masked?",
         ("pivot_root", errno.EINVAL): "the present root is no mount of its own (an initial ramdisk?)",
-        ("open_tree", errno.EPERM): "root without power (CAP_SYS_ADMIN): are we in a container?",
+        ("open_tree", errno.EPERM): powerless,
+        ("mount_setattr", errno.EPERM): powerless,
         ("open_tree", errno.ENOSYS): "the kernel is older than 5.2",
         ("mount_setattr", errno.ENOSYS): "the kernel is older than 5.12",
     }

@@ -9,7 +9,7 @@ import struct
 
 from . import linux
 from .ch04_mounts import ETC
-from .layer import Layer, LayerError, Stage, exists, named, warn
+from .layer import Layer, LayerError, Stage, exists, named, powerless, warn
 from .parts import the_same
 
 ROOT_RANGE = (1_500_000_000, 65_536)  # if /etc/subuid has none for root: high, so nobody's
@@ -46,15 +46,6 @@ def entries(path):
         return [line.strip().split(":") for line in linux.read(path).splitlines()]
     except FileNotFoundError:
         return []
-
-
-def powerless():
-    """Why root in a user namespace may do nothing: looked up, for a wrong cure does harm."""
-    setting = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
-    if exists(setting) and linux.read(setting).strip() == "1":
-        return ("root without power, as AppArmor keeps it from a program without a profile: "
-                "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`")
-    return "root without power (CAP_SETGID): are we in a container?"
 
 
 class Users(Layer):

@@ -43,6 +43,17 @@ class Layer:
         """In the container, before exec. Imports nothing, looks up nothing, opens no Python file."""
 
 
+RESTRICTED = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+
+
+def powerless():
+    """Why root in a user namespace may do nothing: looked up, for a wrong cure does harm."""
+    if os.path.exists(RESTRICTED) and linux.read(RESTRICTED).strip() == "1":
+        return ("root without power, as AppArmor keeps it from programs without a profile of their own: "
+                "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`")
+    return "root without power (CAP_SYS_ADMIN): are we in a container?"
+
+
 ANYWHERE = {  # cures for what can happen to any call
     errors.EMFILE: "our caller's limit on open files is too low: try `ulimit -n 256`",
 }
