@@ -49,7 +49,7 @@ NOT_FAULTS = ("exit_group", "exit", "rt_sigreturn", "restart_syscall", "readv", 
 CALLED = {
     "openat": {"listdir", "open", "read", "scandir", "write"},
     "newfstatat": {"fstat", "listdir", "lstat", "open", "read", "scandir", "stat"},
-    "recvfrom": {"recv"}, "sendto": {"send"}, "fchmodat": {"chmod"}, "mkdirat": {"mkdir"},
+    "recvfrom": {"recv"}, "sendto": {"send"}, "fchmodat": {"chmod"}, "fchmod": {"chmod"}, "mkdirat": {"mkdir"},
     "symlinkat": {"symlink"}, "getrandom": {"urandom"}, "getdents64": {"listdir", "scandir"},
     "readlink": {"readlink"}, "signalfd4": {"signalfd"}, "prlimit64": {"getrlimit", "setrlimit"},
     "rt_sigprocmask": {"pthread_sigmask"}, "rt_sigaction": {"signal"}, "vfork": {"posix_spawn"},
@@ -251,7 +251,8 @@ def look(pid):
     facts["root"] = facts["root"].partition(" ")[2]
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     for name in ("Uid", "Gid", "Groups", "Umask", "NSpid", "Seccomp_filters", "SigBlk", "SigIgn", "SigCgt"):
-        facts[name] = status[name].strip().replace(str(pid), "PID")
+        facts[name] = status[name].strip()
+        facts[name] = re.sub(rf"\b{pid}\b", "PID", facts[name])
     facts["mounts"] = [mount(line) for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()]
     facts["limits"] = Path(f"/proc/{pid}/limits").read_text()
     facts["oom_score_adj"] = Path(f"/proc/{pid}/oom_score_adj").read_text()
