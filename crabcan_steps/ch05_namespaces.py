@@ -8,7 +8,7 @@ import os
 import struct
 
 from . import linux
-from .layer import Layer, LayerError, Stage, exists, named, warn
+from .layer import Layer, LayerError, Stage, exists, named, powerless, warn
 from .namespaces.ranges import NEWIDMAP, ROOT_RANGE, helper, subordinate
 
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
@@ -23,18 +23,18 @@ class Users(Layer):
         ("write", errno.EPERM): "the host lacks these ids: give root a range in /etc/subuid and subgid",
         ("newuidmap", 0): "compare /etc/subuid with uid_map(7); `workshop doctor` looks closer",
         ("newgidmap", 0): "compare /etc/subgid with gid_map(7); `workshop doctor` looks closer",
-        ("setgroups", errno.EPERM): "root without power: AppArmor? Try "
-                                    "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
+        ("setgroups", errno.EPERM): powerless,
     }
 
     def prepare(self, spec, undo):
-        self.root = os.geteuid() == 0
+        # In an ordinary user's container root cannot let go of groups, nor give ids: it is one, too.
+        self.root = os.geteuid() == 0 and linux.read("/proc/self/setgroups").strip() == "allow"
         ranges = {kind: subordinate(kind) for kind in NEWIDMAP}
         if self.root:
             self.maps = {k: [(0, *(r or ROOT_RANGE))] for k, r in ranges.items()}
         else:
             own = {"uid": os.getuid(), "gid": os.getgid()}
-            self.helped = all(ranges.values()) and all(map(exists, NEWIDMAP.values()))
+            self.helped = os.geteuid() != 0 and all(ranges.values()) and all(map(exists, NEWIDMAP.values()))
             self.maps = {k: [(0, own[k], 1)] for k in own}
             if self.helped:
                 for kind, (first, count) in ranges.items():

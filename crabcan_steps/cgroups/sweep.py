@@ -7,7 +7,7 @@ import os
 import time
 
 from .. import linux
-from ..layer import exists, warn
+from ..layer import attempt, exists, named, warn
 
 
 def hold(path):
@@ -19,15 +19,15 @@ def hold(path):
         linux.mkdir(path)
         try:
             fd = linux.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            named(path, linux.flock, fd, fcntl.LOCK_EX)
+            if exists(path) and linux.lstat(path).st_ino == linux.fstat(fd).st_ino:
+                return fd
+            linux.close(fd)
         except FileNotFoundError:
             continue
         except OSError:
-            linux.rmdir(path)
+            attempt(linux.rmdir, path)
             raise
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        if exists(path) and linux.lstat(path).st_ino == linux.fstat(fd).st_ino:
-            return fd
-        linux.close(fd)
 
 
 def sweep(base):
@@ -41,7 +41,7 @@ def sweep(base):
         except FileNotFoundError:
             continue  # another sweep was quicker
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            linux.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if exists(f"{base}/{name}/cgroup.kill"):  # version 2: all at once
                 linux.write(f"{base}/{name}/cgroup.kill", "1")
             if empty(f"{base}/{name}"):
