@@ -37,7 +37,7 @@ def sweep(base):
         if len(words) != 3 or words[0] != "crabcan" or exists(f"/proc/{words[1]}"):
             continue  # not ours, or perhaps alive; if only its number is, it is the next one's
         try:
-            fd = os.open(f"{base}/{name}", os.O_RDONLY | os.O_DIRECTORY)
+            fd = named(f"{base}/{name}", os.open, f"{base}/{name}", os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue  # another sweep was quicker
         try:
@@ -73,7 +73,7 @@ def empty(path):
 def end(pid, path):
     """Ends a process, if it is still the one that was seen in the cgroup."""
     try:
-        process = os.pidfd_open(pid)
+        process = named(path, os.pidfd_open, pid)
     except ProcessLookupError:
         return
     try:
