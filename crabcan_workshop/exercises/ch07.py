@@ -65,7 +65,7 @@ def on(machine):
 
 
 SLIP = """
-from crabcan_steps import bpf
+from crabcan_steps.seccomp import bpf
 def filters():
     return [line.split()[1] for line in open("/proc/self/status") if line.startswith("Seccomp:")]
 before = filters()

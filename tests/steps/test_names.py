@@ -24,6 +24,8 @@ BYTES = "no name: a descriptor, or bytes"
 CGROUP = "the kernel's own tree of cgroups: no links, and nobody else's rights in what we make"
 CACHE = "a directory of the user's own; what is read is checked by its owner and its whole content"
 MAY = {
+    ("layer", "powerless", "exists"): HOST,
+    ("layer", "powerless", "read"): HOST,
     ("accounts", "lookup", "read"): "not linux.read: below a descriptor, see there",
     ("accounts", "read", "open"): "a descriptor of ours, opened again for reading",
     ("bpf", "compiled", "open"): BYTES,
