@@ -48,6 +48,8 @@ class Node:
         above, name = os.path.split(self.target)
         folder = root.place(above, True)
         try:
+            if not root.ours(folder):
+                raise PermissionError(1, "what is bound there is the machine's: nothing is made in it", self.name)
             if root.plain and self.kind != stat.S_IFIFO or not self.made(folder, name):
                 self.bound(root)
         finally:
@@ -93,6 +95,8 @@ class Link:
     def make(self, root):
         folder = root.place("/dev", True)
         try:
+            if not root.ours(folder):
+                return  # the machine's own /dev, bound: nothing there is ours to make
             linux.symlink(self.text, self.label, dir_fd=folder)
         except FileExistsError:
             if self.label == "ptmx":

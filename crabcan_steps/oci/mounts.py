@@ -103,7 +103,7 @@ class Mount:
             root.cover(self.target)
             linux.close(mount)
         else:
-            root.add(self.target, self.kind, mount)
+            root.know(self.target, self.kind, mount)
 
     def attributes(self, mount):
         """The flags of a bind: what is set is set; cleared only where it stands, as it may be locked."""

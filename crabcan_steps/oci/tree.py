@@ -88,7 +88,7 @@ class Tree(Layer):
             self.propagate("/", first=True)
         if self.tree is None:
             self.hold()
-        root = BundleRoot(self.tree, {})
+        root = BundleRoot(self.tree)
         root.plain = self.plain
         linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE, 0, PROPAGATION["private"],
                             dir_fd=self.tree)
