@@ -49,8 +49,8 @@ class Node:
         folder = root.place(above, True)
         try:
             if not root.ours(folder):
-                raise PermissionError(1, "what is bound there is the machine's: nothing is made in it", self.name)
-            if root.plain and self.kind != stat.S_IFIFO or not self.made(folder, name):
+                self.there(folder, name)
+            elif root.plain and self.kind != stat.S_IFIFO or not self.made(folder, name):
                 self.bound(root)
         finally:
             linux.close(folder)
@@ -69,6 +69,11 @@ class Node:
         os.chown(path, self.uid, self.gid)
         linux.close(there)
         return True
+
+    def there(self, folder, name):
+        """Below a mount of the machine's files nothing is made: it is there, or cannot be had."""
+        if not named(self.name, self.same, folder, name):
+            raise PermissionError(1, "another one stands there", self.name)
 
     def same(self, folder, name):
         """Tells whether what stands there already is this device; else the machine's goes over it."""

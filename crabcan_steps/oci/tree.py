@@ -31,8 +31,9 @@ class Tree(Layer):
         self.read_only = bool(root.get("readonly"))
         self.mounts = [mount_of(entry, spec) for entry in spec.config.get("mounts") or ()]
         self.nodes = [*map(Node.of, spec.linux.get("devices") or ())]
-        taken = {node.target for node in self.nodes}
         furnish = not any(m.target == "/dev" and m.kind == "bind" for m in self.mounts)
+        self.nodes = self.nodes if furnish else []  # the machine's /dev is as it is
+        taken = {node.target for node in self.nodes}
         self.nodes += [node for node in defaults() if node.target not in taken] if furnish else []
         self.furnish = furnish
         self.plain = "user" in spec.spaces  # then the kernel lets nobody make devices
@@ -96,12 +97,8 @@ class Tree(Layer):
         self.spec.root = root
         for part in self.mounts:
             part.make(root)
-        if self.furnish:
-            for part in (*self.nodes, *links()):
-                part.make(root)
-        else:
-            for part in self.nodes:
-                part.make(root)
+        for part in (*self.nodes, *links()) if self.furnish else ():
+            part.make(root)
         linux.close(root.place(self.spec.workdir, True))
         self.spec.ask(b"hooks")
         self.spec.inside("createContainer")
