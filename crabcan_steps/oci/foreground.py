@@ -18,7 +18,7 @@ def follow(container, chain, options):
     outer = receive(console.ours)
     ours = [fd for fd in (0, 1, 2) if os.isatty(fd)]
     if ours:
-        from ..relay import Relay
+        from ..runtime.relay import Relay
         inner = linux.ioctl(outer, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
         container.terminal = Relay(outer, inner, container, ours, wants_keys())
     else:

@@ -103,6 +103,11 @@ class Mount:
         else:
             root.add(self.target, self.kind, mount)
 
+    def finish(self, root):
+        """A /dev that nobody shall write to, once everything is in it."""
+        if self.target == "/dev" and self.kind == "tmpfs" and self.options.set & RDONLY:
+            linux.mount_setattr("", linux.AT_EMPTY_PATH, RDONLY, dir_fd=root.own["/dev"])
+
     def attributes(self, mount):
         """The flags of a bind: what is set is set; cleared only where it stands, as it may be locked."""
         options = self.options
@@ -137,7 +142,8 @@ class Mount:
                 error.filename = f"{self.name}: option {word}"
                 raise
         named(self.name, linux.fsconfig, fs, linux.FSCONFIG_CMD_CREATE)
-        bits = self.options.set & ~(RDONLY if self.options.copy_up else 0)
+        late = self.options.copy_up or self.target == "/dev"  # something is put there first
+        bits = self.options.set & ~(RDONLY if late else 0)
         mount = linux.fsmount(fs, bits & 0xFF)
         linux.close(fs)
         if bits & ~0xFF:
