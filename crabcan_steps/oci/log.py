@@ -34,7 +34,7 @@ class Log:
     def line(self, level, text):
         if self.style == "json":
             import json
-            return json.dumps({"level": level, "msg": text, "time": now()})
+            return json.dumps({"level": level, "msg": text, "time": now()}, separators=(",", ":"))
         return f'time="{now()}" level={level} msg="{text}"'.replace("\n", " ")
 
     def record(self, level, text):
