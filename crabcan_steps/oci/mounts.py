@@ -22,7 +22,7 @@ class Mount:
     """One entry of `mounts`."""
 
     def __init__(self, entry, bundle):
-        self.target = os.path.normpath("/" + entry["destination"])
+        self.target = os.path.normpath("/" + entry["destination"].lstrip("/"))  # two at the front it would keep
         self.options = Options(entry.get("options") or ())
         kind = entry.get("type") or ""
         self.kind = "bind" if self.options.bind or kind == "bind" else kind or "bind"
