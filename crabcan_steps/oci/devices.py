@@ -17,7 +17,7 @@ class Node:
     """A device, or a FIFO, in the container."""
 
     def __init__(self, target, kind, major, minor, mode=0o666, uid=0, gid=0):
-        self.target = os.path.normpath("/" + target)
+        self.target = os.path.normpath("/" + target.lstrip("/"))
         self.kind, self.device = KINDS[kind], os.makedev(major, minor)
         self.mode, self.uid, self.gid = mode & 0o7777, uid, gid
         self.name, self.tree = f"linux.devices: {self.target}", None

@@ -28,7 +28,7 @@ class BundleRoot(Root):
 
     def place(self, path, directory, rules=IN_ROOT, depth=0):
         """Opens a place; makes it, and the directories above, step by step below the root."""
-        path = os.path.normpath("/" + path)
+        path = os.path.normpath("/" + path.lstrip("/"))
         try:
             return self.find(path, rules)
         except FileNotFoundError:

@@ -8,6 +8,7 @@ import os
 
 from .. import linux
 from ..layer import Layer, LayerError, Stage, named
+from ..mounts.root import WINDOWS
 from . import ids
 from .covers import Hidden, ReadOnly
 from .devices import Node, defaults, links
@@ -99,8 +100,11 @@ class Tree(Layer):
             part.make(root)
         for part in (*self.nodes, *links()) if self.furnish else ():
             part.make(root)
+        for part in self.mounts:
+            part.finish(root)
         linux.close(root.place(self.spec.workdir, True))
         self.spec.ask(b"hooks")
+        linux.fchdir(root.mount)  # where these hooks begin
         self.spec.inside("createContainer")
         self.enter(root)
         for cover in self.covers:
@@ -129,6 +133,7 @@ class Tree(Layer):
         if self.shared:
             linux.chroot(".")
         elif self.spec.settings.get("no-pivot"):
+            bare(self.path)
             linux.move_mount(root.mount, linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0))
             linux.chroot(".")
         else:
@@ -139,6 +144,20 @@ class Tree(Layer):
             self.propagate("/")
         if self.read_only:
             linux.mount_setattr("/", 0, RDONLY)
+
+
+def bare(root):
+    """Without pivot_root the old mounts stay below. Whole views of the kernel's must not: where one
+    is, the kernel lets everybody mount another, and what is masked in the container's were in vain."""
+    lines = linux.read("/proc/self/mountinfo").splitlines()
+    for line in reversed(lines):
+        place, kind = line.split()[4], line.partition(" - ")[2].split()[0]
+        if kind in WINDOWS and not f"{place}/".startswith(f"{root}/"):
+            try:
+                linux.umount2(place, linux.MNT_DETACH)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # another user namespace's: it is no whole view
+                    raise
 
 
 def unmount(path):
