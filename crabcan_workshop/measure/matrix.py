@@ -7,7 +7,7 @@ import sys
 from .. import chapters
 from .observe import LIMITS, Canaries, ObserveError, look, observe
 
-CHAPTERS = ("no container", *chapters.NAMES.values())
+CHAPTERS = ("no container", *map(chapters.NAMES.get, chapters.LAYERED))
 
 
 def own(name):
@@ -61,7 +61,7 @@ PROPERTIES = {
 BY_CGROUP = ("memory", "pids", "cpu")
 
 
-def rows(progress=lambda step: None, steps=range(chapters.LAST + 1)):
+def rows(progress=lambda step: None, steps=range(chapters.WHOLE + 1)):
     """Runs checkpoints; yields (step, {property: cell}, note) of each. Cells: see cell()."""
     host = {**look("self"), "hostname": os.uname().nodename}
     with Canaries() as canaries:
@@ -132,7 +132,7 @@ def main(options):
     table = []
     try:
         with notes.status("starting") as status:
-            for row in rows(lambda step: status.update(f"checkpoint {step} of {chapters.LAST}")):
+            for row in rows(lambda step: status.update(f"checkpoint {step} of {chapters.WHOLE}")):
                 table.append(row)
     except ObserveError as error:
         notes.print(f"workshop: checkpoint {len(table)} did not come up: {error}", markup=False)
