@@ -36,6 +36,8 @@ class Waiting(Start):
         self.keep = int(spec.settings.get("preserve-fds") or 0)
         self.hooks = spec.config.get("hooks") or {}
         self.state = quickjson.dumps({**spec.told, "status": "created", "pid": 4194305}).split("4194305")
+        from .namespaces import accounts  # in the child it would be too late
+        self.accounts = accounts
         spec.ask, spec.inside = self.ask, self.inside
         self.listener = None
         if spec.waits:
@@ -73,7 +75,7 @@ class Waiting(Start):
             hooks.run(self.hooks, which, self.text(os.getpid()))
 
     def child(self):
-        home_of(self.spec.uid, self.program.env)
+        home_of(self.spec.uid, self.program.env, self.accounts)
         self.close()
         stand(self.workdir)
         linux.prctl(linux.PR_SET_PDEATHSIG, 0)  # whoever has made us will end

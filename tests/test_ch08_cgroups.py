@@ -98,6 +98,22 @@ def test_a_sweep_takes_inner_groups_first_and_none_of_the_living(root, what):
     assert (said.stdout.split(), said.stderr) == (["0"] * (what == "held") + ["False"], "")
 
 
+@pytest.mark.parametrize("name", ["crabcan-4194303-x", "crabcan-a-01234567", "crabcan-1-2"])
+def test_a_sweep_takes_no_name_that_anybody_may_choose(root, name):
+    """Chapter 10's containers have such cgroups, and nobody holds a lock for them all the time."""
+    base = Path("/sys/fs/cgroup" + ("" if UNIFIED else "/pids" + own_path("pids")),
+                f"sweep-{os.getpid()}")  # apart from the sweeps of others
+    base.mkdir()
+    (base / name).mkdir()
+    try:
+        root.script("import sys\nfrom crabcan_steps.sweep import sweep\nsweep(sys.argv[1])", base)
+        assert (base / name).exists()
+    finally:
+        for path in base / name, base:
+            if path.exists():
+                path.rmdir()
+
+
 def own_path(controller):
     return next(path for names, path in observe.cgroups("self").items()
                 if controller in names.split(","))

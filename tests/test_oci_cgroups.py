@@ -1,5 +1,6 @@
 """Chapter 10's cgroups: where a container is put, what it may use, and that nothing is left."""
 import errno
+import fcntl
 import os
 import subprocess
 import time
@@ -12,7 +13,7 @@ from conftest import UNIFIED, gone, wait_for
 
 from crabcan_steps.layer import LayerError
 from crabcan_steps.oci.cgroups import freezer, processes, tree, update
-from crabcan_steps.oci.cgroups.limits import io_weight, weight
+from crabcan_steps.oci.cgroups.words import io_weight, weight
 from crabcan_workshop.measure import observe
 
 pytestmark = pytest.mark.usefixtures("root")
@@ -102,6 +103,24 @@ def test_two_at_once_do_not_share_one():
     assert {os.path.basename(path) for path in left} <= {NAME}
     tree.release(left)
     assert not bundles.leftovers(NAME)
+
+
+def test_who_comes_while_another_is_being_made_is_refused():
+    """The other has its directories, and nobody in them yet."""
+    paths = [Path(path) for _, path in tree.directories(f"/{NAME}", "").values()]
+    held = []
+    try:
+        for path in paths:
+            path.mkdir()
+            held.append(os.open(path, os.O_RDONLY))
+            fcntl.flock(held[-1], fcntl.LOCK_EX)
+        with pytest.raises(Refused, match="not empty: another container is just being created"):
+            bundles.start(path=f"/{NAME}")
+        assert all(path.exists() for path in paths)
+    finally:
+        for fd in held:
+            os.close(fd)
+        tree.release(paths)
 
 
 @pytest.mark.parametrize("resources", [
@@ -362,9 +381,16 @@ def test_removal_waits_for_the_last_one_and_names_who_stays():
 
 @pytest.mark.parametrize("sub", ["..", "../other", "a/../../.."])
 def test_a_sub_cgroup_is_below(sub):
-    with bundle(path=PATH) as state:
-        with pytest.raises(ValueError, match="bad sub cgroup path"):
-            processes.join(state["cgroups"], 1, sub)
+    other = subprocess.Popen(["sleep", "100"])  # should it be moved all the same, it is ours
+    try:
+        with bundle(path=PATH) as state:
+            before = observe.cgroups(other.pid)
+            with pytest.raises(ValueError, match="bad sub cgroup path"):
+                processes.join(state["cgroups"], other.pid, sub)
+            assert observe.cgroups(other.pid) == before
+    finally:
+        other.kill()
+        other.wait()
 
 
 def test_whoever_joins_is_in_all_trees():

@@ -3,6 +3,7 @@ import os
 import sys
 
 from . import commandline
+from .interpreter import shelter
 from .log import Log
 from .state import Refused
 
@@ -23,6 +24,7 @@ def main(argv=None):
             print(commandline.usage(command))
             return 0
         arguments(command, words)
+        shelter([command])
         return act(settings, command, options, words, log)
     except commandline.Misused as error:
         log.error(f"{error} (see crabcan-oci --help)")

@@ -1,26 +1,21 @@
-"""Chapter 9's shelter, for bundles: who may be root of the machine inside finds no Python to write."""
+"""Chapter 9's shelter, for bundles: who may be root of the machine inside finds no Python to write.
+
+It is the first thing that create, run and exec do, before anything else is loaded, as it begins anew.
+"""
 import os
 
-from .. import linux
-from ..layer import exists, named
-from ..runtime import interpreter
+from ..runtime.sealed import EXE, again, copy, sealed
+
+COMMANDS = ("create", "run", "exec")
 
 
-def shelter(config):
-    """Starts us again from a sealed copy, unless nobody in the container can be the owner of ours."""
-    if not exists(interpreter.EXE) or safe(config.get("linux") or {}):
+def shelter(words):
+    """Starts us again from a sealed copy, unless nobody can write our interpreter.
+
+    Who cannot do it here cannot do it inside: whatever is in there has no more power than we."""
+    if not any(word in COMMANDS for word in words) or not os.access(EXE, os.W_OK, effective_ids=True):
         return
-    file = named(interpreter.EXE, os.open, interpreter.EXE, os.O_RDONLY)
-    if not interpreter.sealed(file):
-        interpreter.again(interpreter.copy(file))
-    linux.close(file)
-
-
-def safe(words):
-    """Tells whether a user namespace of the container's own lacks whoever may write our interpreter."""
-    status = linux.stat(interpreter.EXE)
-    kinds = {space["type"]: space.get("path") for space in words.get("namespaces") or ()}
-    if "user" not in kinds or kinds["user"] or status.st_mode & 0o002:
-        return False
-    owners = [(m["hostID"], m["size"]) for m in words.get("uidMappings") or ()]
-    return not any(first <= status.st_uid < first + size for first, size in owners)
+    file = os.open(EXE, os.O_RDONLY | os.O_CLOEXEC)
+    if not sealed(file):
+        again(copy(file))
+    os.close(file)

@@ -4,7 +4,6 @@ import stat
 
 from .. import linux
 from ..layer import LayerError
-from ..namespaces import accounts
 
 NONE = (2, 20)  # ENOENT, ENOTDIR
 
@@ -22,7 +21,7 @@ def stand(workdir):
     linux.getcwd()  # fails if we stand outside of the root
 
 
-def home_of(uid, environment):
+def home_of(uid, environment, accounts):
     """HOME, if the bundle does not say: as the container's own passwd(5) has it, else /."""
     if environment.get(b"HOME"):
         return

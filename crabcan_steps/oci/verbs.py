@@ -24,11 +24,9 @@ def bundle_of(options):
 def prepared(root, options, name, waits):
     """(spec, layers, state) for a container that is to be made."""
     from .bundle import Bundle, layers
-    from .interpreter import shelter
     from .last import told
     from .state import valid
     path, config = bundle_of(options)
-    shelter(config)
     spec = Bundle(config, path, valid(name), options)
     spec.told, spec.waits = told(config, name, path), waits
     environment(spec)
@@ -119,11 +117,9 @@ def exec_(root, options, words):
     from . import execute
     from .config import check_process
     from .foreground import follow
-    from .interpreter import shelter
     from .reading import load
     state = State.open(root, words[0], lock=False)
     config = state.config()
-    shelter(config)
     if options.get("process"):
         process = load(options["process"])
         check_process(process)

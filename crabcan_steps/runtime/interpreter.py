@@ -5,19 +5,14 @@ container's choosing holds the very file that the next start on the host will ru
 Debian's Python belongs to the host's root, who is nobody in there. Where whoever is inside could
 write it, we first start again from a copy in memory that the kernel lets nobody change.
 """
-import fcntl
 import os
-import sys
 
 from .. import linux
 from ..ch04_mounts import Mounts
 from ..ch05_namespaces import Users
 from ..layer import LayerError, exists, named
 from ..namespaces.ranges import ROOT_RANGE, subordinate
-
-EXE = "/proc/self/exe"
-MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_EXEC = 1, 2, 0x10  # <linux/memfd.h>
-SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+from .sealed import EXE, again, copy, sealed
 
 
 def shelter(layers):
@@ -46,32 +41,3 @@ def exposed(mapped):
     if not root:
         ranges.append((os.getuid(), 1))
     return any(first <= status.st_uid < first + count for first, count in ranges)
-
-
-def sealed(file):
-    """Tells whether a file is such a copy already (F_GET_SEALS in fcntl(2): others have no seals)."""
-    try:
-        return fcntl.fcntl(file, fcntl.F_GET_SEALS) == SEALS
-    except OSError:
-        return False
-
-
-def copy(file):
-    """The same bytes in memory, sealed (memfd_create(2))."""
-    flags = MFD_CLOEXEC | MFD_ALLOW_SEALING
-    try:
-        memory = linux.memfd_create("crabcan", flags | MFD_EXEC)
-    except OSError as error:
-        if error.errno != 22:  # EINVAL: a kernel before 6.3, where all can be executed
-            raise
-        memory = linux.memfd_create("crabcan", flags)
-    while linux.sendfile(memory, file, None, 1 << 30):
-        pass
-    named("a sealed copy of our interpreter", fcntl.fcntl, memory, fcntl.F_ADD_SEALS, SEALS)
-    return memory
-
-
-def again(memory):
-    """Becomes the same program with the same arguments, from the copy."""
-    print(end="", flush=True)
-    os.execve(memory, [sys.executable or EXE, *sys.orig_argv[1:]], os.environ)

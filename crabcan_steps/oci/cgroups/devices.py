@@ -5,7 +5,7 @@ The last rule about a device counts. Version 1 has a list of its own kind, versi
 from ... import linux
 from . import ebpf
 from .ebpf import R1, R2, R3, R4, R5, and_, answer, copy, jump_if, jump_unless, load, shift_right
-from .limits import refused
+from .words import refused
 
 MAY = {"m": 1, "r": 2, "w": 4}  # BPF_DEVCG_ACC_*, <linux/bpf.h>
 KINDS = {"b": 1, "c": 2}        # BPF_DEVCG_DEV_*

@@ -3,63 +3,10 @@
 The specification speaks version 1's language; some words mean something else in version 2.
 """
 import errno
-import math
 
 from ...layer import LayerError, exists
-
-NAME = "cgroups"
-PERIOD = "100000"  # microseconds, cpu.max's own
-
-
-def most(value):
-    return "max" if value < 0 else str(value)
-
-
-def processes(value):
-    return "max" if value < 0 else str(max(1, value))  # 0 is a limit, and the first one is there
-
-
-def weight(shares):
-    """The curve that runtimes agree on: 2 is 1, 1024 is 100, 262144 is 10000."""
-    if shares <= 2 or shares >= 262144:
-        return "1" if shares <= 2 else "10000"
-    log = math.log2(shares)
-    return str(math.ceil(10 ** ((log * log + 125 * log) / 612 - 7 / 34)))
-
-
-def io_weight(value):
-    return str(1 + (value - 10) * 9999 // 990)  # 10 to 1000 become 1 to 10000
-
-
-def each(key, form):
-    """For a list of devices: a line for each that says something by this key."""
-    return lambda devices: [f"{device['major']}:{device['minor']} {form(device[key])}"
-                            for device in devices if device.get(key) is not None]
-
-
-def rate(word):
-    return each("rate", lambda value: f"{word}{value}")
-
-
-def switch(value):
-    return "1" if value else "0"
-
-
-def percent(value):
-    if not 0 <= value <= 100:  # the kernel would take more, which means something else
-        raise refused("memory.swappiness", f"{value}: must be from 0 to 100")
-    return str(value)
-
-
-def names(priorities):
-    return [f"{one['name']} {one['priority']}" for one in priorities]
-
-
-def rdma(devices):
-    words = {"hcaHandles": "hca_handle", "hcaObjects": "hca_object"}
-    return [" ".join([name] + [f"{words[key]}={value}" for key, value in limits.items()
-                               if key in words]) for name, limits in devices.items()]
-
+from .words import (NAME, each, io_weight, most, names, percent, processes, rate, rdma, refused,
+                    switch, weight)
 
 LIMITS = {  # option: version 2's (file, how it says that), version 1's. "a|b": the first there is
     "memory.limit": (("memory.max", most), ("memory.limit_in_bytes", str)),
@@ -104,10 +51,6 @@ OWN_SCALE = {  # weights of the block devices: the file that there is says which
 # Engines send these to say nothing at all. (A 0 in pids.limit, cpu.idle and cpu.burst says a lot.)
 NOTHING = {"memory.swappiness": (-1, 2**64 - 1), "memory.disableOOMKiller": (False,),
            "memory.useHierarchy": (), "pids.limit": (), "cpu.idle": (), "cpu.burst": ()}
-
-
-def refused(option, why, number=0):
-    return LayerError(NAME, f"linux.resources.{option}", number, why)
 
 
 def wanted(resources):

@@ -3,7 +3,8 @@
 A property is (name, signature of D-Bus, value): systemd.resource-control(5) says what each means.
 """
 from ...layer import LayerError
-from .limits import PERIOD, processes, refused, wanted, weight
+from .limits import wanted
+from .words import PERIOD, processes, refused, weight
 
 NONE = 2**64 - 1  # what systemd calls infinity
 

@@ -1,7 +1,7 @@
 """What version 2 says in another way than linux.resources, which was written for version 1."""
 from ... import linux
 from ...layer import exists
-from .limits import PERIOD, refused
+from .words import PERIOD, refused
 
 
 def meant(options, path, resources):

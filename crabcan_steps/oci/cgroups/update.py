@@ -4,6 +4,7 @@ import errno
 from ... import linux
 from ...layer import LayerError
 from . import limits
+from .words import refused
 
 
 def apply(groups, resources):
@@ -75,7 +76,7 @@ def kept(option, path, shares):
     now = int(linux.read(path))
     if now != shares:
         most = "maximum" if shares > now else "minimum"
-        raise limits.refused(option, f"the {most} allowed cpu-shares is {now}")
+        raise refused(option, f"the {most} allowed cpu-shares is {now}")
 
 
 def explained(option, path, line, error):
@@ -84,8 +85,8 @@ def explained(option, path, line, error):
     if error.errno == errno.EBUSY and file == "memory.limit_in_bytes":
         usage, peak = (linux.read(f"{directory}/memory.{name}_in_bytes").strip()
                        for name in ("usage", "max_usage"))
-        return limits.refused(option, f"unable to set memory limit to {line} "
+        return refused(option, f"unable to set memory limit to {line} "
                                       f"(current usage: {usage}, peak usage: {peak})")
     if error.errno in (errno.ENOENT, errno.EACCES) and file.partition(".")[0] != "cgroup":
-        return limits.refused(option, f"{path}: does this kernel have it, and may we?", error.errno)
-    return limits.refused(option, f"{path}: {line}", error.errno)
+        return refused(option, f"{path}: does this kernel have it, and may we?", error.errno)
+    return refused(option, f"{path}: {line}", error.errno)
