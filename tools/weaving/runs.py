@@ -28,7 +28,7 @@ SHIM = """#!/bin/sh
 case $0:${{1-}} in
     *crabcan:*|*workshop:run|*workshop:step) set -- crabcan_steps "$@" ;;
     *:crabcan) shift; set -- crabcan_steps "$@" ;;
-    *crabcan-oci:*) set -- crabcan_steps.oci "$@" ;;
+    *crabcan-oci:*) exec '{python}' -I -S '{path}/crabcan_steps/runtime/launcher.py' oci "$@" ;;
     *workshop:bench) shift; exec '{python}' -I '{path}/benchmarks/bench.py' "$@" ;;
     *) set -- crabcan_workshop "$@" ;;
 esac
