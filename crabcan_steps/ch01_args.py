@@ -30,7 +30,7 @@ class Spec:
     memory_swap = cpus = io_weight = None  # None: no limit; but no swap
     ulimit = ()                     # (name, soft, hard)
     layers = "all"
-    debug, trace = False, None
+    debug, trace, write_bundle = False, None, None
 
     def environment(self):
         """The container's whole environment, from scratch."""

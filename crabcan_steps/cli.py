@@ -111,6 +111,10 @@ def execute(chapter, argv, prog):
             from .trace import record  # only now: with its json it takes 5 ms
             record(spec)
         layers = assemble(spec, chapter)
+        if spec.write_bundle:
+            from .oci.writing import write
+            write(spec, spec.write_bundle)
+            return 0
         if chapter == 1:
             return ch01_args.run(spec)
         place = ch02_clone.Clone.name  # whoever knows a better one has said so

@@ -59,6 +59,8 @@ TABLE = (
            "write each call to FILE, a JSON line each"),
     Option("--layers", "LIST", put("layers", values.something),
            "only these layers; all,-NAME leaves one out"),
+    Option("--write-bundle", "DIR", put("write_bundle", values.something),
+           "run nothing: write it as a bundle, for crabcan-oci, runc or crun"),
     Option("--help", None, nothing, "this"),
     # What else fingers type that know Docker.
     Option("--net --network", "MODE",

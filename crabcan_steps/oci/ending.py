@@ -28,7 +28,7 @@ def kill(state, signal, everybody=False):
     process = state.process()
     if everybody:
         from .cgroups.processes import processes
-        pids = processes(state.record["cgroups"]) if state.record.get("cgroups") else ()
+        pids = processes(state.groups()) if state.groups() else ()
         for pid in pids:
             send(pid, signal)
         if pids:
@@ -65,7 +65,7 @@ def delete(state, force=False):
     process = state.process()
     if process is not None:
         end(process, state)
-    groups = state.record.get("cgroups")
+    groups = state.groups()
     if groups:
         from .cgroups import freezer
         from .cgroups.processes import processes, remove
@@ -87,9 +87,9 @@ def end(process, state):
         linux.pidfd_send_signal(process, linux.SIGKILL)
     except ProcessLookupError:
         pass
-    if state.record.get("cgroups"):
+    if state.groups():
         from .cgroups.freezer import thaw
-        thaw(state.record["cgroups"])  # or a paused one would never hear of it
+        thaw(state.groups())  # or a paused one would never hear of it
     poll = select.poll()
     poll.register(process, select.POLLIN)
     if not linux.poll(poll, PATIENCE):

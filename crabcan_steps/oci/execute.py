@@ -36,7 +36,7 @@ def spec_of(state, process, settings):
     spec = Bundle(config | {"hooks": {}}, state.record["bundle"], state.id,
                   settings | {"exec": True}, process)
     spec.spaces = {kind: f"/proc/{state.record['pid']}/ns/{FILES[kind]}" for kind in spec.spaces}
-    spec.cgroups = state.record.get("cgroups")
+    spec.cgroups = state.groups()
     spec.waits, spec.folder = False, state
     spec.told = told(config, state.id, state.record["bundle"])
     return spec
@@ -44,7 +44,7 @@ def spec_of(state, process, settings):
 
 def joins(spec):
     """The container's cgroup is entered first: from inside it could not be seen."""
-    if not spec.cgroups or not spec.cgroups["paths"]:
+    if not spec.cgroups:
         return []
     from .cgroups.layer import JoinCgroup
     return [JoinCgroup(spec.cgroups, where(spec.settings.get("cgroup") or ()), spec.folder.record["pid"])]

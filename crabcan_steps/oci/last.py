@@ -5,6 +5,7 @@ import stat
 from .. import linux
 from ..layer import LayerError
 
+NAME_OF_FILE = "config.json"
 NONE = (2, 20)  # ENOENT, ENOTDIR
 
 

@@ -30,13 +30,15 @@ class Options:
         self.recursive = "rbind" in words
         self.bind = "bind" in words or self.recursive
         self.remount, self.copy_up = "remount" in words, "tmpcopyup" in words
-        self.idmap = "ridmap" in words or ("idmap" in words or None) and False  # recursive; None: none
+        self.idmap = None                        # True: with all below; False: this mount only
         for word in words:
             self.add(word)
 
     def add(self, word):
         recursive = word[:1] == "r" and word[1:] or ""
-        if word in ATTRIBUTES:
+        if word in ("idmap", "ridmap"):
+            self.idmap = word == "ridmap"
+        elif word in ATTRIBUTES:
             bits, clear = ATTRIBUTES[word]
             self.set, self.clear = self.set & ~clear | bits, self.clear & ~bits | clear
         elif recursive in ATTRIBUTES:

@@ -27,7 +27,9 @@ class Mount:
         kind = entry.get("type") or ""
         self.kind = "bind" if self.options.bind or kind == "bind" else kind or "bind"
         self.source = entry.get("source") or ""
-        self.maps = [entry.get("uidMappings"), entry.get("gidMappings")]
+        self.maps = {kind: entry.get(f"{kind}Mappings") for kind in ("uid", "gid")}
+        if self.maps["uid"] and self.options.idmap is None:
+            self.options.idmap = self.options.recursive
         if self.kind == "bind":
             self.source = os.path.join(bundle, self.source)
         self.tree = None

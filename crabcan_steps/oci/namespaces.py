@@ -139,13 +139,13 @@ class Network(Layer):
         self.loopback = "network" in spec.spaces and not spec.spaces["network"]
         self.settings = [(f"/proc/sys/{path_of(name)}", value)
                          for name, value in (spec.linux.get("sysctl") or {}).items()]
-        self.cgroup = "cgroup" in spec.spaces and not spec.spaces["cgroup"]
+        self.own_cgroup = "cgroup" in spec.spaces and not spec.spaces["cgroup"]
         self.devices = spec.linux.get("netDevices") or {}
         if self.devices:
             raise LayerError(self.name, "linux.netDevices", errno.ENOTSUP)
 
     def child(self):
-        if self.cgroup:
+        if self.own_cgroup:
             linux.unshare(linux.CLONE_NEWCGROUP)  # we are in our cgroup by now
         if self.loopback:
             socket = linux.socket(linux.AF_INET, linux.SOCK_DGRAM)

@@ -106,8 +106,19 @@ class State:
         """Takes the directory away. Its files first; the record last, so that it can be done again."""
         names = sorted(linux.listdir(self.folder), key=lambda name: name == RECORD)
         for name in names:
-            os.unlink(name, dir_fd=self.folder)
+            self.clear(name)
         linux.rmdir(self.path)
+
+    def clear(self, name):
+        """Removes a file, or a directory with files of ours in it."""
+        try:
+            os.unlink(name, dir_fd=self.folder)
+        except IsADirectoryError:
+            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.folder)
+            for file in linux.listdir(inner):
+                os.unlink(file, dir_fd=inner)
+            linux.close(inner)
+            os.rmdir(name, dir_fd=self.folder)
 
     def process(self):
         """A pidfd of the container's first process, or None if that has ended."""
@@ -133,11 +144,16 @@ class State:
         linux.close(process)
         if SOCKET in linux.listdir(self.folder):
             return "created"
-        if self.record.get("cgroups"):
+        if self.groups():
             from .cgroups.freezer import frozen
-            if frozen(self.record["cgroups"]):
+            if frozen(self.groups()):
                 return "paused"
         return "running"
+
+    def groups(self):
+        """The container's cgroups, or None if its user could not make any."""
+        groups = self.record.get("cgroups") or {}
+        return groups if groups.get("paths") else None
 
     def busy(self):
         """Tells whether somebody is making it just now."""

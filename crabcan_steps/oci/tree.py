@@ -7,11 +7,13 @@ import errno
 import os
 
 from .. import linux
-from ..layer import Layer, Stage, named
+from ..layer import Layer, LayerError, Stage, named
+from . import ids
 from .covers import Hidden, ReadOnly
 from .devices import Node, defaults, links
 from .mountoptions import PROPAGATION, RDONLY
 from .mounts import CLONED, Mount
+from .namespaces import lines
 from .root import BundleRoot
 
 
@@ -38,11 +40,36 @@ class Tree(Layer):
         self.covers += [ReadOnly(path) for path in spec.linux.get("readonlyPaths") or ()]
         self.propagation = spec.linux.get("rootfsPropagation") or "rprivate"
         self.tree = None
+        self.shifted = [mount for mount in self.mounts if mount.options.idmap is not None]
         if "mount" not in spec.spaces:
             spec.state["mounted"] = self.path
             undo.callback(unmount, self.path)
         if os.geteuid() == 0 and self.plain:  # in there its root may not open what is the machine's
             self.hold(undo)
+        self.shift(undo)
+
+    def shift(self, undo):
+        """Those with maps of their own; the container's own maps are known only when it is there."""
+        for mount in self.shifted:
+            if mount.kind != "bind":
+                raise LayerError(self.name, "mount_setattr", errno.ENOTSUP, f"{mount.name}: only a bind "
+                                 "can be shifted")
+            if not mount.maps["uid"] and not self.plain:
+                raise LayerError(self.name, "mount_setattr", errno.EINVAL, f"{mount.name}: idmap wants "
+                                 "uidMappings and gidMappings, or a user namespace")
+            mount.hold(undo)
+            if mount.maps["uid"]:
+                maps = {kind: lines(given) for kind, given in mount.maps.items()}
+                ids.shift(mount, ids.namespace_of(maps, undo))
+
+    def parent(self, pid, undo):
+        fd = None
+        for mount in self.shifted:
+            if not mount.maps["uid"]:
+                fd = fd or linux.open(f"/proc/{pid}/ns/user", os.O_RDONLY)
+                ids.shift(mount, fd)
+        if fd:
+            linux.close(fd)
 
     def hold(self, undo=None):
         """Opens all that the host gives, each name once."""

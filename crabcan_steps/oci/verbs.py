@@ -1,10 +1,11 @@
 """What each command does: finds the container's state, and calls who knows how."""
 import os
 
+from . import notify
 from . import quickjson as json
+from .last import NAME_OF_FILE
 from .state import Refused, State, every
 
-FILE = "config.json"
 MODULES = {"resume": "pause"}  # where a command stands, if not in a file of its own name
 
 
@@ -15,7 +16,7 @@ def bundle_of(options):
     path = os.path.realpath(options.get("bundle") or ".")
     if not os.path.isdir(path):
         raise Refused(f"bundle {path}: no such file or directory")
-    config = load(os.path.join(path, options.get("config") or FILE))
+    config = load(os.path.join(path, options.get("config") or NAME_OF_FILE))
     for warning in check(config, startable=False):
         options["log"].warn(warning)
     return path, config
@@ -32,6 +33,8 @@ def prepared(root, options, name, waits):
     environment(spec)
     chain = layers(spec)
     spec.folder = State.create(root, name)
+    if waits:
+        notify.offer(spec, spec.folder)
     return spec, chain, spec.folder
 
 
@@ -65,8 +68,12 @@ def create_(root, options, words):
 def start_(root, options, words):
     from .. import ch10_bundle
     state = State.open(root, words[0])
+    ready = notify.listen(state) if state.status() == "created" else None
     ch10_bundle.start(state)
     poststart(state)
+    if ready:
+        unlock(state)
+        notify.wait(ready, state)
     return 0
 
 
@@ -203,7 +210,7 @@ def on_cgroups(name):
         from importlib import import_module
         state = State.open(root, words[0], lock=name not in ("ps", "events"))
         known = state.record | {"id": state.id, "status": state.status()}
-        if not known.get("cgroups"):
+        if not state.groups():
             raise Refused(f"container {state.id} has no cgroup of its own")
         module = import_module(f"{__package__}.commands.{MODULES.get(name, name)}")
         return getattr(module, name)(known, options | {"args": words[1:]})
