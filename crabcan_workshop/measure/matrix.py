@@ -8,7 +8,7 @@ from .. import chapters
 from . import evidence
 from .observe import LIMITS, Canaries, ObserveError, look, observe
 
-CHAPTERS = ("no container", *chapters.NAMES.values())
+CHAPTERS = ("no container", *map(chapters.NAMES.get, chapters.LAYERED))
 
 
 def own(name):
@@ -62,7 +62,7 @@ PROPERTIES = {
 BY_CGROUP = ("memory", "pids", "cpu")
 
 
-def rows(progress=lambda step: None, steps=range(chapters.LAST + 1), seen=None):
+def rows(progress=lambda step: None, steps=range(chapters.WHOLE + 1), seen=None):
     """Runs checkpoints; yields (step, {property: cell}, note) of each. Cells: see cell().
 
     seen: gets, for each step, {property: what its verdict is made of}."""
@@ -149,7 +149,7 @@ def main(options):
     table, seen = [], {}
     try:
         with notes.status("starting") as status:
-            for row in rows(lambda step: status.update(f"checkpoint {step} of {chapters.LAST}"), seen=seen):
+            for row in rows(lambda step: status.update(f"checkpoint {step} of {chapters.WHOLE}"), seen=seen):
                 table.append(row)
     except ObserveError as error:
         notes.print(f"workshop: checkpoint {len(table)} did not come up: {error}", markup=False)

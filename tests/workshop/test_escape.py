@@ -67,7 +67,7 @@ def play_complete(who, folder, number):
 
 
 def test_a_room_a_chapter_and_three_more_with_all_that_they_need(root, folder):
-    assert list(ROOMS) == list(range(1, len(ROOMS) + 1)) and len(ROOMS) == len(chapters.NUMBERS) + len(WEAK)
+    assert list(ROOMS) == list(range(1, len(ROOMS) + 1)) and len(ROOMS) == chapters.WHOLE + len(WEAK)
     text = workshop(root, folder, "escape").stdout
     for words in ROOMS.values():
         assert callable(getattr(hiding, words["set_up"]))
