@@ -69,10 +69,10 @@ class Waiting(Start):
             if named("socket", self.child_end.read, 9) != b"go on":
                 os._exit(125)
 
-    def inside(self, which):
+    def inside(self, which, confine=None):
         """Runs hooks in here."""
         if self.hooks.get(which):
-            hooks.run(self.hooks, which, self.text(os.getpid()))
+            hooks.run(self.hooks, which, self.text(os.getpid()), confine)
 
     def child(self):
         home_of(self.spec.uid, self.program.env, self.accounts)
@@ -89,7 +89,7 @@ class Waiting(Start):
                 os._exit(125)
         else:
             self.wait()
-        self.inside("startContainer")
+        self.inside("startContainer", self.spec.confine)  # the filter comes last, but holds them, too
 
     def wait(self):
         """Until `start` connects. Who connects may be killed half-way: then the next one counts."""
@@ -147,8 +147,7 @@ def start(state):
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     named(SOCKET, connection.connect, f"/proc/self/fd/{state.folder}/{SOCKET}")
     control = io.FileIO(connection.detach(), "r+")
-    ch02_clone.say(control, b"start")
     try:
-        ch02_clone.receive(control)
+        ch02_clone.start(ch02_clone.Container(state.record["pid"], None, None, control))
     finally:
         os.unlink(SOCKET, dir_fd=state.folder)

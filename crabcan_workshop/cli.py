@@ -13,9 +13,9 @@ DOOR = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 
 def modules():
     """{sub-command: its module}, for those that are written in Python."""
-    from .desk import commands, escape, instructor
+    from .desk import commands, escape, fields, instructor
     from . import completion
-    known = {name: module for module in (commands, escape, instructor, completion)
+    known = {name: module for module in (commands, escape, fields, instructor, completion)
              for name in module.COMMANDS}
     return known | dict.fromkeys(JSON)
 

@@ -17,6 +17,7 @@ class Bundle(Spec):
         self.settings = settings              # the options of the command line
         self.systemd = settings.get("systemd", False)
         self.state = {}                       # what later commands need to know
+        self.confine = None                   # loads the filter, for hooks in the container
         self.process = process = process or config.get("process") or {"args": ["/"], "cwd": "/"}
         self.linux = config.get("linux") or {}
         self.spaces = {space["type"]: space.get("path") for space in self.linux.get("namespaces") or ()}

@@ -13,8 +13,8 @@ LAST = 64          # the highest number of a signal
 
 
 def number(word):
-    """A signal, by number or by name, with SIG or without."""
-    if word.isdigit() and 0 < int(word) <= LAST:
+    """A signal, by number or by name, with SIG or without. 0 is none, but asks whether one could be sent."""
+    if word.isdigit() and int(word) <= LAST:
         return int(word)
     name = word.upper() if word.upper().startswith("SIG") else f"SIG{word.upper()}"
     found = getattr(_signal, name, None)
@@ -31,8 +31,7 @@ def kill(state, signal, everybody=False):
         pids = processes(state.groups()) if state.groups() else ()
         for pid in pids:
             send(pid, signal)
-        if pids:
-            return
+        return  # none is left of a container that has stopped: then all have it
     if process is None:
         raise Refused("container not running")
     try:

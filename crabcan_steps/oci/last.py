@@ -14,11 +14,10 @@ def stand(workdir):
     try:
         place = linux.openat2(linux.AT_FDCWD, workdir, os.O_PATH | os.O_DIRECTORY,
                               linux.RESOLVE_NO_MAGICLINKS)
-    except PermissionError:
-        pass  # WorkDir has entered it, when we still could
-    else:
         linux.fchdir(place)
         linux.close(place)
+    except PermissionError:
+        pass  # WorkDir has entered it, when we still could
     linux.getcwd()  # fails if we stand outside of the root
 
 

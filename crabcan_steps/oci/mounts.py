@@ -22,7 +22,7 @@ class Mount:
     """One entry of `mounts`."""
 
     def __init__(self, entry, bundle):
-        self.target = os.path.normpath("/" + entry["destination"])
+        self.target = os.path.normpath("/" + entry["destination"].lstrip("/"))  # two at the front it would keep
         self.options = Options(entry.get("options") or ())
         kind = entry.get("type") or ""
         self.kind = "bind" if self.options.bind or kind == "bind" else kind or "bind"
@@ -80,6 +80,10 @@ class Mount:
         except NotADirectoryError as error:
             error.filename = f"{self.target}: a directory stands on a directory only, a file on a file"
             raise
+        except OSError as error:
+            if error.errno == errno.ELOOP and rules == NO_LINKS:
+                error.filename = f"{self.target}: {self.kind} must be mounted on ordinary directory"
+            raise
 
     def into_window(self, root, there):
         """Over /proc nothing of the user's is put but what stays a piece of it: a file, as lxcfs
@@ -103,7 +107,12 @@ class Mount:
             root.cover(self.target)
             linux.close(mount)
         else:
-            root.add(self.target, self.kind, mount)
+            root.know(self.target, self.kind, mount)
+
+    def finish(self, root):
+        """A /dev that nobody shall write to, once everything is in it."""
+        if self.target == "/dev" and self.kind == "tmpfs" and self.options.set & RDONLY:
+            linux.mount_setattr("", linux.AT_EMPTY_PATH, RDONLY, dir_fd=root.own["/dev"])
 
     def attributes(self, mount):
         """The flags of a bind: what is set is set; cleared only where it stands, as it may be locked."""
@@ -139,7 +148,8 @@ class Mount:
                 error.filename = f"{self.name}: option {word}"
                 raise
         named(self.name, linux.fsconfig, fs, linux.FSCONFIG_CMD_CREATE)
-        bits = self.options.set & ~(RDONLY if self.options.copy_up else 0)
+        late = self.options.copy_up or self.target == "/dev"  # something is put there first
+        bits = self.options.set & ~(RDONLY if late else 0)
         mount = linux.fsmount(fs, bits & 0xFF)
         linux.close(fs)
         if bits & ~0xFF:

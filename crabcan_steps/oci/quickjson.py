@@ -41,9 +41,9 @@ def load(file):
     return loads(file.read())
 
 
-def dumps(value):
+def dumps(value, comma=", ", colon=": "):
     """The text of a value."""
-    encoder = _json.make_encoder({}, refuse, _json.encode_basestring_ascii, None, ": ", ", ",
+    encoder = _json.make_encoder({}, refuse, _json.encode_basestring_ascii, None, colon, comma,
                                  False, False, True)
     return "".join(encoder(value, 0))
 

@@ -124,7 +124,7 @@ def below(path, sub):
     path = posixpath.normpath(path)
     inner = posixpath.normpath(f"{path}/{sub}")
     if inner != path and not inner.startswith(f"{path}/"):
-        raise ValueError(f"bad sub cgroup path: {sub}")
+        raise ValueError(f"--cgroup: {sub} is not a sub cgroup path")
     return inner
 
 

@@ -385,7 +385,7 @@ def test_a_sub_cgroup_is_below(sub):
     try:
         with bundle(path=PATH) as state:
             before = observe.cgroups(other.pid)
-            with pytest.raises(ValueError, match="bad sub cgroup path"):
+            with pytest.raises(ValueError, match="is not a sub cgroup path"):
                 processes.join(state["cgroups"], other.pid, sub)
             assert observe.cgroups(other.pid) == before
     finally:
