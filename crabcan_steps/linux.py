@@ -81,8 +81,9 @@ pidfd_send_signal = system_call(_signal.pidfd_send_signal)
 def read(path, text=True):
     """Reads a whole file: text, or bytes."""
     try:
-        with io.open(path, "r" if text else "rb") as file:
-            return file.read()
+        with io.open(path, "rb") as file:
+            data = file.read()
+            return os.fsdecode(data) if text else data  # names in it may be anything
     except OSError as e:
         raise OSError(e.errno, e.strerror, path) from None
 

@@ -60,8 +60,12 @@ def no_program(error):
 def write_whole(path, text):
     """Writes a file that others wait for: it is there, then it is whole."""
     new = f"{os.path.dirname(path) or '.'}/.{os.path.basename(path)}.{os.getpid()}"
-    linux.write(new, text, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.rename(new, path)
+    linux.write(new, text, os.O_WRONLY | os.O_CREAT | os.O_EXCL)  # others may write in that directory
+    try:
+        os.rename(new, path)
+    except OSError:
+        os.unlink(new)
+        raise
 
 
 def told(config, name, bundle):

@@ -88,7 +88,9 @@ class Mount:
     def into_window(self, root, there):
         """Over /proc nothing of the user's is put but what stays a piece of it: a file, as lxcfs
         gives them. A directory, or /proc as a whole, would hide what is masked there."""
-        if self.target.startswith("/proc") and self.target[6:] not in OVER_PROC:
+        kind = root.devices[linux.fstat(there).st_dev]
+        straight = self.target.startswith("/proc/")  # else a link of the image's has led us here
+        if kind == "proc" and not (straight and self.target[6:] in OVER_PROC):
             raise LayerError("mounts", "place", errno.EPERM, f"{self.name}: cannot be inside /proc")
 
     def over_root(self, root, mount):

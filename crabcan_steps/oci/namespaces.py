@@ -32,7 +32,8 @@ class Spaces(Layer):
         self.joins = []
         for kind in KINDS:
             if spec.spaces.get(kind):
-                fd = named(spec.spaces[kind], os.open, spec.spaces[kind], os.O_RDONLY | os.O_CLOEXEC)
+                fd = named(spec.spaces[kind], os.open, spec.spaces[kind],
+                           os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would keep us
                 undo.callback(linux.close, fd)
                 self.joins.append((kind, fd))
         self.before = [] if "user" in spec.spaces and spec.spaces["user"] else [

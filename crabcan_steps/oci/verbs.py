@@ -42,7 +42,9 @@ def prepared(root, options, name, waits):
 def environment(spec):
     """LISTEN_FDS of sd_listen_fds(3): sockets that our caller has opened for the container."""
     count = os.environ.get("LISTEN_FDS", "")
-    if count.isdigit() and int(count):
+    if os.environ.get("LISTEN_PID", str(os.getpid())) != str(os.getpid()):
+        return  # meant for somebody above us: what its descriptors are here, nobody knows
+    if count.isascii() and count.isdigit() and int(count):
         spec.process["env"] = [*(spec.process.get("env") or ()), f"LISTEN_FDS={count}", "LISTEN_PID=1"]
         spec.settings["preserve-fds"] = int(spec.settings.get("preserve-fds") or 0) + int(count)
 

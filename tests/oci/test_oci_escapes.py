@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from boxes import SETS, all_boxes, boxes, status, text  # noqa: F401
+from cells import SETS, all_boxes, boxes, status, text  # noqa: F401
 from conftest import CHECKOUT, wait_for
 
 libc = ctypes.CDLL(None, use_errno=True)
