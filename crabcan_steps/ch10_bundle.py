@@ -23,7 +23,7 @@ from .clone.start import Start
 from .layer import LayerError, named
 from .oci import hooks, quickjson
 from .oci.last import home_of, look_up, stand, write_whole
-from .oci.state import CONFIG, SOCKET, Refused, born, now
+from .oci.state import CONFIG, SOCKET, TAKEN, Refused, born, now
 
 
 class Waiting(Start):
@@ -47,6 +47,11 @@ class Waiting(Start):
             self.listener.listen(1)
 
     # In the parent.
+
+    def parent(self, pid, undo):
+        """Notes whom `delete` is to end if we are killed before all is written down."""
+        if not self.spec.settings.get("exec"):
+            self.folder.save(pid=pid, born=born(pid), **self.spec.state)
 
     def answer(self, word, pid):
         """Does what the child asks for while it is being made."""
@@ -120,13 +125,18 @@ def create(spec, layers, state):
     """Makes the container of a bundle; its first process waits. Raises LayerError, Refused."""
     start = Waiting()
     container = ch02_clone.create(spec, layers, start)
-    record(state, spec, container.pid)
+    try:
+        record(state, spec, container.pid)
+    except BaseException:  # a full disk, or no directory for --pid-file
+        ch02_clone.delete(container)
+        raise
     return container
 
 
 def record(state, spec, pid):
     """Writes down what later commands need."""
     state.write(CONFIG, quickjson.dumps(spec.config).encode())
+    state.record.pop("planned", None)
     state.save(id=spec.id, pid=pid, born=born(pid), bundle=spec.bundle, created=now(),
                ociVersion=spec.config["ociVersion"], annotations=spec.config.get("annotations") or {},
                rootfs=os.path.realpath(os.path.join(spec.bundle, spec.config["root"]["path"])),
@@ -145,9 +155,9 @@ def start(state):
     if not state.config().get("process"):
         raise Refused("cannot start a container without process: its config.json had none")
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-    named(SOCKET, connection.connect, f"/proc/self/fd/{state.folder}/{SOCKET}")
+    named(SOCKET, connection.connect, state.take())
     control = io.FileIO(connection.detach(), "r+")
     try:
         ch02_clone.start(ch02_clone.Container(state.record["pid"], None, None, control))
     finally:
-        os.unlink(SOCKET, dir_fd=state.folder)
+        os.unlink(TAKEN, dir_fd=state.folder)

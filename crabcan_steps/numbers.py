@@ -35,4 +35,4 @@ NUMBERS = {
     "mseal": 462, "setxattrat": 463, "getxattrat": 464, "listxattrat": 465, "removexattrat": 466}
 
 AF_UNIX, AF_INET, SOCK_DGRAM, SOCK_SEQPACKET = 1, 2, 2, 5  # <bits/socket.h>
-SOCK_CLOEXEC, SOL_SOCKET, SCM_RIGHTS = os.O_CLOEXEC, 1, 1
+SOCK_CLOEXEC, SOCK_NONBLOCK, SOL_SOCKET, SCM_RIGHTS = os.O_CLOEXEC, os.O_NONBLOCK, 1, 1

@@ -34,8 +34,12 @@ def prepared(root, options, name, waits):
     environment(spec)
     chain = layers(spec)
     spec.folder = State.create(root, name)
-    if waits:
-        notify.offer(spec, spec.folder)
+    try:
+        if waits:
+            notify.offer(spec, spec.folder)
+    except BaseException:
+        spec.folder.remove()
+        raise
     return spec, chain, spec.folder
 
 
