@@ -84,6 +84,7 @@ class Waiting(Start):
         self.close()
         stand(self.workdir)
         linux.prctl(linux.PR_SET_PDEATHSIG, 0)  # whoever has made us will end
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)   # who shares our PID namespace has nothing to look at
         self.program.clear()
         linux.umask(self.spec.umask)
         if self.config.get("process"):

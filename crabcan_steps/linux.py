@@ -337,6 +337,14 @@ def bpf(command, attributes):
 
 
 @quiet
+def fstatfs(fd):
+    """Of which kind the file system behind a descriptor is (f_type in statfs(2))."""
+    found = ctypes.create_string_buffer(256)
+    libc_call("fstatfs", fd, found)
+    return struct.unpack_from("l", found)[0]
+
+
+@quiet
 def inotify_init1(flags):
     """A descriptor that tells of changes to files."""
     return libc_call("inotify_init1", flags)

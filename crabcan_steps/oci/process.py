@@ -6,6 +6,7 @@ import struct
 
 from .. import ch05_namespaces, ch06_caps, linux
 from ..layer import Layer, LayerError, Stage, exists, named
+from . import procfs
 
 MOST = (1 << 64) - 1
 SYS_ADMIN = ch06_caps.KNOWN["SYS_ADMIN"]
@@ -150,14 +151,14 @@ class Labels(Layer):
     chapter, name, stage = 10, "process", Stage.HOSTNAME  # while /proc is the machine's
 
     def prepare(self, spec, undo):
-        self.writes = []
+        self.writes, self.spec = [], spec
         profile = spec.process.get("apparmorProfile")
         if profile:
             if not exists("/sys/kernel/security/apparmor") and profile != "unconfined":
                 raise LayerError(self.name, f"process.apparmorProfile {profile}", errno.ENOTSUP,
                                  "this kernel runs without AppArmor")
-            path = "/proc/self/attr/apparmor/exec"
-            path = path if exists(path) else "/proc/self/attr/exec"
+            path = "self/attr/apparmor/exec"
+            path = path if exists(f"/proc/{path}") else "self/attr/exec"
             if exists("/sys/kernel/security/apparmor"):
                 self.writes.append((path, f"exec {profile}"))
         label = spec.process.get("selinuxLabel")
@@ -165,11 +166,11 @@ class Labels(Layer):
             if not exists("/sys/fs/selinux/status"):
                 raise LayerError(self.name, f"process.selinuxLabel {label}", errno.ENOTSUP,
                                  "this kernel runs without SELinux")
-            self.writes.append(("/proc/self/attr/exec", label))
+            self.writes.append(("self/attr/exec", label))
 
     def child(self):
         for path, text in self.writes:
-            named(text, linux.write, path, text)
+            named(text, procfs.write, self.spec.proc, path, text)
 
 
 class Scheduling(Layer):

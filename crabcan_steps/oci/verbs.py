@@ -153,6 +153,7 @@ def exec_(root, options, words):
         raise Refused("exec: which COMMAND? Or --process FILE")
     else:
         process = execute.process_of(options, words[1:], config)
+        check_process(process)  # -1 as a user would change nothing: setresuid(2)
     if options.get("tty"):
         process["terminal"] = True
     options["detached"] = options.get("detach", False)
