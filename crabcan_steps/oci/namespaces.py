@@ -50,9 +50,11 @@ class Spaces(Layer):
     def join_pid(self, undo):
         """A PID namespace is joined by one's children only, so by us, before clone."""
         for kind, fd in [join for join in self.joins if join[0] == "pid"]:
-            come_back("pid", undo)
+            own = linux.open("/proc/self/ns/pid", os.O_RDONLY)
+            undo.callback(linux.close, own)
             try:
                 linux.setns(fd, KINDS[kind])
+                undo.callback(linux.setns, own, KINDS[kind])
             except PermissionError:  # an ordinary user: as root of its user namespace
                 user = next((fd for kind, fd in self.joins if kind == "user"), None)
                 if user is None:

@@ -123,6 +123,9 @@ class Limits(Layer):
             pair = tuple(-1 if limit[k] >= MOST else limit[k] for k in ("soft", "hard"))
             self.limits.append((limit["type"], kind, pair))
         self.score = spec.process.get("oomScoreAdj")
+        if self.score is not None and os.geteuid() and spec.settings.get("exec"):
+            self.adjust("self")  # the child has it from us: what may not be traced has a /proc of root's
+            self.score = None
 
     def parent(self, pid, undo):
         for name, kind, pair in self.limits:
@@ -131,8 +134,10 @@ class Limits(Layer):
             else:
                 named(f"process.rlimits: {name}", linux.prlimit, pid, kind, pair)
         if self.score is not None:
-            named(f"process.oomScoreAdj {self.score}", linux.write, f"/proc/{pid}/oom_score_adj",
-                  str(self.score))
+            self.adjust(pid)
+
+    def adjust(self, pid):
+        named(f"process.oomScoreAdj {self.score}", linux.write, f"/proc/{pid}/oom_score_adj", str(self.score))
 
     def child(self):
         for _, kind, pair in self.limits:
