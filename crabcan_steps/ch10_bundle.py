@@ -13,6 +13,7 @@
     connect to ID/start, "start" -----------> startContainer hooks, seccomp, execve
     started           <---------------------- the connection closes by itself, or says what went wrong
 """
+import errno
 import io
 import os
 
@@ -26,6 +27,9 @@ from .oci.last import home_of, look_up, stand, write_whole
 from .oci.state import CONFIG, SOCKET, TAKEN, Refused, born, now
 
 
+MOST_FDS = 1 << 16
+
+
 class Waiting(Start):
     """The child's last stop: it waits for `start`, whichever process that will be."""
     chapter, name = 10, "start"
@@ -33,7 +37,7 @@ class Waiting(Start):
     def prepare(self, spec, undo):
         super().prepare(spec, undo)
         self.spec, self.config, self.folder = spec, spec.config, spec.folder
-        self.keep = int(spec.settings.get("preserve-fds") or 0)
+        self.keep = number_of(spec.settings.get("preserve-fds") or 0)
         self.hooks = spec.config.get("hooks") or {}
         self.state = quickjson.dumps({**spec.told, "status": "created", "pid": 4194305}).split("4194305")
         from .namespaces import accounts  # in the child it would be too late
@@ -82,7 +86,7 @@ class Waiting(Start):
     def child(self):
         home_of(self.spec.uid, self.program.env, self.accounts)
         self.close()
-        stand(self.workdir)
+        stand(self.workdir, self.spec.entered)
         linux.prctl(linux.PR_SET_PDEATHSIG, 0)  # whoever has made us will end
         linux.prctl(linux.PR_SET_DUMPABLE, 0)   # who shares our PID namespace has nothing to look at
         self.program.clear()
@@ -121,6 +125,15 @@ class Waiting(Start):
                 os.set_inheritable(fd, True)
             except OSError:
                 pass  # not open: then there is nothing to keep
+
+
+
+def number_of(word):
+    """What --preserve-fds says."""
+    if not str(word).isascii() or not str(word).isdigit() or int(word) > MOST_FDS:
+        raise LayerError(Waiting.name, f"--preserve-fds {word}", errno.EINVAL)
+    return int(word)
+
 
 def create(spec, layers, state):
     """Makes the container of a bundle; its first process waits. Raises LayerError, Refused."""

@@ -13,6 +13,7 @@ from ..mounts.root import IN_ROOT, NO_LINKS, WINDOWS
 from .copyup import copy_up
 from .mountoptions import PROPAGATION, RDONLY, Options
 
+SYSFS_MAGIC = 0x62656572  # <linux/magic.h>
 CLONED = linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH
 OVER_PROC = ("cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo",
              "net/dev", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled")  # as lxcfs gives them
@@ -119,6 +120,8 @@ class Mount:
     def attributes(self, mount):
         """The flags of a bind: what is set is set; cleared only where it stands, as it may be locked."""
         options = self.options
+        if options.recursive and options.set & RDONLY and linux.fstatfs(mount) == SYSFS_MAGIC:
+            options.below_set |= RDONLY  # else an ordinary user's cgroups could be written in there
         if not options.propagation:
             linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE, 0,
                                 PROPAGATION["private"], dir_fd=mount)

@@ -24,14 +24,16 @@ class WorkDir(Layer):
     chapter, name, stage = 10, "process", Stage.TERMINAL
 
     def prepare(self, spec, undo):
-        self.path = os.fsencode(spec.workdir)
+        self.path, self.spec = os.fsencode(spec.workdir), spec
+        spec.entered = True
 
     def child(self):
         try:
             place = linux.openat2(linux.AT_FDCWD, self.path, os.O_PATH | os.O_DIRECTORY,
                                   linux.RESOLVE_NO_MAGICLINKS)
         except PermissionError:
-            return  # perhaps its user may
+            self.spec.entered = False  # perhaps its user may
+            return
         linux.fchdir(place)
         linux.close(place)
 

@@ -50,7 +50,8 @@ def environment(spec):
         return  # meant for somebody above us: what its descriptors are here, nobody knows
     if count.isascii() and count.isdigit() and int(count):
         spec.process["env"] = [*(spec.process.get("env") or ()), f"LISTEN_FDS={count}", "LISTEN_PID=1"]
-        spec.settings["preserve-fds"] = int(spec.settings.get("preserve-fds") or 0) + int(count)
+        from ..ch10_bundle import number_of
+        spec.settings["preserve-fds"] = number_of(spec.settings.get("preserve-fds") or 0) + int(count)
 
 
 def made(spec, chain, state):
