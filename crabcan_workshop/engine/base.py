@@ -26,7 +26,8 @@ class Engine:
     def __enter__(self):
         self.look()
         self.folder = Path(tempfile.mkdtemp(prefix="crabcan-engine-", dir="/tmp"))
-        self.parent = f"/{self.folder.name}"  # of the containers' cgroups
+        # Of the containers' cgroups. Not crabcan-...: chapter 8 sweeps what begins so and is nobody's.
+        self.parent = f"/engine-{self.folder.name.rpartition('-')[2]}"
         self.environment = {**os.environ, "PATH": os.environ.get("PATH", os.defpath) + SYSTEM}
         self.asked = self.folder / "calls"
         self.uses = self.runtime

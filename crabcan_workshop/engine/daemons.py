@@ -4,7 +4,6 @@ So its mounts, shims and containers are gone when its first process is, even if 
 """
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -134,8 +133,3 @@ path = "{self.folder}/opt"
         for name in self.call("tasks", "ls", "--quiet").stdout.split():
             self.call("tasks", "kill", "--signal", "KILL", "--all", name)
             self.call("tasks", "delete", "--force", name)
-
-
-def program(name):
-    """Where a program is; None if it is not installed."""
-    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin")
