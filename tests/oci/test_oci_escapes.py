@@ -215,3 +215,200 @@ def test_links_lead_nowhere_outside(boxes, link):
     box.call("run")  # refused, or in there: both are well
     assert not os.listdir(outside) and os.stat(outside).st_mtime_ns == before.st_mtime_ns
     assert str(outside) not in text("/proc/self/mountinfo")
+
+
+# ---------------------------------------------------------------- what is masked
+
+def evil_dev(box, folder):
+    """A /dev of the image's, bound over /dev, whose null leads elsewhere."""
+    dev = folder / "dev"
+    (dev / "pts").mkdir(parents=True)
+    (dev / "null").symlink_to("/proc/sys/kernel/hostname")
+    box.config["mounts"] = [mount for mount in box.config["mounts"] if not mount["destination"].startswith("/dev")]
+    bind(box.config, dev, "/dev")
+    box.write()
+
+
+def test_what_masks_is_the_machines_null(boxes):
+    """CVE-2025-31133: the container's own may be a link by the time it is used."""
+    box = boxes.box(lambda config: config["linux"].update(maskedPaths=["/proc/version", "/file", "/folder"]))
+    (box.rootfs / "file").write_text("secret")
+    (box.rootfs / "folder").mkdir()
+    (box.rootfs / "folder/file").write_text("secret")
+    evil_dev(box, boxes.folder)
+    said = box.run("stat -c '%t:%T %F' /file /proc/version; ls /folder; cat /file; echo x >/file; "
+                   "touch /folder/x || echo no")
+    assert said.splitlines() == ["1:3 character special file"] * 2 + ["no"]
+
+
+def test_a_masked_link_is_masked_where_it_leads(boxes):
+    box = boxes.box(lambda config: config["linux"].update(maskedPaths=["/way"], readonlyPaths=["/other"]))
+    (box.rootfs / "secret").write_text("secret")
+    (box.rootfs / "way").symlink_to("/secret")
+    (box.rootfs / "kept").write_text("kept\n")
+    (box.rootfs / "other").symlink_to("../../kept")
+    assert box.run("cat /secret /kept; echo x >/kept || echo no") == "kept\nno\n"
+
+
+# ---------------------------------------------------------------- the terminal
+
+@pytest.fixture
+def console(tmp_path):
+    """A socket for --console-socket; returns its path and what gets the terminal."""
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(64)
+        listener.settimeout(10)
+
+        def receive():
+            connection, _ = listener.accept()
+            with connection:
+                _, fds, _, _ = socket.recv_fds(connection, 100, 1)
+            return fds[0]
+        yield path, receive
+
+
+def test_the_console_is_bound_nowhere_else(boxes, console):
+    """CVE-2025-52565: /dev/console is a link, to what a terminal must not hide, or outside."""
+    outside = boxes.folder / "outside"
+    outside.write_text("as it was")
+    for link in ("/proc/sys/kernel/hostname", "/etc/passwd", str(outside), f"../../../../../..{outside}"):
+        box = boxes.box(lambda config: config["process"].update(terminal=True))
+        box.config["mounts"] = [mount for mount in box.config["mounts"] if mount["destination"] != "/dev"]
+        (box.rootfs / "dev").mkdir()
+        (box.rootfs / "dev/console").symlink_to(link)
+        (box.rootfs / "etc").mkdir()
+        (box.rootfs / "etc/passwd").write_text("as it was")
+        box.write()
+        result = box.call("create", options=["--console-socket", console[0]])
+        assert result.returncode == 1 and "console" in result.stderr, result
+        assert not box.left()
+    assert outside.read_text() == "as it was"
+
+
+def test_exec_opens_no_terminal_but_the_containers(boxes, console):
+    """Its /dev/pts, exchanged by who is in there: for a FIFO, for the machine's by a descriptor of ours."""
+    box = boxes.box(lambda config: config["process"]["capabilities"].update(
+        {name: ["CAP_SYS_ADMIN", "CAP_DAC_OVERRIDE", "CAP_MKNOD"] for name in SETS})).up()
+    asked = ["--tty", "--detach", "--console-socket", console[0]]
+    box.must("exec", "true", options=asked)
+    os.close(console[1]())
+    box.must("exec", "umount", "/dev/pts")
+    for harm in ("mkfifo /dev/pts/ptmx", "mknod /dev/pts/ptmx c 1 3", "touch /dev/pts/ptmx", "mkdir /dev/pts/ptmx",
+                 "rmdir /dev/pts; ln -s /proc/1/root/proc /dev/pts",
+                 *(f"rmdir /dev/pts; ln -s /proc/self/fd/{fd}/../../../../../../../../dev/pts /dev/pts" for fd in range(3, 14)),
+                 "ln -s /proc/1/fd/0 /dev/pts/ptmx"):
+        box.must("exec", "sh", "-c", f"rm -rf /dev/pts; mkdir -p /dev/pts; {harm}")
+        result = box.call("exec", "true", options=asked, timeout=10)
+        assert result.returncode == 255 and result.stderr.count("\n") == 1, (harm, result)
+
+
+# ---------------------------------------------------------------- what is written to /proc
+
+COVER = """import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+for path in ("/proc/sys/net/ipv4/ip_default_ttl", "/proc/self/timens_offsets"):
+    if libc.mount(b"/trap", path.encode(), None, 0x1000, None): raise OSError(ctypes.get_errno(), path)
+"""
+
+
+def test_what_goes_to_proc_arrives_there(boxes):
+    """CVE-2025-52881: the mount namespace that is joined belongs to somebody who has mounted over it."""
+    first = boxes.box(lambda config: config["process"]["capabilities"].update(
+        {name: ["CAP_SYS_ADMIN"] for name in SETS}))
+    (first.rootfs / "trap").write_text("empty")
+    first.up()
+    first.must("exec", "python3", "-c", COVER.replace('"/proc/self/timens_offsets"', ""))
+
+    def change(config):
+        config["linux"]["sysctl"] = {"net.ipv4.ip_default_ttl": "77"}
+        for space in config["linux"]["namespaces"]:
+            if space["type"] in ("mount", "network"):
+                space["path"] = f"/proc/{first.pid}/ns/{'mnt' if space['type'] == 'mount' else 'net'}"
+    second = boxes.box(change)
+    without(second.config, "/usr")
+    second.config["root"]["path"] = "/"  # whatever that is in there
+    second.write()
+    second.call("create")
+    assert (first.rootfs / "trap").read_text() == "empty"
+
+
+@pytest.mark.parametrize("name, kind", [("kernel.shmmax", "ipc"), ("net.ipv4.ip_default_ttl", "network"),
+                                        ("kernel.domainname", "uts")])
+def test_the_machines_own_parameters_are_not_set(boxes, name, kind):
+    """As its namespace is joined by path."""
+    def change(config):
+        config["linux"]["sysctl"] = {name: "1"}
+        config.pop("hostname")
+        next(space for space in config["linux"]["namespaces"] if space["type"] == kind)["path"] = (
+            f"/proc/self/ns/{kind.removesuffix('work')}")
+    refused(boxes.box(change), "would change the host")
+
+
+def test_the_machines_own_name_is_not_set(boxes):
+    box = boxes.box(lambda config: next(
+        space for space in config["linux"]["namespaces"] if space["type"] == "uts").update(path="/proc/self/ns/uts"))
+    before = os.uname().nodename
+    refused(box, "hostname: would change the host")
+    assert os.uname().nodename == before
+
+
+def test_exec_goes_to_no_cgroup_but_the_containers(boxes):
+    box = boxes.box().up()
+    for sub in ("..", "../..", "/../x", "pids:..", "a/../../.."):
+        result = box.boxes.oci("exec", "--cgroup", sub, box.name, "cat", "/proc/self/cgroup")
+        assert result.returncode == 255 and "sub cgroup path" in result.stderr, result
+
+
+# ---------------------------------------------------------------- powers
+
+def test_nothing_is_inheritable_that_nobody_asked_for(all_boxes):
+    """CVE-2022-29162: a program of the image's with file capabilities would get what is inheritable."""
+    box = all_boxes.box(lambda config: config["process"]["capabilities"].update(ambient=[])).up()
+    for words in [["exec", box.name], ["exec", "--cap", "CAP_NET_RAW", box.name],
+                  ["exec", "--cap", "CAP_NET_RAW", "--user", "0:0", box.name]]:
+        said = all_boxes.oci(*words, "cat", "/proc/self/status").stdout
+        assert "CapInh:\t0000000000000000" in said and "CapAmb:\t0000000000000000" in said, words
+    assert status(box.pid)["CapInh"].strip("0\n") == ""
+
+
+@pytest.mark.parametrize("user", ["-1", "4294967295", "0:-1", "0:4294967295", "99999999999999999999"])
+def test_who_is_nobody_is_not_root(boxes, user):
+    """setresuid(2) takes -1 for "as it is"."""
+    box = boxes.box().up()
+    result = boxes.oci("exec", f"--user={user}", box.name, "id")
+    assert result.returncode == 255 and not result.stdout and result.stderr.count("\n") == 1, result
+
+
+def test_an_ordinary_user_s_cgroups_cannot_be_written(user, folder_of_user):
+    """CVE-2023-25809: /sys bound read-only, and what is mounted below it is not."""
+    from cells import Boxes
+    boxes = Boxes(user, folder_of_user)
+    own = Path(f"/sys/fs/cgroup/unified/crabcan-test-{os.getpid()}")
+    if not own.parent.is_dir():
+        pytest.skip("no version 2 beside version 1 here")
+    (own / "leaf").mkdir(parents=True)
+    try:
+        for path in (own, own / "leaf"):
+            for file in (path, path / "cgroup.procs", path / "cgroup.subtree_control"):
+                os.chown(file, user.uid, -1)
+        box = boxes.box(lambda config: [config["linux"].update(namespaces=[
+            space for space in config["linux"]["namespaces"] if space["type"] != "network"]),
+            bind(config, "/sys", "/sys", "nosuid", "noexec", "nodev", "ro")])
+        assert box.run(f"touch /sys/fs/cgroup && echo writable; mkdir {own}/new && echo made; ls {own}/leaf | head -1; true"
+                       ).strip() == "cgroup.controllers"
+    finally:
+        boxes.end()
+        for path in (*own.glob("*/"), own):
+            if path.is_dir():
+                path.rmdir()
+
+
+@pytest.fixture
+def folder_of_user(user):
+    path = Path("/tmp", f"crabcan-test-{os.getpid()}-{time.monotonic_ns()}")
+    path.mkdir(mode=0o755)
+    os.chown(path, user.uid, user.uid)
+    yield path
+    shutil.rmtree(path)
