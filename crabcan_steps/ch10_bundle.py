@@ -13,7 +13,6 @@
     connect to ID/start, "start" -----------> startContainer hooks, seccomp, execve
     started           <---------------------- the connection closes by itself, or says what went wrong
 """
-import errno
 import io
 import os
 
@@ -23,11 +22,8 @@ from . import ch02_clone, linux
 from .clone.start import Start
 from .layer import LayerError, named
 from .oci import hooks, quickjson
-from .oci.last import home_of, look_up, stand, write_whole
+from .oci.last import home_of, look_up, number_of, stand, write_whole
 from .oci.state import CONFIG, SOCKET, TAKEN, Refused, born, now
-
-
-MOST_FDS = 1 << 16
 
 
 class Waiting(Start):
@@ -126,13 +122,6 @@ class Waiting(Start):
             except OSError:
                 pass  # not open: then there is nothing to keep
 
-
-
-def number_of(word):
-    """What --preserve-fds says."""
-    if not str(word).isascii() or not str(word).isdigit() or int(word) > MOST_FDS:
-        raise LayerError(Waiting.name, f"--preserve-fds {word}", errno.EINVAL)
-    return int(word)
 
 
 def create(spec, layers, state):

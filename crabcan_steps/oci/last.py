@@ -1,4 +1,5 @@
 """What the child of chapter 10 looks at last, and what is told of a program that cannot be run."""
+import errno
 import os
 import stat
 
@@ -6,6 +7,7 @@ from .. import linux
 from ..layer import LayerError
 
 NAME_OF_FILE = "config.json"
+MOST_FDS = 1 << 16
 NONE = (2, 20)  # ENOENT, ENOTDIR
 
 
@@ -67,6 +69,13 @@ def write_whole(path, text):
     except OSError:
         os.unlink(new)
         raise
+
+
+def number_of(word):
+    """What --preserve-fds says."""
+    if not str(word).isascii() or not str(word).isdigit() or int(word) > MOST_FDS:
+        raise LayerError("start", f"--preserve-fds {word}", errno.EINVAL)
+    return int(word)
 
 
 def told(config, name, bundle):

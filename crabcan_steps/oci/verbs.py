@@ -52,7 +52,7 @@ def environment(spec):
         return  # meant for somebody above us: what its descriptors are here, nobody knows
     if count.isascii() and count.isdigit() and int(count):
         spec.process["env"] = [*(spec.process.get("env") or ()), f"LISTEN_FDS={count}", "LISTEN_PID=1"]
-        from ..ch10_bundle import number_of
+        from .last import number_of
         spec.settings["preserve-fds"] = number_of(spec.settings.get("preserve-fds") or 0) + int(count)
 
 
@@ -68,7 +68,7 @@ def made(spec, chain, state):
         return container
     except BaseException as error:
         state.remove()
-        if isinstance(error, Refused):  # a hook: the specification goes on with the last ones
+        if isinstance(error, Refused) or getattr(error, "call", "") == "Refused":  # a hook: the specification goes on with the last ones
             ending.after(spec.config, spec.told | {"status": "stopped"})
         raise
 

@@ -160,9 +160,9 @@ def test_a_pid_file_that_cannot_be_written(boxes, path):
 # ---------------------------------------------------------------- hooks
 
 BAD = {"fails": ["sh", "-c", "echo why >&2; exit 3"], "hangs": ["sleep", "60"], "is killed": ["sh", "-c", "kill -SEGV $$"],
-       "prints a lot": ["sh", "-c", "head -c 3000000 /dev/zero >&2; exit 1"], "is not there": ["/nowhere"],
+       "prints a lot": ["sh", "-c", "yes | head -c 3000000 >&2; exit 1"], "is not there": ["/nowhere"],
        "is no program": ["/usr"]}
-SAYS = {"fails": "exit status 3: why", "hangs": "longer than 1 s", "is killed": "signal 11", "prints a lot": "exit status 1",
+SAYS = {"fails": "exit status 3: why", "hangs": "longer than 1 s", "is killed": "segmentation fault", "prints a lot": "exit status 1",
         "is not there": "o such file", "is no program": "ermission denied"}
 
 
@@ -181,7 +181,7 @@ def test_a_hook_that_misbehaves(boxes, moment):
         where = (moment, kind, results, told)
         assert [result.returncode for result in results] == {"poststop": [0, 0], "poststart": [0, 1], "startContainer": [0, 1]
                                                              }.get(moment, [1]), where
-        assert moment in line and SAYS[kind] in line and line.count("\n") == 1 and len(line) < 9000, where
+        assert moment in line and SAYS[kind] in line and line.count("\n") == 1 and len(line) < 13000, where
         assert told.returncode == 0 and time.monotonic() - begun < 20, where
         assert wait_for(lambda: not box.left(), 5), (where, box.left())
 
