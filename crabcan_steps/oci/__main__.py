@@ -67,7 +67,9 @@ def told(error):
         from .known import LAYERS
         return error.explain(LAYERS)
     if isinstance(error, OSError) and error.errno:
-        about = error.filename if error.filename is not None else ""
+        about = error.filename or ""
+        if isinstance(about, int):  # a descriptor
+            about = f"{getattr(error, 'call', 'call')} of descriptor {about}"
         return f"{os.fsdecode(about)}: {error.strerror}" if about else error.strerror
     return str(error) or type(error).__name__
 

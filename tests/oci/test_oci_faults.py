@@ -88,10 +88,6 @@ def judge(run, call, expected, refusal):
     said = [line for line in run.errors.splitlines() if "cleaning up" not in line and "warning:" not in line]
     if run.hung:
         return "violation", "hangs"
-    if not run.hit():
-        return "missed", ""
-    if "Traceback" in run.errors:
-        return "violation", run.errors
     if run.left:
         if any(word.startswith("process") for word in run.left):
             return "violation", f"left behind: {run.left}"
@@ -100,6 +96,10 @@ def judge(run, call, expected, refusal):
         run.box.call("delete", options=["--force"])
         if run.box.left():
             return "violation", f"cannot be deleted: {run.box.left()} {run.errors}"
+    if not run.hit():
+        return "missed", ""
+    if "Traceback" in run.errors:
+        return "violation", run.errors
     if run.facts:
         wrong = faults.differences(expected, run.facts)
         if set(wrong) == {"mounts"} and call.name.startswith("mknod") and only_bound(*wrong["mounts"]):
@@ -155,6 +155,6 @@ def test_no_fault_opens_anything(boxes, command, refusal, request):  # noqa: F81
         verdicts[verdict] += 1
         if verdict == "violation":
             wrong.append((repr(call), injection, why))
-    print(command, len(calls), "calls", dict(verdicts))
+    print(command, len(calls), "calls", dict(verdicts), *wrong, sep="\n")
     assert not wrong, wrong
     assert verdicts["missed"] * 10 <= sum(verdicts.values()), verdicts
