@@ -4,9 +4,25 @@ import stat
 
 from .. import linux
 from ..layer import LayerError
+from .state import Refused
 
 NAME_OF_FILE = "config.json"
 NONE = (2, 20)  # ENOENT, ENOTDIR
+
+
+def inherited(count):
+    """How many descriptors from 3 on our caller wants to be kept. Raises Refused if there is one less.
+
+    What we have opened ourselves execve closes, and what has been handed to us it does not: one of
+    ours under such a number would be a way out of the container."""
+    for fd in range(3, 3 + count):
+        try:
+            theirs = os.get_inheritable(fd)
+        except OSError:
+            theirs = False
+        if not theirs:
+            raise Refused(f"--preserve-fds {count}: descriptor {fd} is not open")
+    return count
 
 
 def stand(workdir):
