@@ -66,7 +66,7 @@ class Mount:
         if self.kind == "bind" and root.devices.get(linux.fstat(there).st_dev) in WINDOWS:
             self.into_window(root, there)
         if self.options.copy_up:
-            copy_up(there, mount)
+            copy_up(there, mount, any(word.startswith("mode=") for word in self.options.data))
             if self.options.set & RDONLY:
                 linux.mount_setattr("", linux.AT_EMPTY_PATH, RDONLY, dir_fd=mount)
         named(self.target, linux.move_mount, mount, there)

@@ -8,7 +8,7 @@ import os
 
 from .. import linux
 from ..layer import Layer, LayerError, Stage, named
-from ..mounts.root import WINDOWS
+from ..mounts.root import NO_LINKS, WINDOWS
 from . import ids
 from .covers import Hidden, ReadOnly
 from .devices import Node, defaults, links
@@ -103,6 +103,8 @@ class Tree(Layer):
         else:
             for part in self.nodes:
                 part.make(root)
+        if self.spec.terminal:
+            linux.close(root.place("/dev/console", False, NO_LINKS))  # for the terminal to come
         for part in self.mounts:
             part.finish(root)
         linux.close(root.place(self.spec.workdir, True))
