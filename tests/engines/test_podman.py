@@ -112,7 +112,7 @@ def test_a_pod(both):
     try:
         both.must("run", "--detach", "--pod", "pod", "--name", "one", image.NAME, "sleep", "100")
         kinds = "net", "ipc", "uts", "pid", "mnt"
-        line = "readlink " + " ".join(f"/proc/self/ns/{kind}" for kind in kinds) + "; hostname"
+        line = f"for kind in {' '.join(kinds)}; do readlink /proc/self/ns/$kind; done; hostname"
         here = both.must("exec", "one", "sh", "-c", line).split()
         there = both.must("run", "--rm", "--pod", "pod", image.NAME, "sh", "-c", line).split()
         assert here[:3] == there[:3] and here[3:5] != there[3:5] and here[5:] == ["podded"]
