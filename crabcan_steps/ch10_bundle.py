@@ -147,8 +147,7 @@ def start(state):
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     named(SOCKET, connection.connect, f"/proc/self/fd/{state.folder}/{SOCKET}")
     control = io.FileIO(connection.detach(), "r+")
-    ch02_clone.say(control, b"start")
     try:
-        ch02_clone.receive(control)
+        ch02_clone.start(ch02_clone.Container(state.record["pid"], None, None, control))
     finally:
         os.unlink(SOCKET, dir_fd=state.folder)

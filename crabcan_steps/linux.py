@@ -72,7 +72,7 @@ memfd_create, sendfile = map(system_call, (os.memfd_create, os.sendfile))
 chmod, close, dup2, fchown, fstat, getcwd, listdir, lstat, readlink, scandir, uname, urandom, waitid = map(
     quiet, (os.chmod, os.close, os.dup2, os.fchown, os.fstat, os.getcwd, os.listdir, os.lstat,
             os.readlink, os.scandir, os.uname, os.urandom, os.waitid))
-getrlimit, posix_spawn, waitpid = map(quiet, (resource.getrlimit, os.posix_spawn, os.waitpid))
+flock, getrlimit, posix_spawn, waitpid = map(quiet, (fcntl.flock, resource.getrlimit, os.posix_spawn, os.waitpid))
 sigaction, pthread_sigmask = quiet(_signal.signal), quiet(_signal.pthread_sigmask)
 pidfd_send_signal = system_call(_signal.pidfd_send_signal)
 

@@ -48,7 +48,9 @@ class Node:
         above, name = os.path.split(self.target)
         folder = root.place(above, True)
         try:
-            if root.plain and self.kind != stat.S_IFIFO or not self.made(folder, name):
+            if not root.ours(folder):
+                self.there(folder, name)
+            elif root.plain and self.kind != stat.S_IFIFO or not self.made(folder, name):
                 self.bound(root)
         finally:
             linux.close(folder)
@@ -67,6 +69,11 @@ class Node:
         os.chown(path, self.uid, self.gid)
         linux.close(there)
         return True
+
+    def there(self, folder, name):
+        """Below a mount of the machine's files nothing is made: it is there, or cannot be had."""
+        if not named(self.name, self.same, folder, name):
+            raise PermissionError(1, "another one stands there", self.name)
 
     def same(self, folder, name):
         """Tells whether what stands there already is this device; else the machine's goes over it."""
@@ -93,6 +100,8 @@ class Link:
     def make(self, root):
         folder = root.place("/dev", True)
         try:
+            if not root.ours(folder):
+                return  # the machine's own /dev, bound: nothing there is ours to make
             linux.symlink(self.text, self.label, dir_fd=folder)
         except FileExistsError:
             if self.label == "ptmx":

@@ -107,7 +107,7 @@ class Mount:
             root.cover(self.target)
             linux.close(mount)
         else:
-            root.add(self.target, self.kind, mount)
+            root.know(self.target, self.kind, mount)
 
     def finish(self, root):
         """A /dev that nobody shall write to, once everything is in it."""

@@ -32,8 +32,9 @@ class Tree(Layer):
         self.read_only = bool(root.get("readonly"))
         self.mounts = [mount_of(entry, spec) for entry in spec.config.get("mounts") or ()]
         self.nodes = [*map(Node.of, spec.linux.get("devices") or ())]
-        taken = {node.target for node in self.nodes}
         furnish = not any(m.target == "/dev" and m.kind == "bind" for m in self.mounts)
+        self.nodes = self.nodes if furnish else []  # the machine's /dev is as it is
+        taken = {node.target for node in self.nodes}
         self.nodes += [node for node in defaults() if node.target not in taken] if furnish else []
         self.furnish = furnish
         self.plain = "user" in spec.spaces  # then the kernel lets nobody make devices
@@ -89,7 +90,7 @@ class Tree(Layer):
             self.propagate("/", first=True)
         if self.tree is None:
             self.hold()
-        root = BundleRoot(self.tree, {})
+        root = BundleRoot(self.tree)
         root.plain = self.plain
         linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE, 0, PROPAGATION["private"],
                             dir_fd=self.tree)
@@ -97,13 +98,9 @@ class Tree(Layer):
         self.spec.root = root
         for part in self.mounts:
             part.make(root)
-        if self.furnish:
-            for part in (*self.nodes, *links()):
-                part.make(root)
-        else:
-            for part in self.nodes:
-                part.make(root)
-        if self.spec.terminal:
+        for part in (*self.nodes, *links()) if self.furnish else ():
+            part.make(root)
+        if self.spec.terminal and self.furnish:
             linux.close(root.place("/dev/console", False, NO_LINKS))  # for the terminal to come
         for part in self.mounts:
             part.finish(root)

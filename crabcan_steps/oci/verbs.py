@@ -3,6 +3,7 @@ import os
 
 from . import notify
 from . import quickjson as json
+from .interpreter import secure
 from .last import NAME_OF_FILE
 from .state import Refused, State, every
 
@@ -18,6 +19,7 @@ def bundle_of(options):
     if not os.path.isdir(path):
         raise Refused(f"bundle {path}: no such file or directory")
     config = load(os.path.join(path, options.get("config") or NAME_OF_FILE))
+    secure(config)
     for warning in check(config, startable=False):
         options["log"].warn(warning)
     return path, config
@@ -140,6 +142,7 @@ def exec_(root, options, words):
     from .reading import load
     state = State.open(root, words[0], lock=False)
     config = state.config()
+    secure(config)
     if options.get("process"):
         process = load(options["process"], streams=True)
         check_process(process)

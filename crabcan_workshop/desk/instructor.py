@@ -15,16 +15,17 @@ COMMANDS = {"schedule": "an agenda for a day or more", "report": "many workspace
 CHAPTERS = Path(__file__).resolve().parents[2] / "chapters"
 HEAD = re.compile(r"---\nminutes: \{(.+)\}\n---\n+# (.+)\n")
 ALL_OF_THEM = (0, *chapters.NUMBERS)
+LAYERED = (0, *chapters.LAYERED)
 FAST = [("fast", "show", 1)]
 SHOWN = [("read", "show", 0.5), ("do", "lab, exercise 1", 1), ("discuss", "discuss", 1)]
 READ = [("read", "read", 1), ("do", "lab, exercise 1", 1), ("do", "exercise 2", 1)]
 DISCUSSED = ("discuss", "discuss", 1)
 TRACKS = {  # chapters; which of their minutes go to what, how many times; days; a day's minutes
     "talk": ((0, 2, 4, 5), FAST, 1, 90),
-    "fast": ((0, 2, 4, 5, chapters.LAST), FAST, 1, 120),
+    "fast": ((0, 2, 4, 5, chapters.WHOLE), FAST, 1, 120),
     "morning": ((0, 2, 4, 5), SHOWN, 1, 180),
-    "workshop": (ALL_OF_THEM, SHOWN, 1, 510),
-    "two-days": (ALL_OF_THEM, [*READ, DISCUSSED], 2, 510),
+    "workshop": (LAYERED, SHOWN, 1, 510),
+    "two-days": (LAYERED, [*READ, DISCUSSED], 2, 510),
     "full": (ALL_OF_THEM, [*READ, ("do", "exercise 3", 1), DISCUSSED], 3, 510)}
 SITTING, BREAK, LUNCH, NOON, DAY = 90, 15, 60, 12 * 60, 24 * 60  # minutes
 

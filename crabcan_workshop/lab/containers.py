@@ -9,7 +9,7 @@ import time
 
 from crabcan_steps.ch09_runtime import UsageError, selected
 
-from ..chapters import LAST
+from ..chapters import WHOLE
 from .show import NAMES, badges, box, pre
 
 PYTHON = [sys.executable, "-P"]  # -P: nothing in the notebook's folder takes our modules' place
@@ -50,7 +50,7 @@ class Result:
         return "".join(parts)
 
 
-def run(command, step=LAST, stdin="", check=False, timeout=SECONDS, raw=(), **options):
+def run(command, step=WHOLE, stdin="", check=False, timeout=SECONDS, raw=(), **options):
     """Runs a command in the container of a chapter; returns the Result.
 
     The command is a list, or a string quoted as in a shell. The options are the command line's:

@@ -5,7 +5,7 @@ import shlex
 from IPython import get_ipython
 from IPython.core.error import UsageError
 
-from ..chapters import LAST, NUMBERS
+from ..chapters import NUMBERS, WHOLE
 from .containers import run
 
 
@@ -16,7 +16,7 @@ class Words(argparse.ArgumentParser):
 
 def parser():
     p = Words(prog="%%inside", add_help=False, allow_abbrev=False)
-    p.add_argument("--step", type=int, choices=NUMBERS, default=LAST)
+    p.add_argument("--step", type=int, choices=NUMBERS, default=WHOLE)
     p.add_argument("--python", action="store_true")
     p.add_argument("--into", metavar="VARIABLE")
     return p

@@ -6,7 +6,7 @@ import time
 import weakref
 from pathlib import Path
 
-from ..chapters import LAST
+from ..chapters import WHOLE
 from ..measure import observe
 from .containers import SECONDS, arguments, command_line, ended
 from .show import Table, Text
@@ -108,7 +108,7 @@ class Running:
                        "shared" if its[name] == ours.get(name) else "its own") for name in its])
 
 
-def start(command="cat", step=LAST, **options):
+def start(command="cat", step=WHOLE, **options):
     """Starts a container in the background, to be looked at; the default only waits.
 
     stop() ends it; so does giving its name to another."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crabcan_steps.trace import COLUMNS, Rendering
 
-from ..chapters import LAST
+from ..chapters import WHOLE
 from ..measure.matrix import CHAPTERS, MEANINGS, PROPERTIES, SIGNS, draw
 from .containers import PYTHON, run
 from .running import StartError
@@ -54,7 +54,7 @@ def fresh(*words):
 
 def matrix(steps=None):
     """Runs checkpoints and shows what each isolates: all, those up to a number, or a list."""
-    steps = range(LAST + 1) if steps is None else range(steps + 1) if isinstance(steps, int) else steps
+    steps = range(WHOLE + 1) if steps is None else range(steps + 1) if isinstance(steps, int) else steps
     rows, steps, begin = [], list(steps), time.monotonic()
     progress = Progress("the first checkpoint is starting")
     for row in fresh("rows", *steps):
@@ -152,7 +152,7 @@ class Observation(Table):
 
 # ---------------------------------------------------------------- the calls of a run
 
-def trace(step=LAST, command="true", **options):
+def trace(step=WHOLE, command="true", **options):
     """Runs a command in a checkpoint and returns every call that crabcan made to the kernel."""
     with tempfile.TemporaryDirectory(prefix=f"crabcan-lab-{os.getpid()}-") as folder:
         file = Path(folder, "trace")

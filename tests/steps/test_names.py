@@ -24,6 +24,8 @@ BYTES = "no name: a descriptor, or bytes"
 CGROUP = "the kernel's own tree of cgroups: no links, and nobody else's rights in what we make"
 CACHE = "a directory of the user's own; what is read is checked by its owner and its whole content"
 MAY = {
+    ("layer", "powerless", "exists"): HOST,
+    ("layer", "powerless", "read"): HOST,
     ("accounts", "lookup", "read"): "not linux.read: below a descriptor, see there",
     ("accounts", "read", "open"): "a descriptor of ours, opened again for reading",
     ("bpf", "compiled", "open"): BYTES,
@@ -38,7 +40,7 @@ MAY = {
     ("ranges", "entries", "read"): HOST,
     ("ch05_namespaces", "Users.parent", "write"): PROC,
     ("ch05_namespaces", "Users.shift", "open"): PROC,
-    ("ch05_namespaces", "helper", "posix_spawn"): HOST,
+    ("ranges", "helper", "posix_spawn"): HOST,
     ("accounts", "account", "open"): "only to read passwd and group, which say what they like",
     ("ch05_namespaces", "Network.child", "write"): "before the root changes, in a /proc of the host's",
     ("cache", "cached", "read"): ONCE,
@@ -46,6 +48,9 @@ MAY = {
     ("cache", "remembered", "makedirs"): CACHE,
     ("cache", "remembered", "lexists"): CACHE,
     ("cache", "remembered", "unlink"): CACHE,
+    ("inner", "inner", "open"): ONCE,
+    ("inner", "inner", "readlink"): PROC,
+    ("inner", "inner", "read"): PROC,
     ("interpreter", "shelter", "exists"): "our own /proc/self/exe, which nobody can exchange",
     ("interpreter", "shelter", "open"): "our own /proc/self/exe, which nobody can exchange",
     ("interpreter", "exposed", "stat"): "our own /proc/self/exe, which nobody can exchange",
@@ -68,7 +73,9 @@ MAY = {
     ("rules", "table", "read"): ONCE,
     ("rules", "told", "read"): BYTES,
     ("signals", "handles", "open"): PROC,
-    ("signals", "to_all", "readlink"): PROC,
+    ("signals", "family", "read"): PROC,
+    ("signals", "listen", "read"): BYTES,
+    ("signals", "send", "read"): PROC,
     ("signals", "writes", "open"): PROC,
     ("terminal", "Terminal.parent", "chmod"): BYTES,
     ("terminal", "is_pipe", "readlink"): PROC,

@@ -15,7 +15,7 @@ import tables  # noqa: E402
 
 QUOTED = re.compile(r"^([ >]*)<!-- *quote: *(\S+?)::(.+?) *-->\n\1(`{3,})(\w+)$", re.M)
 CAPTURED = re.compile(r"^[ >]*<!--\s*run\b[^>]*?:.*?-->\n(?=[ >]*`{3})", re.M | re.S)
-TABLE = re.compile(r"^<!-- *run[^:\n]*: *workshop (matrix|compare)\b[^\n]*-->\n```text\n(.*?)\n```$",
+TABLE = re.compile(r"^<!-- *run[^:\n]*: *workshop (matrix|compare|fields)\b[^\n]*-->\n```text\n(.*?)\n```$",
                    re.M | re.S)
 LINE = re.compile(r'<span id="__line-[\d-]+">((?:<span[^>]*>|</span>| )*)')
 BLOCK = re.compile(r"<pre\b([^>]*)>(?=(.*?)</pre>)", re.S)
@@ -86,10 +86,10 @@ def name_source(found):
 
 
 def table(run, files):
-    """What `workshop matrix` or `compare` has printed, as a table."""
+    """What `workshop matrix`, `compare` or `fields` has printed, as a table."""
     pages = {int(file.name[:2]): file.url for file in files.documentation_pages()
              if re.fullmatch(r"[0-8]\d-\w+", file.name)}
-    make = tables.matrix if run[1] == "matrix" else tables.comparison
+    make = {"matrix": tables.matrix, "compare": tables.comparison, "fields": tables.fields}[run[1]]
     return "\n".join(make(run[2], pages))
 
 

@@ -1,4 +1,4 @@
-"""The matrix and the comparison as tables: parsed of the text that a run has printed.
+"""The matrix, the comparison and the fields of config.json as tables: parsed of the text that a run has printed.
 
 The Markdown keeps that text, since a tool fills it and a terminal shows it; a page shows a table.
 """
@@ -8,6 +8,7 @@ from html import escape
 SIGNS = {"●": "closed", "·": "open", "◐": "closed early", "–": "could not be tried",
          "✗": "not as it should be"}
 SHOWN = {"·": "○"}  # on a page it may be as large as the full one
+COMMANDS = ("cgroups", "console", "hooks", "state")  # of chapter 10's room, those with the commands
 # How the probe tries each property (crabcan_workshop/measure/probe.py), and who else is asked.
 TRIED = {
     "environ": "looks for a variable of its caller's",
@@ -106,3 +107,18 @@ def comparison(text, _=None):
         yield f'<tr><th scope="row">{escape(name)}<small>{escape(meaning)}</small></th>{cells}</tr>'
     yield "</tbody></table>"
     yield key(text)
+
+
+def fields(text, pages):
+    """The fields of config.json as HTML: what each is for, and the page on which who does it stands."""
+    head, *rows = [re.split(r"  +", line.strip(), maxsplit=3) for line in text.split("\n") if line.strip()]
+    yield '<table class="legend">'
+    yield "<caption>The fields of config.json, as workshop fields prints them</caption>"
+    yield f"<thead><tr>{''.join(f'<th>{escape(word)}</th>' for word in head)}</tr></thead><tbody>"
+    for path, kind, by, does in rows:
+        page = pages.get(88 if by in COMMANDS else 87)
+        who = f'<a href="{page}">{escape(by)}</a>' if page and by != "nobody" else escape(by)
+        place = escape(path).replace(".", ".<wbr>")  # where a phone may break it
+        yield f'<tr><th scope="row"><code>{place}</code></th><td>{escape(kind)}</td><td>{who}</td>' \
+              f"<td>{escape(does)}</td></tr>"
+    yield "</tbody></table>"

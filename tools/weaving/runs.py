@@ -28,6 +28,7 @@ SHIM = """#!/bin/sh
 case $0:${{1-}} in
     *crabcan:*|*workshop:run|*workshop:step) set -- crabcan_steps "$@" ;;
     *:crabcan) shift; set -- crabcan_steps "$@" ;;
+    *crabcan-oci:*) exec '{python}' -I -S '{path}/crabcan_steps/runtime/launcher.py' oci "$@" ;;
     *workshop:bench) shift; exec '{python}' -I '{path}/benchmarks/bench.py' "$@" ;;
     *) set -- crabcan_workshop "$@" ;;
 esac
@@ -45,7 +46,7 @@ class Fault(Exception):
 
 
 class Bench:
-    """Where commands run: a directory for each block, `crabcan` and `workshop` first on PATH."""
+    """Where commands run: a directory for each block, `crabcan`, `crabcan-oci` and `workshop` first on PATH."""
 
     def __init__(self, checkout, blocks, limit=LIMIT):
         self.checkout, self.limit = checkout, limit
@@ -81,7 +82,7 @@ class Bench:
 
     def shims(self, who, path, python):
         (self.base / who).mkdir()
-        for name in "crabcan", "workshop":
+        for name in "crabcan", "crabcan-oci", "workshop":
             shim = self.base / who / name
             shim.write_text(SHIM.format(path=path, python=python))
             shim.chmod(0o755)

@@ -4,7 +4,7 @@ import select
 
 from ... import linux
 from ...layer import LayerError, exists
-from .stats import table
+from .figures import table
 
 IN_MODIFY, IN_NONBLOCK = 2, os.O_NONBLOCK  # <sys/inotify.h>
 

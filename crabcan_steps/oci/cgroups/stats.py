@@ -4,11 +4,7 @@ Times are in nanoseconds, sizes in bytes. What this host does not count is 0, or
 """
 import os
 
-from ... import linux
-from ...layer import exists
-
-HUGE = "/sys/kernel/mm/hugepages"
-NONE = 2**64 - 1
+from .figures import hugetlb, lines, listed, number, pids, table
 
 
 def stats(groups):
@@ -21,30 +17,6 @@ def stats(groups):
             "memory": memory(path("memory")), "pids": pids(path("pids")), "blkio": blkio(path("blkio")),
             "hugetlb": hugetlb(path("hugetlb"), "usage_in_bytes", "max_usage_in_bytes"),
             "intel_rdt": {}, "network_interfaces": None}
-
-
-def number(path, file, otherwise=0):
-    """A file with a number in it; `otherwise` if there is none."""
-    text = lines(path, file)
-    word = text[0].strip() if text else ""
-    return NONE if word == "max" else int(word) if word.lstrip("-").isdigit() else otherwise
-
-
-def lines(path, file):
-    if path is None or not exists(f"{path}/{file}"):
-        return []
-    return linux.read(f"{path}/{file}").splitlines()
-
-
-def table(path, file):
-    """A file of lines such as `cache 4096`."""
-    return {name: int(value) for name, value in (line.split(None, 1) for line in lines(path, file))
-            if value.strip().lstrip("-").isdigit()}
-
-
-def pids(path):
-    limit = number(path, "pids.max")
-    return {"current": number(path, "pids.current"), "limit": 0 if limit == NONE else limit}
 
 
 def cpu(path, account):
@@ -70,12 +42,6 @@ def cpuset(path):
                  "sched_load_balance", "sched_relax_domain_level"):
         found[name] = number(path, f"cpuset.{name}")
     return found
-
-
-def listed(text):
-    """0-2,7 as a list of numbers."""
-    ranges = [part.partition("-") for part in ",".join(text).split(",") if part]
-    return [one for first, _, last in ranges for one in range(int(first), int(last or first) + 1)]
 
 
 def memory(path):
@@ -108,20 +74,4 @@ def blkio(path):
                                "op": row[2] if len(row) > 3 else "", "value": int(row[-1])}
                               for row in rows]
                 break
-    return found
-
-
-def hugetlb(path, usage, most):
-    """For each size of pages: reservations, where the kernel counts them."""
-    found = {}
-    for entry in linux.listdir(HUGE) if path and exists(HUGE) else ():
-        size = int(entry.removeprefix("hugepages-").removesuffix("kB"))
-        power = 2 if size >= 1 << 20 else 1 if size >= 1 << 10 else 0
-        name = f"hugetlb.{size >> 10 * power}{'KMG'[power]}B"
-        rsvd = ".rsvd" if exists(f"{path}/{name}.rsvd.{usage}") else ""
-        failed = (table(path, f"{name}.events").get("max", 0) if usage == "current"
-                  else number(path, f"{name}{rsvd}.failcnt"))
-        found[name.partition(".")[2]] = {"usage": number(path, f"{name}{rsvd}.{usage}"),
-                                         "max": number(path, f"{name}{rsvd}.{most}"),
-                                         "failcnt": failed}
     return found

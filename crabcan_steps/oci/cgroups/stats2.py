@@ -1,8 +1,8 @@
 """What a container has used, from version 2's files, in the same words as stats.py."""
 from ... import linux
 from ...layer import exists
+from .figures import NONE, hugetlb, lines, listed, number, pids, table
 from .processes import listed as processes_of
-from .stats import NONE, hugetlb, lines, listed, number, pids, table
 
 
 def stats(path):
