@@ -112,7 +112,7 @@ class Mount:
     def finish(self, root):
         """A /dev that nobody shall write to, once everything is in it."""
         if self.target == "/dev" and self.kind == "tmpfs" and self.options.set & RDONLY:
-            linux.mount_setattr("", linux.AT_EMPTY_PATH, RDONLY, dir_fd=root.own["/dev"])
+            linux.mount_setattr("", linux.AT_EMPTY_PATH, RDONLY, dir_fd=root.seen["/dev"])
 
     def attributes(self, mount):
         """The flags of a bind: what is set is set; cleared only where it stands, as it may be locked."""
