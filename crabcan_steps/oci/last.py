@@ -9,7 +9,7 @@ NAME_OF_FILE = "config.json"
 NONE = (2, 20)  # ENOENT, ENOTDIR
 
 
-def stand(workdir):
+def stand(workdir, entered):
     """Enters the working directory, as the user who will be in it. Raises OSError if it lies outside."""
     try:
         place = linux.openat2(linux.AT_FDCWD, workdir, os.O_PATH | os.O_DIRECTORY,
@@ -17,7 +17,8 @@ def stand(workdir):
         linux.fchdir(place)
         linux.close(place)
     except PermissionError:
-        pass  # WorkDir has entered it, when we still could
+        if not entered:  # by WorkDir, when we still could
+            raise
     linux.getcwd()  # fails if we stand outside of the root
 
 
@@ -60,8 +61,12 @@ def no_program(error):
 def write_whole(path, text):
     """Writes a file that others wait for: it is there, then it is whole."""
     new = f"{os.path.dirname(path) or '.'}/.{os.path.basename(path)}.{os.getpid()}"
-    linux.write(new, text, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.rename(new, path)
+    linux.write(new, text, os.O_WRONLY | os.O_CREAT | os.O_EXCL)  # others may write in that directory
+    try:
+        os.rename(new, path)
+    except OSError:
+        os.unlink(new)
+        raise
 
 
 def told(config, name, bundle):
