@@ -236,9 +236,9 @@ def test_whoever_joins_detached_is_known_by_its_pid_file(engine):
     process.write_text(json.dumps({"args": ["sleep", "250"], "cwd": "/", "env": ["PATH=/usr/bin"]}))
     with subreaper():
         engine.does("exec", "--process", process, "--detach", "--pid-file", engine.folder / "pid", "one",
-                    capture_output=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         pid = int((engine.folder / "pid").read_text())
-        assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\0250\0"
+        assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\0" b"250\0"
         assert spaces(pid)["pid"] == spaces(engine.state("one")["pid"])["pid"]
         engine.does("kill", "one", "KILL")  # process 1 takes the others along
         assert ended(pid) == -signal.SIGKILL
