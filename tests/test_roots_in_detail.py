@@ -74,3 +74,12 @@ def test_a_layer_is_left_out_by_a_minus_alone(root, left_out, sign):
     else:
         assert name in out.splitlines()
     assert out.splitlines()[-1] == "1"
+
+
+@pytest.mark.parametrize("layers", ["-caps,-seccomp", "all,-caps,-seccomp", "-seccomp,-caps"])
+def test_several_are_left_out_together_and_no_more(root, layers):
+    status = dict(line.split(":\t", 1) for line in root.run("cat", "/proc/self/status", options=[f"--layers={layers}"])
+                  .splitlines() if ":\t" in line)
+    assert int(status["CapBnd"], 16) and status["Seccomp"] == "0" and status["NoNewPrivs"] == "0"
+    assert root.run("sh", "-c", "ulimit -n; uname -n; ls /home", options=[f"--layers={layers}", "--hostname", "h"]) == (
+        "64\nh\n")
