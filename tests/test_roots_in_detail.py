@@ -83,3 +83,9 @@ def test_several_are_left_out_together_and_no_more(root, layers):
     assert int(status["CapBnd"], 16) and status["Seccomp"] == "0" and status["NoNewPrivs"] == "0"
     assert root.run("sh", "-c", "ulimit -n; uname -n; ls /home", options=[f"--layers={layers}", "--hostname", "h"]) == (
         "64\nh\n")
+
+
+@pytest.mark.parametrize("layers", ["hostname", "-clone", "all,-clone"])
+def test_without_clone_there_is_nothing_to_leave_out(root, layers):
+    result = root.crabcan("run", f"--layers={layers}", "--", "true")
+    assert result.returncode == 2 and "without clone there is no container" in result.stderr, result
