@@ -89,3 +89,9 @@ def test_several_are_left_out_together_and_no_more(root, layers):
 def test_without_clone_there_is_nothing_to_leave_out(root, layers):
     result = root.crabcan("run", f"--layers={layers}", "--", "true")
     assert result.returncode == 2 and "without clone there is no container" in result.stderr, result
+
+
+@pytest.mark.parametrize("layers", ["nosuch", "all,-nosuch"])
+def test_a_layer_that_there_is_not_is_told_with_those_that_there_are(root, layers):
+    result = root.crabcan("run", f"--layers={layers}", "--", "true")
+    assert result.returncode == 2 and "no layer 'nosuch': they are clone, hostname" in result.stderr, result

@@ -36,7 +36,7 @@ TESTS = {  # module -> its tests, quick ones first; a chapter has those of its o
     "ch01_args": "options", "ch02_clone": "clone_in_detail ch01_args signals_while_starting",
     "ch03_hostname": "", "ch04_mounts": "roots_in_detail inner_mounts ch03_hostname",
     "ch05_namespaces": "roots_in_detail accounts groups_that_stay", "ch06_caps": "capabilities",
-    "ch07_seccomp": "filters_in_detail", "ch08_cgroups": "limits_in_detail", "ch09_runtime": "roots_in_detail options",
+    "ch07_seccomp": "filters_in_detail", "ch08_cgroups": "limits_in_detail", "ch09_runtime": "roots_in_detail options ch02_clone",
     "accounts": "accounts", "actions": "options", "bpf": "filters_in_detail profiles ch07_seccomp",
     "cli": "clone_in_detail options bad_input",
     "completion": "completion", "init": "init", "interpreter": "no_python_after_pivot",
