@@ -8,7 +8,7 @@ import os
 
 from .. import linux
 from ..layer import Layer, LayerError, Stage, named
-from ..mounts.root import WINDOWS
+from ..mounts.root import NO_LINKS, WINDOWS
 from . import ids
 from .covers import Hidden, ReadOnly
 from .devices import Node, defaults, links
@@ -98,6 +98,8 @@ class Tree(Layer):
             part.make(root)
         for part in (*self.nodes, *links()) if self.furnish else ():
             part.make(root)
+        if self.spec.terminal and self.furnish:
+            linux.close(root.place("/dev/console", False, NO_LINKS))  # for the terminal to come
         for part in self.mounts:
             part.finish(root)
         linux.close(root.place(self.spec.workdir, True))
