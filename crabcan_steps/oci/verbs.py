@@ -52,8 +52,8 @@ def environment(spec):
         return  # meant for somebody above us: what its descriptors are here, nobody knows
     if count.isascii() and count.isdigit() and int(count):
         spec.process["env"] = [*(spec.process.get("env") or ()), f"LISTEN_FDS={count}", "LISTEN_PID=1"]
-        from ..ch10_bundle import number_of
-        spec.settings["preserve-fds"] = number_of(spec.settings.get("preserve-fds") or 0) + int(count)
+        kept = str(spec.settings.get("preserve-fds") or 0)
+        spec.settings["preserve-fds"] = int(kept) + int(count) if kept.isdigit() else kept
 
 
 def made(spec, chain, state):
