@@ -36,7 +36,7 @@ def test_an_absolute_path_is_below_the_top_of_every_tree():
         assert names == set(state["cgroups"]["paths"])
 
 
-@pytest.mark.parametrize("path", [f"{NAME}/x", ""])
+@pytest.mark.parametrize("path", [f"{NAME}/{NAME}-inner", ""])
 def test_a_relative_path_is_below_our_own(path):
     own = observe.cgroups("self")
     with bundle(path=path) as state:
