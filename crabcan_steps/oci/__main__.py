@@ -81,7 +81,7 @@ def act(settings, command, options, words, log):
     from .state import default_root
     options["log"] = log
     options["systemd"] = settings.get("systemd-cgroup") or settings.get("cgroup-manager") == "systemd"
-    root = os.path.abspath(settings.get("root") or default_root())
+    root = os.path.realpath(settings["root"]) if settings.get("root") else default_root()
     return getattr(verbs, f"{command}_")(root, options, words)
 
 

@@ -29,6 +29,10 @@ class Bundle(Spec):
         self.umask = user.get("umask", 0o022)
         self.groups = list(dict.fromkeys(user.get("additionalGids") or ()))
 
+    def note(self, **words):
+        """Writes something into the container's record, long before that is whole."""
+        self.folder.save(**words)
+
     def environment(self):
         return dict(word.partition("=")[::2] for word in self.process.get("env") or ())
 

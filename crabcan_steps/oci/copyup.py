@@ -1,4 +1,5 @@
 """tmpcopyup: what a directory holds, copied into the tmpfs that will hide it."""
+import errno
 import os
 import stat
 
@@ -47,7 +48,9 @@ def entry(source, target, name):
     if kind == stat.S_IFLNK:
         os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
     elif kind == stat.S_IFREG:
-        old = os.open(name, flags | os.O_RDONLY, dir_fd=source)
+        old = os.open(name, flags | os.O_RDONLY | os.O_NONBLOCK, dir_fd=source)
+        if not os.path.samestat(os.fstat(old), status):  # a FIFO now, to which nobody writes?
+            raise OSError(errno.EAGAIN, "was exchanged while it was copied", name)
         new = os.open(name, flags | os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode, dir_fd=target)
         while os.sendfile(new, old, None, CHUNK):
             pass

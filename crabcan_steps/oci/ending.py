@@ -71,11 +71,17 @@ def delete(state, force=False):
         if processes(groups):  # of a PID namespace that is not its own: nobody else ends them
             freezer.kill(groups)
         remove(groups)
+    if state.record.get("planned"):
+        from .cgroups.tree import release
+        release(state.record["planned"])
     if state.record.get("mounted"):
         from .tree import unmount
         unmount(state.record["mounted"])
     text = state.told("stopped")
-    config = state.record and state.record.get("pid") and state.config() or {}
+    try:
+        config = state.config()
+    except Refused:
+        config = {}  # was never written, or a `delete` was killed half-way
     state.remove()
     after(config, text)
 

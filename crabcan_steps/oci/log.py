@@ -43,7 +43,7 @@ class Log:
             return
         line = self.line(level, text)
         try:
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
             try:
                 os.write(fd, line.encode(errors="replace") + b"\n")
             finally:

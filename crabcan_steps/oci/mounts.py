@@ -13,6 +13,7 @@ from ..mounts.root import IN_ROOT, NO_LINKS, WINDOWS
 from .copyup import copy_up
 from .mountoptions import PROPAGATION, RDONLY, Options
 
+SYSFS_MAGIC = 0x62656572  # <linux/magic.h>
 CLONED = linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH
 OVER_PROC = ("cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo",
              "net/dev", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled")  # as lxcfs gives them
@@ -88,7 +89,9 @@ class Mount:
     def into_window(self, root, there):
         """Over /proc nothing of the user's is put but what stays a piece of it: a file, as lxcfs
         gives them. A directory, or /proc as a whole, would hide what is masked there."""
-        if self.target.startswith("/proc") and self.target[6:] not in OVER_PROC:
+        kind = root.devices[linux.fstat(there).st_dev]
+        straight = self.target.startswith("/proc/")  # else a link of the image's has led us here
+        if kind == "proc" and not (straight and self.target[6:] in OVER_PROC):
             raise LayerError("mounts", "place", errno.EPERM, f"{self.name}: cannot be inside /proc")
 
     def over_root(self, root, mount):
@@ -117,6 +120,8 @@ class Mount:
     def attributes(self, mount):
         """The flags of a bind: what is set is set; cleared only where it stands, as it may be locked."""
         options = self.options
+        if options.recursive and options.set & RDONLY and linux.fstatfs(mount) == SYSFS_MAGIC:
+            options.below_set |= RDONLY  # else an ordinary user's cgroups could be written in there
         if not options.propagation:
             linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE, 0,
                                 PROPAGATION["private"], dir_fd=mount)

@@ -80,10 +80,8 @@ class Tree(Layer):
         linux.close(held)
         if undo:
             undo.callback(linux.close, self.tree)
-        else:
-            return  # each is opened where it is mounted: mountinfo tells them in that order
-        for part in (*self.mounts, *self.nodes, *self.covers):
-            named(part.name, part.hold, undo)
+        for part in (*self.mounts, *self.nodes, *self.covers) if undo else self.covers:
+            named(part.name, part.hold, undo)  # without: each where it is mounted, the order of mountinfo
 
     def child(self):
         if not self.shared:

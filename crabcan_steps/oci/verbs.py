@@ -36,17 +36,24 @@ def prepared(root, options, name, waits):
     environment(spec)
     chain = layers(spec)
     spec.folder = State.create(root, name)
-    if waits:
-        notify.offer(spec, spec.folder)
+    try:
+        if waits:
+            notify.offer(spec, spec.folder)
+    except BaseException:
+        spec.folder.remove()
+        raise
     return spec, chain, spec.folder
 
 
 def environment(spec):
     """LISTEN_FDS of sd_listen_fds(3): sockets that our caller has opened for the container."""
     count = os.environ.get("LISTEN_FDS", "")
-    if count.isdigit() and int(count):
+    if os.environ.get("LISTEN_PID", str(os.getpid())) != str(os.getpid()):
+        return  # meant for somebody above us: what its descriptors are here, nobody knows
+    if count.isascii() and count.isdigit() and int(count):
         spec.process["env"] = [*(spec.process.get("env") or ()), f"LISTEN_FDS={count}", "LISTEN_PID=1"]
-        spec.settings["preserve-fds"] = int(spec.settings.get("preserve-fds") or 0) + int(count)
+        kept = str(spec.settings.get("preserve-fds") or 0)
+        spec.settings["preserve-fds"] = int(kept) + int(count) if kept.isdigit() else kept
 
 
 def made(spec, chain, state):
@@ -150,6 +157,7 @@ def exec_(root, options, words):
         raise Refused("exec: which COMMAND? Or --process FILE")
     else:
         process = execute.process_of(options, words[1:], config)
+        check_process(process)  # -1 as a user would change nothing: setresuid(2)
     if options.get("tty"):
         process["terminal"] = True
     options["detached"] = options.get("detach", False)

@@ -41,7 +41,7 @@ def place(error):
 
 def raised(error):
     """Tells of an exception that is a slip, not an answer of the kernel's or a word to the user."""
-    if getattr(error, "_told", False) or type(error).__name__ in ("LayerError", "UsageError"):
+    if getattr(error, "_told", False) or type(error).__name__ in ("LayerError", "UsageError", "Refused"):
         return
     file, line, innermost = place(error)
     if isinstance(error, OSError) and error.errno or isinstance(error, SystemExit) and not innermost:

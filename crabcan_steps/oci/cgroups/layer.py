@@ -32,6 +32,7 @@ class BundleCgroup(Layer):
             return
         places = tree.directories(self.path, spec.id)
         undo.callback(undone, self.groups)
+        spec.note(planned=tree.missing(places.values()))  # should we be killed while we make them
         for controller, (top, path) in places.items():
             self.make(controller, top, path)
             if len(self.groups["paths"]) == 1:

@@ -71,6 +71,18 @@ def descend(top, path, made):
                 raise
 
 
+def missing(places):
+    """The directories that are not there yet of these (top, path), the upper ones first."""
+    found = {}
+    for top, path in places:
+        here = top
+        for word in path[len(top):].split("/")[1:]:
+            here = f"{here}/{word}"
+            if not exists(here):
+                found[here] = None
+    return list(found)
+
+
 def steps(top, path, made):
     here = top
     for word in path[len(top):].split("/")[1:]:
