@@ -210,7 +210,7 @@ def mount_setattr(args, words, folder, options):
 
 
 MAKES_DESCRIPTOR = {  # call -> its C, of the arguments as values and as words, and the directory
-    "open": lambda a, w, d: f"open({w[0]}, {a[1]} | O_CLOEXEC)",
+    "open": lambda a, w, d: f"openat({d}, {w[0]}, {a[1]} | O_CLOEXEC)",
     "openat2": lambda a, w, d: f"openat2_({descriptor(a[0])}, {', '.join(w[1:])})",
     "open_tree": lambda a, w, d: f"syscall(428, {d}, {w[0]}, {a[1]} | O_CLOEXEC)",
     "fsopen": lambda a, w, d: f"syscall(430, {w[0]}, 1)",

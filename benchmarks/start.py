@@ -112,7 +112,9 @@ def in_c(folder):
     if os.geteuid() != 0 or not shutil.which("cc"):
         return [C]  # which is not installed
     trace, source = folder / "trace", folder / "start.c"
-    subprocess.run([*LAUNCHER, "run", "--trace", trace, "--hostname", "c", "/bin/true"], check=True)
+    subprocess.run([*LAUNCHER, "run", "--trace", trace, "--hostname", "c", "/bin/true"], check=True,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=None if not os.isatty(2) else subprocess.DEVNULL)  # as it is timed: at no terminal
     events = [json.loads(line) for line in trace.read_text().splitlines()]
     filters = [cache.cached(path, own, None) for path, own in ch07_seccomp.files("default")]
     source.write_text(as_c.program(events, filters))

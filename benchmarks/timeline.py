@@ -1,6 +1,7 @@
 """Draws a cold start as a timeline: the quickest of twenty runs, disturbed least by others.
 
---write puts it into the book (chapters/diagrams); then run tools/diagrams.py.
+--write puts it into the book (chapters/diagrams), and a narrow one for small screens; then run
+tools/diagrams.py.
 """
 import os
 import subprocess
@@ -8,16 +9,17 @@ import sys
 
 from common import CHECKOUT, LAUNCHER, clock
 
-DIAGRAM = CHECKOUT / "chapters/diagrams/timeline.txt"
-COLUMNS_A_MS = 2
-# Runs crabcan with an observer that writes each call to a pipe: nanoseconds, side, layer, call.
+DIAGRAMS = CHECKOUT / "chapters/diagrams"
+# Runs crabcan with an observer that writes each call to a pipe: nanoseconds, side, layer, call. The
+# pipe is its standard input, for the child closes all else.
 RUN = """
 import os, sys, time
 now = time.perf_counter_ns
 begun = now()
-sys.path[:0] = [sys.argv[2]]
-sys.path.append("/usr/lib/python3/dist-packages")
-pipe = int(sys.argv[1])
+sys.path[:0] = [sys.argv[1]]
+sys.path += ["/usr/lib/python3/dist-packages",
+             "%s/.venv/lib/python%d.%d/site-packages" % (sys.argv[1], *sys.version_info[:2])]
+pipe = 0
 from crabcan_steps import cli, linux
 class Observer:
     side, layer = "parent", None
@@ -35,10 +37,8 @@ os._exit(cli.main(["run", "/bin/true"]))
 def run():
     """One cold start: (label, side, begin, end) of its parts, in milliseconds from the beginning."""
     ours, theirs = os.pipe()
-    os.set_inheritable(theirs, True)
     begin = clock()
-    subprocess.run([*LAUNCHER[:-1], "-c", RUN, str(theirs), str(CHECKOUT)], pass_fds=[theirs],
-                   check=True)
+    subprocess.run([*LAUNCHER[:-1], "-c", RUN, str(CHECKOUT)], stdin=theirs, check=True)
     end = (clock() - begin) * 1000
     os.close(theirs)
     with open(ours) as file:
@@ -65,26 +65,45 @@ def run():
 
 
 def drawn(parts):
-    """The parts as lines of text, one each."""
-    tick = 5 * COLUMNS_A_MS  # each five milliseconds
-    ticks = int(parts[-1][3] / 5) + 1
-    numbers = "".join(f"{5 * i:<{tick}}" for i in range(ticks + 1)).rstrip()
-    lines = [f"{'':24}{numbers} ms", f"{'':24}{('┬' + '─' * (tick - 1)) * ticks}┬"]
-    last = None
+    """The parts as lines of text, one each: two columns a millisecond."""
+    lines, last = scale(parts, 10, 24), None
     for label, side, begin, end in parts:
-        place = round(begin * COLUMNS_A_MS)
-        bar = "━" * max(1, round(end * COLUMNS_A_MS) - place)
-        lines.append(f"{side if side != last else '':8}{label:16}{' ' * place}{bar} {end - begin:.1f}")
+        lines.append(f"{side if side != last else '':8}{label:16}{bar(2 * begin, 2 * end)} {end - begin:.1f}")
         last = side
     return "\n".join(lines) + "\n"
 
 
+def narrow(parts):
+    """The same, half as wide: the ends of the wide one's bars, halved."""
+    lines, last = scale(parts, 5, 16), None
+    for label, side, begin, end in parts:
+        if side != last:
+            lines.append(side)
+        first, after = round(2 * begin), round(2 * begin) + max(1, round(2 * end) - round(2 * begin))
+        lines.append(f" {label:15}{bar((first + 1) // 2, (after + 1) // 2)} {end - begin:.1f}")
+        last = side
+    return "\n".join(lines) + "\n"
+
+
+def scale(parts, tick, margin):
+    """The two lines above the bars, with a tick each five milliseconds."""
+    ticks = int(parts[-1][3] / 5) + 1
+    numbers = "".join(f"{5 * i:<{tick}}" for i in range(ticks + 1)).rstrip()
+    return [f"{'':{margin}}{numbers} ms", f"{'':{margin}}{('┬' + '─' * (tick - 1)) * ticks}┬"]
+
+
+def bar(begin, end):
+    """A bar from one column to another."""
+    return " " * round(begin) + "━" * max(1, round(end) - round(begin))
+
+
 def main():
     run()  # the first may have to compile the filters
-    text = drawn(min((run() for _ in range(20)), key=lambda parts: parts[-1][3]))
+    parts = min((run() for _ in range(20)), key=lambda parts: parts[-1][3])
     if sys.argv[1:] == ["--write"]:
-        DIAGRAM.write_text(text)
-    print(text, end="")
+        (DIAGRAMS / "timeline.txt").write_text(drawn(parts))
+        (DIAGRAMS / "timeline-narrow.txt").write_text(narrow(parts))
+    print(drawn(parts), end="")
 
 
 if __name__ == "__main__":

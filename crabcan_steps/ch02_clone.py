@@ -17,7 +17,7 @@ import select
 import sys
 
 from . import linux
-from .clone.signals import PASSED_ON, deliver, miss_reader
+from .clone.signals import PASSED_ON, deliver, listen, miss_reader
 from .clone.start import Start, keep_statuses, occupy
 from .layer import Layer, LayerError, Undo, each, named
 
@@ -45,9 +45,10 @@ class Clone(Layer):
 class Container:
     """A child that waits or runs, and what it takes to talk to it and to clean up after it."""
 
-    def __init__(self, pid, pidfd, signals, control, undo):
+    def __init__(self, pid, pidfd, signals, control):
         self.pid, self.pidfd, self.signals = pid, pidfd, signals
-        self.control, self.undo = control, undo
+        self.control, self.undo = control, None
+        self.early = []        # signals that came while it was being started, for wait()
         self.killed_by = None  # the signal that we ended it for
         self.told_to_end = False
         self.unread = None     # how often PID 1 had written when nobody read any more
@@ -55,7 +56,8 @@ class Container:
 
 
 def create(spec, layers, start=None):
-    """Makes a container with these layers, ready to start. Raises LayerError, having undone all."""
+    """Makes a container with these layers, ready to start. Raises LayerError, or SystemExit
+    for a signal, having undone all."""
     occupy()
     with Undo() as undo:
         keep_statuses(undo)
@@ -73,10 +75,14 @@ def create(spec, layers, start=None):
         undo.callback(end, pidfd)
         named("socket", start.child_end.close)
         each(layers, lambda layer: layer.parent(pid, undo))
-        say(start.parent_end, b"go")
-        while (word := receive(start.parent_end)) != b"ready":
+        container = Container(pid, pidfd, signals, start.parent_end)
+        say(container.control, b"go")
+        while (word := receive(container)) != b"ready":
+            if container.killed_by:
+                raise SystemExit(128 + container.killed_by)
             start.answer(word, pid)
-        return Container(pid, pidfd, signals, start.parent_end, undo.pop_all())
+        container.undo = undo.pop_all()
+        return container
 
 
 def clone(layers):
@@ -125,11 +131,12 @@ def say(control, word):
         pass
 
 
-def receive(control):
+def receive(container):
     """The child's next word; b"" if it closed the socket. Raises the error that it reports."""
     while True:
+        listen(container)  # to signals, too, as it may hang
         try:
-            message = named("socket", control.read, 65536)
+            message = named("socket", container.control.read, 65536)
         except ConnectionResetError:  # it died with a word of ours unread; what did it say before?
             continue
         if message.startswith(b"error"):
@@ -143,7 +150,7 @@ def receive(control):
 def start(container):
     """Lets the container's program run. Raises LayerError if it cannot be executed."""
     say(container.control, b"start")
-    receive(container.control)  # execve closes the child's end
+    receive(container)  # execve closes the child's end
 
 
 def wait(container, ready=None):
@@ -157,6 +164,8 @@ def wait(container, ready=None):
         poll.register(fd, select.POLLIN)
     for fd, (events, _) in ready.items():
         poll.register(fd, events)
+    for siginfo in container.early:
+        deliver(container, siginfo)
     while True:
         for fd, events in linux.poll(poll, None if container.unread is None else TICK):
             if fd == container.pidfd:

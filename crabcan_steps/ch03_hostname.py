@@ -1,7 +1,7 @@
 """Chapter 3: a name of its own, the smallest of the namespaces."""
 
 from . import linux
-from .layer import Layer, Stage
+from .layer import Layer, Stage, powerless
 
 MOODS = ("brisk", "calm", "clever", "cosy", "dapper", "gentle", "jolly", "keen",
          "lively", "mellow", "nimble", "plucky", "quiet", "sunny", "tidy", "witty")
@@ -18,7 +18,7 @@ class Hostname(Layer):
     """A UTS namespace (uts_namespaces(7)), and in it a name."""
     chapter, name, flags, stage = 3, "hostname", linux.CLONE_NEWUTS, Stage.HOSTNAME
     options = {"hostname": "--hostname"}
-    cures = {("sethostname", 1): "needs CAP_SYS_ADMIN over the UTS namespace"}
+    cures = {("sethostname", 1): powerless}
 
     def prepare(self, spec, undo):
         if spec.hostname is None:

@@ -7,11 +7,10 @@ import errno
 import os
 
 from . import linux
-from .layer import Layer, Stage, named
+from .layer import Layer, Stage, named, powerless
 from .mounts.furniture import furniture, own_root, places
 from .mounts.given import given_root
 from .mounts.parts import DEVICE, LOCKED, READ_ONLY, Bind, FileSystem
-from .mounts.root import Root
 
 
 class Mounts(Layer):
@@ -19,6 +18,7 @@ class Mounts(Layer):
     chapter, name, flags, stage = 4, "mounts", linux.CLONE_NEWNS, Stage.FILESYSTEM
     options = {"mount": "--mount", "add": "--add", "read_only": "--read-only", "tmpfs": "--tmpfs",
                "device": "--device"}
+    held = True  # nothing is left for the child to open, unless prepare() says so
     cures = {
         ("open", errno.ENOENT): "this path must exist on the host",
         ("open", errno.ENOTDIR): "must be a directory",
@@ -36,7 +36,8 @@ class Mounts(Layer):
         ("fsconfig", errno.EPERM): "the kernel wants a full /proc here before it gives another: are "
                                    "we in a container with parts of it masked?",
         ("pivot_root", errno.EINVAL): "the present root is no mount of its own (an initial ramdisk?)",
-        ("open_tree", errno.EPERM): "root without power (CAP_SYS_ADMIN): are we in a container?",
+        ("open_tree", errno.EPERM): powerless,
+        ("mount_setattr", errno.EPERM): powerless,
         ("open_tree", errno.ENOSYS): "the kernel is older than 5.2",
         ("mount_setattr", errno.ENOSYS): "the kernel is older than 5.12",
     }
@@ -49,7 +50,7 @@ class Mounts(Layer):
         self.plan += [Bind(host, target, READ_ONLY if read_only else LOCKED, f"--add {host}:{target}")
                       for host, target, read_only in spec.add]
         self.read_only, self.held = spec.read_only, False
-        spec.binds, spec.own = [], {}  # own: path -> descriptor of a file system that we have made
+        spec.binds = []
         if os.geteuid() == 0:  # an ordinary user may not; then the child does it, as its own root
             self.hold(undo)
 
@@ -60,6 +61,9 @@ class Mounts(Layer):
             self.root, mirror = named(f"--mount {self.spec.mount}", given_root, self.spec)
             self.plan[:0] = mirror
             self.read_only |= isinstance(self.root, FileSystem)
+        if undo and (self.spec.mount or self.spec.add):  # for chapter 5
+            from .mounts.inner import separate
+            self.plan = separate(self.root, self.plan)
         self.spec.binds += [part for part in (self.root, *self.plan) if isinstance(part, Bind)]
         for bind in self.spec.binds:
             if undo:
@@ -70,15 +74,13 @@ class Mounts(Layer):
         linux.mount_setattr("/", linux.AT_RECURSIVE, propagation=linux.MS_PRIVATE)
         if not self.held:
             self.hold()
-        root = Root(self.root.open(), self.spec.own)
-        if isinstance(self.root, FileSystem):
-            root.add("", self.root.fstype, root.mount)
-        linux.move_mount(root.mount, linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0))
+        root = self.root.open()
+        linux.move_mount(root, linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0))
         for part in self.plan:
             part.make(root)
         if self.read_only:
-            linux.mount_setattr("", linux.AT_EMPTY_PATH, linux.MOUNT_ATTR_RDONLY, dir_fd=root.mount)
-        linux.fchdir(root.mount)
+            linux.mount_setattr("", linux.AT_EMPTY_PATH, linux.MOUNT_ATTR_RDONLY, dir_fd=root)
+        linux.fchdir(root)
         linux.pivot_root(".", ".")             # the old root is now mounted over the new one
         linux.umount2(".", linux.MNT_DETACH)   # and gone, with all that hung from it
         linux.chdir("/")

@@ -8,10 +8,9 @@ import os
 import struct
 
 from . import linux
-from .layer import Layer, LayerError, Stage, exists, named, warn
-from .namespaces.ranges import ROOT_RANGE, subordinate
+from .layer import Layer, LayerError, Stage, exists, named, powerless, warn
+from .namespaces.ranges import NEWIDMAP, ROOT_RANGE, helper, subordinate
 
-NEWIDMAP = {"uid": "/usr/bin/newuidmap", "gid": "/usr/bin/newgidmap"}
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # netdevice(7)
 CAP_SETFCAP = 31  # <linux/capability.h>
 
@@ -24,18 +23,18 @@ class Users(Layer):
         ("write", errno.EPERM): "the host lacks these ids: give root a range in /etc/subuid and subgid",
         ("newuidmap", 0): "compare /etc/subuid with uid_map(7); `workshop doctor` looks closer",
         ("newgidmap", 0): "compare /etc/subgid with gid_map(7); `workshop doctor` looks closer",
-        ("setgroups", errno.EPERM): "root without power: AppArmor? Try "
-                                    "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
+        ("setgroups", errno.EPERM): powerless,
     }
 
     def prepare(self, spec, undo):
-        self.root = os.geteuid() == 0
+        # In an ordinary user's container root cannot let go of groups, nor give ids: it is one, too.
+        self.root = os.geteuid() == 0 and linux.read("/proc/self/setgroups").strip() == "allow"
         ranges = {kind: subordinate(kind) for kind in NEWIDMAP}
         if self.root:
             self.maps = {k: [(0, *(r or ROOT_RANGE))] for k, r in ranges.items()}
         else:
             own = {"uid": os.getuid(), "gid": os.getgid()}
-            self.helped = all(ranges.values()) and all(map(exists, NEWIDMAP.values()))
+            self.helped = os.geteuid() != 0 and all(ranges.values()) and all(map(exists, NEWIDMAP.values()))
             self.maps = {k: [(0, own[k], 1)] for k in own}
             if self.helped:
                 for kind, (first, count) in ranges.items():
@@ -69,14 +68,16 @@ class Users(Layer):
 
         See mount_setattr(2), MOUNT_ATTR_IDMAP. Not every file system can."""
         path = f"/proc/{pid}/ns/user"
-        namespace = named(path, os.open, path, os.O_RDONLY)
+        namespace, refused = named(path, os.open, path, os.O_RDONLY), {}
         for bind in self.binds:
             try:
                 linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE,
                                     linux.MOUNT_ATTR_IDMAP, userns_fd=namespace, dir_fd=bind.tree)
             except OSError as error:
-                warn(f"{bind.source}: its file system cannot shift ids ({error.strerror}): "
-                     "files in there belong to nobody, and may be unreadable")
+                refused.setdefault(error.strerror, []).append(bind.source)
+        for reason, sources in refused.items():
+            warn(f"{', '.join(sources)}: cannot shift ids ({reason}): files in there belong to "
+                 "nobody, and may be unreadable")
         linux.close(namespace)
 
     def child(self):
@@ -88,14 +89,6 @@ class Users(Layer):
             # Whoever gives a shifted file capabilities gives them to the host's file, and the host
             # believes them: so this one, and only this one, is gone for good already here.
             linux.prctl(linux.PR_CAPBSET_DROP, CAP_SETFCAP)
-
-
-def helper(program, *words):
-    """Runs newuidmap or newgidmap, which may write what we may not (they are set-user-ID)."""
-    child = linux.posix_spawn(program, [program, *map(str, words)], {}, setsigmask=())
-    status = os.waitstatus_to_exitcode(linux.waitpid(child, 0)[1])
-    if status:
-        raise LayerError(Users.name, os.path.basename(program), 0, f"exit status {status}")
 
 
 class Keyring(Layer):

@@ -23,7 +23,7 @@ from .clone.start import Start
 from .layer import LayerError, named
 from .oci import hooks, quickjson
 from .oci.last import home_of, inherited, look_up, stand, write_whole
-from .oci.state import CONFIG, SOCKET, Refused, born, now
+from .oci.state import CONFIG, SOCKET, TAKEN, Refused, born, now
 
 
 class Waiting(Start):
@@ -33,7 +33,7 @@ class Waiting(Start):
     def prepare(self, spec, undo):
         super().prepare(spec, undo)
         self.spec, self.config, self.folder = spec, spec.config, spec.folder
-        self.keep = inherited(int(spec.settings.get("preserve-fds") or 0))
+        self.keep = inherited(spec.settings.get("preserve-fds") or 0)
         self.hooks = spec.config.get("hooks") or {}
         self.state = quickjson.dumps({**spec.told, "status": "created", "pid": 4194305}).split("4194305")
         from .namespaces import accounts  # in the child it would be too late
@@ -47,6 +47,11 @@ class Waiting(Start):
             self.listener.listen(1)
 
     # In the parent.
+
+    def parent(self, pid, undo):
+        """Notes whom `delete` is to end if we are killed before all is written down."""
+        if not self.spec.settings.get("exec"):
+            self.folder.save(pid=pid, born=born(pid), **self.spec.state)
 
     def answer(self, word, pid):
         """Does what the child asks for while it is being made."""
@@ -69,16 +74,17 @@ class Waiting(Start):
             if named("socket", self.child_end.read, 9) != b"go on":
                 os._exit(125)
 
-    def inside(self, which):
+    def inside(self, which, confine=None):
         """Runs hooks in here."""
         if self.hooks.get(which):
-            hooks.run(self.hooks, which, self.text(os.getpid()))
+            hooks.run(self.hooks, which, self.text(os.getpid()), confine)
 
     def child(self):
         home_of(self.spec.uid, self.program.env, self.accounts)
         self.close()
-        stand(self.workdir)
+        stand(self.workdir, self.spec.entered)
         linux.prctl(linux.PR_SET_PDEATHSIG, 0)  # whoever has made us will end
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)   # who shares our PID namespace has nothing to look at
         self.program.clear()
         linux.umask(self.spec.umask)
         if self.config.get("process"):
@@ -89,7 +95,7 @@ class Waiting(Start):
                 os._exit(125)
         else:
             self.wait()
-        self.inside("startContainer")
+        self.inside("startContainer", self.spec.confine)  # the filter comes last, but holds them, too
 
     def wait(self):
         """Until `start` connects. Who connects may be killed half-way: then the next one counts."""
@@ -103,8 +109,8 @@ class Waiting(Start):
 
     def close(self):
         """Every descriptor but 0 to 2, what --preserve-fds says, the socket and the listener."""
-        stay = {self.child_end.fileno()} | ({self.listener.fileno()} if self.listener else set())
-        first = 3 + self.keep
+        stay = {self.child_end.fileno(), *self.keep} | ({self.listener.fileno()} if self.listener else set())
+        first = 3
         for fd in sorted(stay):
             if fd > first:
                 linux.close_range(first, fd - 1)
@@ -116,13 +122,18 @@ def create(spec, layers, state):
     """Makes the container of a bundle; its first process waits. Raises LayerError, Refused."""
     start = Waiting()
     container = ch02_clone.create(spec, layers, start)
-    record(state, spec, container.pid)
+    try:
+        record(state, spec, container.pid)
+    except BaseException:  # a full disk, or no directory for --pid-file
+        ch02_clone.delete(container)
+        raise
     return container
 
 
 def record(state, spec, pid):
     """Writes down what later commands need."""
     state.write(CONFIG, quickjson.dumps(spec.config).encode())
+    state.record.pop("planned", None)
     state.save(id=spec.id, pid=pid, born=born(pid), bundle=spec.bundle, created=now(),
                ociVersion=spec.config["ociVersion"], annotations=spec.config.get("annotations") or {},
                rootfs=os.path.realpath(os.path.join(spec.bundle, spec.config["root"]["path"])),
@@ -141,10 +152,9 @@ def start(state):
     if not state.config().get("process"):
         raise Refused("cannot start a container without process: its config.json had none")
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-    named(SOCKET, connection.connect, f"/proc/self/fd/{state.folder}/{SOCKET}")
+    named(SOCKET, connection.connect, state.take())
     control = io.FileIO(connection.detach(), "r+")
-    ch02_clone.say(control, b"start")
     try:
-        ch02_clone.receive(control)
+        ch02_clone.start(ch02_clone.Container(state.record["pid"], None, None, control))
     finally:
-        os.unlink(SOCKET, dir_fd=state.folder)
+        os.unlink(TAKEN, dir_fd=state.folder)

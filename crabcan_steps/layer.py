@@ -31,7 +31,7 @@ class Layer:
     cgroup = 0           # a descriptor of the cgroup to be born in, if it adds CLONE_INTO_CGROUP
     stage = Stage.CLONE
     options = {}         # fields of the Spec that mean nothing without this layer, and their options
-    cures = {}           # (call, errno) -> the likely cause, and what to do about it
+    cures = {}           # (call, errno) -> the likely cause, and what to do; or who looks for it
 
     def prepare(self, spec, undo):
         """In the parent, before clone: all that can fail early. Nothing is shared yet."""
@@ -41,6 +41,17 @@ class Layer:
 
     def child(self):
         """In the container, before exec. Imports nothing, looks up nothing, opens no Python file."""
+
+
+RESTRICTED = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
+
+
+def powerless():
+    """Why root in a user namespace may do nothing: looked up, for a wrong cure does harm."""
+    if os.path.exists(RESTRICTED) and linux.read(RESTRICTED).strip() == "1":
+        return ("root without power, as AppArmor keeps it from programs without a profile of their own: "
+                "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`")
+    return "root without power (CAP_SYS_ADMIN): are we in a container?"
 
 
 ANYWHERE = {  # cures for what can happen to any call
@@ -88,6 +99,7 @@ class LayerError(Exception):
         cures = {k: v for x in layers if x.name == self.layer for k, v in x.cures.items()}
         cure = (cures.get((self.call, self.errno)) or cures.get((self.call, None))
                 or ANYWHERE.get(self.errno))
+        cure = cure() if callable(cure) else cure
         return f"{place}: {what}{about}" + (f": {cure}" if cure else "")
 
 

@@ -72,7 +72,7 @@ memfd_create, sendfile = map(system_call, (os.memfd_create, os.sendfile))
 chmod, close, dup2, fchown, fstat, getcwd, listdir, lstat, readlink, scandir, uname, urandom, waitid = map(
     quiet, (os.chmod, os.close, os.dup2, os.fchown, os.fstat, os.getcwd, os.listdir, os.lstat,
             os.readlink, os.scandir, os.uname, os.urandom, os.waitid))
-getrlimit, posix_spawn, waitpid = map(quiet, (resource.getrlimit, os.posix_spawn, os.waitpid))
+flock, getrlimit, posix_spawn, waitpid = map(quiet, (fcntl.flock, resource.getrlimit, os.posix_spawn, os.waitpid))
 sigaction, pthread_sigmask = quiet(_signal.signal), quiet(_signal.pthread_sigmask)
 pidfd_send_signal = system_call(_signal.pidfd_send_signal)
 
@@ -81,8 +81,9 @@ pidfd_send_signal = system_call(_signal.pidfd_send_signal)
 def read(path, text=True):
     """Reads a whole file: text, or bytes."""
     try:
-        with io.open(path, "r" if text else "rb") as file:
-            return file.read()
+        with io.open(path, "rb") as file:
+            data = file.read()
+            return os.fsdecode(data) if text else data  # names in it may be anything
     except OSError as e:
         raise OSError(e.errno, e.strerror, path) from None
 
@@ -333,6 +334,14 @@ def bpf(command, attributes):
     Returns the result, and the attributes as the kernel has changed them."""
     union = ctypes.create_string_buffer(attributes, len(attributes))
     return raw_call("bpf", command, ctypes.addressof(union), len(attributes)), union.raw
+
+
+@quiet
+def fstatfs(fd):
+    """Of which kind the file system behind a descriptor is (f_type in statfs(2))."""
+    found = ctypes.create_string_buffer(256)
+    libc_call("fstatfs", fd, found)
+    return struct.unpack_from("l", found)[0]
 
 
 @quiet

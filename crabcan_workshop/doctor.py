@@ -21,6 +21,9 @@ SETTINGS = {  # sysctl: the value that stops user namespaces
 }
 
 
+WATCH = "and a check only looks ten times a second what memory your code takes"
+
+
 def good(text):
     return True, text, ""
 
@@ -93,13 +96,19 @@ def check_clone():
     return limited("not root: chapters 2 to 4 borrow a user namespace", "nothing to do")
 
 
+FEW = "the container has one user only, and keeps your other groups"
+
+
 def check_ids():
     if os.geteuid() == 0:
         return good("root maps the container to ids that nobody has")
-    name = pwd.getpwuid(os.getuid()).pw_name
+    try:
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = str(os.getuid())
     missing = [p for p in ("/usr/bin/newuidmap", "/usr/bin/newgidmap") if not os.path.exists(p)]
     if missing:
-        return limited(f"no {missing[0]}: the container has one user only",
+        return limited(f"no {missing[0]}: {FEW}",
                        "sudo apt-get install uidmap")
     for file in ("/etc/subuid", "/etc/subgid"):
         try:
@@ -107,7 +116,7 @@ def check_ids():
         except OSError:
             lines = []
         if not any(line.split(":")[0] in (name, str(os.getuid())) for line in lines):
-            return limited(f"{file} has no ids for {name}: the container has one user only",
+            return limited(f"{file} has no ids for {name}: {FEW}",
                            f"sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {name}")
     return good("a range of ids in /etc/subuid and /etc/subgid")
 
@@ -138,7 +147,8 @@ def check_cgroups():
     if not (CGROUP / "memory").exists():
         return bad("no cgroups at /sys/fs/cgroup", "mount -t cgroup2 none /sys/fs/cgroup")
     if os.geteuid() != 0:
-        return limited("cgroup version 1: limits for root only", "sudo, or the VM, which has version 2")
+        return limited(f"cgroup version 1: limits for root only, {WATCH}",
+                       "sudo, or the VM, which has version 2: then the kernel limits both")
     missing = [name for name in ("memory", "pids", "cpu") if not (CGROUP / name).exists()]
     if missing:
         return bad(f"cgroup version 1 without {', '.join(missing)}", "see cgroups(7)")
@@ -150,10 +160,10 @@ def check_unified():
     if os.geteuid() != 0:
         path = CGROUP / f"user.slice/user-{os.getuid()}.slice/user@{os.getuid()}.service"
         if not path.exists() or not os.environ.get("XDG_RUNTIME_DIR"):
-            return limited("no systemd of your own (user@.service): no limits",
+            return limited(f"no systemd of your own (user@.service): no limits, {WATCH}",
                            f"log in through ssh or a console, or: sudo loginctl enable-linger {os.getuid()}")
         if not os.path.exists(os.environ["XDG_RUNTIME_DIR"] + "/bus"):
-            return limited("no D-Bus of your own to ask systemd over: no limits",
+            return limited(f"no D-Bus of your own to ask systemd over: no limits, {WATCH}",
                            "sudo apt-get install dbus-user-session, and log in again")
     have = (path / "cgroup.controllers").read_text().split()
     missing = [name for name in ("memory", "pids", "cpu") if name not in have]

@@ -15,6 +15,7 @@ from crabcan_steps.layer import Layer, LayerError
 from crabcan_steps.oci.cgroups.layer import BundleCgroup, JoinCgroup
 given = json.load(sys.stdin.buffer)
 spec = ch01_args.parse(given["command"])
+spec.note = dict
 spec.config, spec.id, spec.state, spec.systemd = given["config"], given["id"], {}, given["systemd"]
 layer = JoinCgroup(*given["join"]) if given["join"] else BundleCgroup()
 user = Layer()  # an ordinary user must be root somewhere to have a PID namespace

@@ -1,6 +1,8 @@
 """What the tests share: real containers, as root and as an ordinary user, and a look at the host."""
 import contextlib
+import fcntl
 import importlib.util
+import inspect
 import json
 import os
 import platform
@@ -24,10 +26,11 @@ import browser as chromium  # noqa: E402
 import pytest  # noqa: E402
 
 from crabcan_workshop import chapters  # noqa: E402
-from crabcan_workshop.measure import observe  # noqa: E402
+from crabcan_workshop.measure import evidence, observe  # noqa: E402
+from crabcan_workshop.measure.matrix import CHAPTERS, PROPERTIES  # noqa: E402
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-USER = f"crabcan-t{os.getpid()}"  # other runs of the tests may be under way
+USER = f"crabcan-user-{os.getpid()}"  # other runs of the tests may be under way
 UNIFIED = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
 COPIED = ("crabcan_steps", "crabcan_workshop", "pyseccomp", "rich", "pygments", "markdown_it", "mdurl")
 
@@ -191,19 +194,39 @@ def user(request):
     if os.geteuid() != 0:
         yield Who(pwd.getpwuid(os.getuid()).pw_name, [sys.executable], CHECKOUT)
         return
-    for entry in pwd.getpwall():  # of runs that were killed
-        number = entry.pw_name.removeprefix("crabcan-t")
-        if number.isdigit() and not os.path.exists(f"/proc/{number}"):
+    for entry in pwd.getpwall():
+        if abandoned(entry):
             subprocess.run(["userdel", "--remove", entry.pw_name], capture_output=True)
     subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", USER], check=True,
                    capture_output=True)
+    home = os.open(f"/home/{USER}", os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(home, fcntl.LOCK_EX)  # there is somebody, also for who cannot see our number
     try:
         user = Who(USER, ["/usr/bin/python3"], request.getfixturevalue("readable"),
                    ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--"])
         with systemd_of(user):
             yield user
     finally:
+        os.close(home)
         subprocess.run(["userdel", "--remove", USER], check=True, capture_output=True)
+
+
+def abandoned(entry):
+    """Tells whether an account is one of a run that was killed."""
+    number = entry.pw_name.removeprefix("crabcan-user-")
+    if not number.isdigit() or os.path.exists(f"/proc/{number}"):
+        return False
+    try:
+        home = os.open(entry.pw_dir, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(home, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(home)
 
 
 @contextlib.contextmanager
@@ -238,14 +261,29 @@ def matrices():
     return {}
 
 
+class Matrix(dict):
+    """{step: {property: cell}}, and what each cell is made of."""
+
+    def __init__(self, rows):
+        super().__init__({row["step"]: row["cells"] for row in rows})
+        self.seen = {row["step"]: row["seen"] for row in rows}
+
+    def tell(self, step, name):
+        """One line about a cell that is not as it should be."""
+        chapter, meaning, _ = PROPERTIES[name]
+        return evidence.tell(name, chapter, CHAPTERS[chapter], meaning, step, self[step][name], self.seen[step][name])
+
+
 @pytest.fixture
 def matrix(who, matrices):
     """{step: {property: cell}} of `workshop matrix`, run once for each user."""
     if who.name not in matrices:
         result = subprocess.run([*who.python, "-m", "crabcan_workshop", "matrix", "--json"],
                                 env=who.environment, text=True, capture_output=True, cwd="/")
-        assert result.returncode in (0, 1), result.stderr
-        matrices[who.name] = {row["step"]: row["cells"] for row in json.loads(result.stdout)}
+        try:
+            matrices[who.name] = Matrix(json.loads(result.stdout))
+        except ValueError:  # a checkpoint did not come up: why, stands there
+            pytest.fail(f"no matrix: {result.stderr.strip() or result}. Look: ./workshop matrix", pytrace=False)
     return matrices[who.name]
 
 
@@ -276,8 +314,9 @@ def closes(matrix, name, step):
     column = [matrix[row][name] for row in range(chapters.WHOLE + 1)]
     if "absent" in column[step:]:
         pytest.skip(f"{name}: limits for an ordinary user need cgroup v2 and a systemd session")
-    assert set(column[:step]) <= {"open", "borrowed"}, column
-    assert set(column[step:]) == {"closed"}, column
+    for row, cell in enumerate(column):
+        if cell not in (("open", "borrowed") if row < step else ("closed",)):
+            pytest.fail(matrix.tell(row, name), pytrace=False)
 
 
 # ---------------------------------------------------------------- the host, before and after
@@ -327,7 +366,27 @@ def wait_for(condition, seconds=10):
         if condition():
             return True
         time.sleep(0.01)
-    return False
+    return Never(condition, seconds)
+
+
+class Never:
+    """A "no" that says to what: `assert False` would tell nobody anything."""
+
+    def __init__(self, condition, seconds):
+        self.condition, self.seconds = condition, seconds
+
+    def __bool__(self):
+        return False
+
+    def __repr__(self):
+        try:
+            asked = " ".join(inspect.getsource(self.condition).split())
+        except (OSError, TypeError):
+            asked = repr(self.condition)
+        cells = zip(self.condition.__code__.co_freevars, self.condition.__closure__ or ())
+        known = {name: vars(cell.cell_contents) if isinstance(cell.cell_contents, Running) else cell.cell_contents
+                 for name, cell in cells}
+        return f"<not in {self.seconds} s: {asked}, with {known!r:.600}>"
 
 
 def gone(pid):

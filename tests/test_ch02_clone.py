@@ -145,6 +145,7 @@ def test_ctrl_z_stops_all_of_the_container(who):
         before = len(os.listdir(f"/proc/{running.runtime}/fd"))
         running.process.send_signal(signal.SIGTSTP)
         assert wait_for(lambda: states() == ["T", "T"]), states()
+        assert wait_for(lambda: observe.stat_of(running.runtime)[0] == "T")  # last of all
         running.process.send_signal(signal.SIGCONT)
         assert wait_for(lambda: "T" not in states()), states()
         assert wait_for(lambda: len(os.listdir(f"/proc/{running.runtime}/fd")) == before)

@@ -19,7 +19,7 @@ def test_a_session_of_its_own(matrix):
 
 
 def test_the_whole_matrix_is_as_it_should_be(matrix):
-    assert not [(step, name) for step in matrix for name, cell in matrix[step].items() if cell == "wrong"]
+    assert not [matrix.tell(step, name) for step in matrix for name, cell in matrix[step].items() if cell == "wrong"]
 
 
 def test_a_shell_has_a_terminal_and_job_control(who):

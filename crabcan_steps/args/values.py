@@ -32,9 +32,10 @@ def size(text):
     digits = digits[:-1] if power else digits
     check(digits.isascii() and digits.replace(".", "", 1).isdigit(), text,
           "must be a size such as 64M, 1.5G or 512MiB")
-    check(len(digits) < 20 and float(digits) * 1024**power < 1 << 60, text,
+    convert = int if digits.isdigit() else float  # a float is not exact above 2**53
+    check(len(digits) < 20 and convert(digits) * 1024**power < 1 << 60, text,
           "is more than any machine has")
-    return int(float(digits) * 1024**power)
+    return int(convert(digits) * 1024**power)
 
 
 def memory(text):

@@ -7,7 +7,7 @@ import os
 import time
 
 from .. import linux
-from ..layer import exists, warn
+from ..layer import attempt, exists, named, warn
 
 
 def hold(path):
@@ -19,15 +19,15 @@ def hold(path):
         linux.mkdir(path)
         try:
             fd = linux.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            named(path, linux.flock, fd, fcntl.LOCK_EX)
+            if exists(path) and linux.lstat(path).st_ino == linux.fstat(fd).st_ino:
+                return fd
+            linux.close(fd)
         except FileNotFoundError:
             continue
         except OSError:
-            linux.rmdir(path)
+            attempt(linux.rmdir, path)
             raise
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        if exists(path) and linux.lstat(path).st_ino == linux.fstat(fd).st_ino:
-            return fd
-        linux.close(fd)
 
 
 def sweep(base):
@@ -39,11 +39,11 @@ def sweep(base):
         if exists(f"/proc/{words[1]}"):
             continue  # perhaps alive; if only its number is, it is the next one's
         try:
-            fd = os.open(f"{base}/{name}", os.O_RDONLY | os.O_DIRECTORY)
+            fd = named(f"{base}/{name}", os.open, f"{base}/{name}", os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue  # another sweep was quicker
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            linux.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if exists(f"{base}/{name}/cgroup.kill"):  # version 2: all at once
                 linux.write(f"{base}/{name}/cgroup.kill", "1")
             if empty(f"{base}/{name}"):
@@ -75,7 +75,7 @@ def empty(path):
 def end(pid, path):
     """Ends a process, if it is still the one that was seen in the cgroup."""
     try:
-        process = os.pidfd_open(pid)
+        process = named(path, os.pidfd_open, pid)
     except ProcessLookupError:
         return
     try:

@@ -4,6 +4,7 @@ The kernel keeps signals from a PID 1 that has no handler for them, even Ctrl-C
 (pid_namespaces(7)). People expect them to work all the same.
 """
 import os
+import select
 
 from .. import linux
 
@@ -12,6 +13,23 @@ PASSED_ON = (linux.SIGINT, linux.SIGTERM, linux.SIGHUP, linux.SIGQUIT, linux.SIG
 HARMLESS = (linux.SIGCONT, linux.SIGWINCH)  # by default they end nothing
 DEADLY = (linux.SIGINT, linux.SIGTERM, linux.SIGHUP, linux.SIGQUIT)
 FROM_KERNEL = 0x80  # si_code of a signal from the terminal: the whole session has it already
+
+
+def listen(container):
+    """Waits until the child says something, or is silent for good: what it does may hang, as when
+    a file server does not answer. Signals that end a program end it then; others wait."""
+    if container.signals is None:
+        return  # whoever only starts it (chapter 10) has blocked none
+    poll = select.poll()
+    for fd in (container.control.fileno(), container.signals):
+        poll.register(fd, select.POLLIN)
+    while container.control.fileno() not in dict(linux.poll(poll)):
+        siginfo = os.read(container.signals, 128)
+        if siginfo[0] in DEADLY:
+            container.killed_by = siginfo[0]
+            linux.pidfd_send_signal(container.pidfd, linux.SIGKILL)
+        else:
+            container.early.append(siginfo)
 
 
 def deliver(container, siginfo):
@@ -29,22 +47,49 @@ def deliver(container, siginfo):
         default_action(container, number)
 
 
-def to_all(container, number):
-    """Sends a signal to each process of the container, PID 1 first: its children stop with it."""
-    linux.pidfd_send_signal(container.pidfd, number)
-    home = linux.readlink(f"/proc/{container.pid}/ns/pid")
-    for entry in linux.listdir("/proc"):
-        if entry.isdigit():
-            pidfd = None
-            try:
-                pidfd = os.pidfd_open(int(entry))
-                if linux.readlink(f"/proc/{entry}/ns/pid") == home:
-                    linux.pidfd_send_signal(pidfd, number)
-            except OSError:  # has ended, or is not ours to look at
-                pass
-            finally:
-                if pidfd is not None:
-                    linux.close(pidfd)
+def stop(container):
+    """Stops the container's processes; returns which, as (pid, start time). Those that somebody has
+    stopped already, as its own shell does with a job, are not ours to continue."""
+    stopped = []
+    while new := [one for one, state in family(container.pid) if state not in "TZ" and one not in stopped]:
+        send(new, linux.SIGSTOP)
+        stopped += new  # and again: one of them may have forked meanwhile
+    return stopped
+
+
+def family(pid):
+    """A process and all that come of it, parents first: ((pid, start time), state), see proc(5), stat.
+
+    Not by their namespace: whoever joined it from outside has a terminal of his own."""
+    children, found = {}, []
+    for entry in filter(str.isdigit, linux.listdir("/proc")):
+        try:
+            words = linux.read(f"/proc/{entry}/stat").rpartition(")")[2].split()
+        except OSError:  # has ended
+            continue
+        one = (int(entry), words[19]), words[0]
+        children.setdefault(int(words[1]), []).append(one)
+        if int(entry) == pid:
+            found.append(one)
+    for (parent, _), _ in found:  # which grows meanwhile
+        found += children.get(parent, [])
+    return found
+
+
+def send(processes, number):
+    """Sends a signal to processes that are still the ones that were seen."""
+    for pid, began in processes:
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:  # has ended
+            continue
+        try:
+            if linux.read(f"/proc/{pid}/stat").rpartition(")")[2].split()[19] == began:
+                linux.pidfd_send_signal(pidfd, number)
+        except OSError:  # has ended, or has become another user
+            pass
+        finally:
+            linux.close(pidfd)
 
 
 def hang_up(container):
@@ -61,9 +106,9 @@ def default_action(container, number):
     if number == linux.SIGTSTP:
         if container.terminal:
             container.terminal.release()
-        to_all(container, linux.SIGSTOP)
+        stopped = stop(container)
         os.kill(os.getpid(), linux.SIGSTOP)  # we sleep here until somebody says SIGCONT
-        to_all(container, linux.SIGCONT)
+        send(stopped, linux.SIGCONT)
         if container.terminal:
             container.terminal.take()
     elif number not in HARMLESS:

@@ -10,7 +10,7 @@ import stat
 
 from .. import linux
 from ..layer import LayerError, named
-from .root import NEW_FILE, NO_LINKS, WINDOWS
+from .root import NEW_FILE, NO_LINKS, OURS, WINDOWS, Root
 
 LOCKED = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV
 DEVICE = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NOEXEC
@@ -20,13 +20,15 @@ READ_ONLY = LOCKED | linux.MOUNT_ATTR_RDONLY
 
 class Bind:
     """A tree of the host's files, to be seen at a second place."""
+    depth = linux.AT_RECURSIVE
 
-    def __init__(self, source, target, attributes=LOCKED, option=None, held=None):
+    def __init__(self, source, target, attributes=LOCKED, asked=None, held=None):
         self.source, self.target, self.attributes = source, target, attributes
-        self.option = option  # with which the user has asked for it
+        # The option with which the user has asked for it; True: it is --add.
+        self.option = f"--add {source}:{target}" if asked is True else asked
         # Chapter 5 shifts the owners of its files. Not of our own /usr: there the host's root shall
         # stay a stranger, to whom nothing is writable even if somebody undoes the read-only.
-        self.shift = option is not None
+        self.shift = bool(asked)
         self.held, self.tree = held, None  # descriptors: of what is there, and of our copy
         self.chosen = held is None  # by you or by us, not by whoever owns the root
 
@@ -42,7 +44,7 @@ class Bind:
                 self.attributes, self.shift = self.attributes & linux.MOUNT_ATTR_RDONLY | DEVICE, False
             elif self.attributes == DEVICE:
                 raise LayerError("mounts", self.option, 0, "is no device")
-            self.tree = linux.open_tree("", linux.OPEN_TREE_CLONE | linux.AT_RECURSIVE
+            self.tree = linux.open_tree("", linux.OPEN_TREE_CLONE | self.depth
                                         | linux.AT_EMPTY_PATH, dir_fd=self.held)
             linux.close(self.held)
             self.held = None
@@ -57,6 +59,7 @@ class Bind:
                 linux.close(fd)
 
     def make(self, root):
+        root = Root.of(root)
         mount, there = self.open(), root.place(self.target, self.directory)
         kind = root.devices.get(linux.fstat(there).st_dev)
         if self.option and kind in WINDOWS:
@@ -81,7 +84,9 @@ class FileSystem:
         for key, value in self.settings.items():
             linux.fsconfig(fs, linux.FSCONFIG_SET_STRING, key, value)
         linux.fsconfig(fs, linux.FSCONFIG_CMD_CREATE)
-        return linux.fsmount(fs, self.attributes)
+        mount = linux.fsmount(fs, self.attributes)
+        OURS[linux.fstat(mount).st_dev] = self.fstype
+        return mount
 
     def make(self, root):
         try:
@@ -90,8 +95,9 @@ class FileSystem:
             if not self.shows:
                 raise
             return  # its namespace is the host's, and so not ours to show: better without
+        root = Root.of(root)
         root.attach(mount, self.target, True, NO_LINKS)
-        root.add(self.target, self.fstype, mount)
+        root.add(self.target, mount)
 
 
 class Cover:
@@ -101,6 +107,7 @@ class Cover:
         self.target, self.hidden = target, hidden
 
     def make(self, root):
+        root = Root.of(root)
         try:
             there = root.find(self.target, NO_LINKS)
         except FileNotFoundError:
@@ -129,11 +136,12 @@ class Entry:
 
     def make(self, root):
         above, name = os.path.split(self.target)
-        folder = root.place(above, True, NO_LINKS)
+        folder = Root.of(root).place(above, True, NO_LINKS)
         if self.link is not None:
             linux.symlink(self.link, name, dir_fd=folder)
         elif self.text is not None:
             linux.write(name, self.text, NEW_FILE, dir_fd=folder)
+            linux.chmod(name, 0o644, dir_fd=folder)
         else:
             linux.mkdir(name, self.mode, dir_fd=folder)
             linux.chmod(name, self.mode, dir_fd=folder)  # whatever the umask made of it

@@ -10,6 +10,10 @@ BENEATH = linux.RESOLVE_BENEATH | linux.RESOLVE_NO_SYMLINKS
 NO_LINKS = IN_ROOT | linux.RESOLVE_NO_SYMLINKS
 WINDOWS = ("proc", "sysfs")  # file systems that show the machine: nobody puts anything over them
 
+OURS = {}  # device number -> kind of each file system that we made
+OWN = {}   # path -> descriptor of those that hang in the root
+ROOTS = {}  # descriptor -> Root
+
 
 def present(folder, name):
     """Tells whether there is something of this name in a directory, be it a link to nowhere."""
@@ -32,15 +36,25 @@ def the_same(spec, folder):
 class Root:
     """The root while it is being furnished: where something goes is asked below its descriptors."""
 
-    def __init__(self, mount, own):
-        self.mount, self.own = mount, own  # own: path -> descriptor of a file system that we made
-        self.seen = {}        # those of them over which nothing of the user's hangs
-        self.devices = {}     # its device number -> its kind: how we know it again
+    def __init__(self, mount):
+        self.mount = mount
+        self.seen = {}        # path -> those of OWN over which nothing of the user's hangs
+        self.devices = {}     # device number -> kind: how we know our own again
+        if linux.fstat(mount).st_dev in OURS:
+            self.add("", mount)
 
-    def add(self, path, fstype, mount):
+    @classmethod
+    def of(cls, mount):
+        """What is known of the root with this descriptor."""
+        if mount not in ROOTS:
+            ROOTS[mount] = cls(mount)
+        return ROOTS[mount]
+
+    def add(self, path, mount):
         """Notes a file system of our own."""
-        self.own[path] = self.seen[path] = mount
-        self.devices[linux.fstat(mount).st_dev] = fstype
+        OWN[path] = self.seen[path] = mount
+        device = linux.fstat(mount).st_dev
+        self.devices[device] = OURS[device]
 
     def cover(self, path):
         """Notes that something of the user's hangs there now: what goes below it belongs to that."""
@@ -71,6 +85,7 @@ class Root:
                 linux.mkdir(name, dir_fd=folder)
             else:
                 linux.write(name, "", NEW_FILE, dir_fd=folder)
+            linux.chmod(name, 0o755 if directory else 0o644, dir_fd=folder)  # whatever the umask
             there = linux.openat2(folder, name, os.O_PATH, NO_LINKS)
             linux.close(folder)
             return there

@@ -35,6 +35,15 @@ def lookup(root, user, group=None):
     return found(read(root, "etc/passwd"), read(root, "etc/group"), user, group)
 
 
+def content(root, path, seen):
+    """The bytes of the very file that was looked at. Not through /proc, which may be the container's."""
+    fd = linux.openat2(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, SAFE)
+    with open(fd, "rb") as file:
+        if not os.path.samestat(linux.fstat(fd), linux.fstat(seen)):
+            raise OSError(errno.EAGAIN, "was exchanged while we read", f"/{path} of the root")
+        return file.read(LARGEST + 1)
+
+
 def read(root, path):
     """The text of a regular file below the root; whoever owns that may be changing it meanwhile."""
     try:
@@ -44,8 +53,7 @@ def read(root, path):
     try:
         if not stat.S_ISREG(linux.fstat(fd).st_mode):
             raise OSError(errno.EINVAL, "is no regular file", f"/{path} of the root")
-        with open(f"/proc/self/fd/{fd}", "rb") as file:  # the very file that was looked at
-            text = file.read(LARGEST + 1)
+        text = content(root, path, fd)
     finally:
         linux.close(fd)
     if len(text) > LARGEST:

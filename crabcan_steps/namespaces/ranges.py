@@ -1,8 +1,10 @@
-"""Which ids of the host's are ours to give, for chapter 5: subuid(5) and subgid(5)."""
+"""Which ids of the host's are ours to give, and who maps them for us, for chapter 5."""
 import os
 
 from .. import linux
+from ..layer import LayerError
 
+NEWIDMAP = {"uid": "/usr/bin/newuidmap", "gid": "/usr/bin/newgidmap"}
 ROOT_RANGE = (1_500_000_000, 65_536)  # if /etc/subuid has none for root: high, so nobody's
 
 
@@ -34,3 +36,11 @@ def entries(path):
         return [line.strip().split(":") for line in linux.read(path).splitlines()]
     except FileNotFoundError:
         return []
+
+
+def helper(program, *words):
+    """Runs newuidmap or newgidmap, which may write what we may not (they are set-user-ID)."""
+    child = linux.posix_spawn(program, [program, *map(str, words)], {}, setsigmask=())
+    status = os.waitstatus_to_exitcode(linux.waitpid(child, 0)[1])
+    if status:
+        raise LayerError("namespaces", os.path.basename(program), 0, f"exit status {status}")

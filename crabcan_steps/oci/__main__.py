@@ -9,11 +9,12 @@ from .state import Refused
 
 SPEC = "1.2.0"
 NOT_HERE = ("checkpoint", "restore")
+NOT_RUN = 255  # of exec, where 1 may be what the program has ended with
 
 
 def main(argv=None):
     """The command. Returns its exit status."""
-    log = Log()
+    log, command = Log(), None
     try:
         settings, command, options, words = commandline.split(sys.argv[1:] if argv is None else argv)
         log = Log(settings.get("log"), settings.get("log-format", "text"), settings.get("debug"))
@@ -36,7 +37,7 @@ def main(argv=None):
         return 130
     except Exception as error:  # a bug, too, is one line and a status
         log.error(told(error))
-        return 1
+        return NOT_RUN if command == "exec" else 1
 
 
 def version():
@@ -80,7 +81,7 @@ def act(settings, command, options, words, log):
     from .state import default_root
     options["log"] = log
     options["systemd"] = settings.get("systemd-cgroup") or settings.get("cgroup-manager") == "systemd"
-    root = os.path.abspath(settings.get("root") or default_root())
+    root = os.path.realpath(settings["root"]) if settings.get("root") else default_root()
     return getattr(verbs, f"{command}_")(root, options, words)
 
 

@@ -17,6 +17,7 @@ class Bundle(Spec):
         self.settings = settings              # the options of the command line
         self.systemd = settings.get("systemd", False)
         self.state = {}                       # what later commands need to know
+        self.confine = None                   # loads the filter, for hooks in the container
         self.process = process = process or config.get("process") or {"args": ["/"], "cwd": "/"}
         self.linux = config.get("linux") or {}
         self.spaces = {space["type"]: space.get("path") for space in self.linux.get("namespaces") or ()}
@@ -27,6 +28,10 @@ class Bundle(Spec):
         self.uid, self.gid = user.get("uid", 0), user.get("gid", 0)
         self.umask = user.get("umask", 0o022)
         self.groups = list(dict.fromkeys(user.get("additionalGids") or ()))
+
+    def note(self, **words):
+        """Writes something into the container's record, long before that is whole."""
+        self.folder.save(**words)
 
     def environment(self):
         return dict(word.partition("=")[::2] for word in self.process.get("env") or ())

@@ -3,6 +3,7 @@
 Version 2 is one tree. Version 1 is one for each controller, in a small tmpfs. In a cgroup namespace
 the kernel shows a tree from our cgroup on; without one we bind just our own directory of it.
 """
+import errno
 import os
 
 from .. import linux
@@ -92,4 +93,4 @@ def own_path(kind, words):
         if kind == "cgroup2" and number == "0" or kind == "cgroup" and controllers and (
                 set(controllers.split(",")) <= set(words)):
             return path
-    return ""
+    raise OSError(errno.ENOENT, "we are in none of its cgroups", words)

@@ -2,6 +2,8 @@
 
 Each function looks at a part, knows its form is right (config.py), and refuses by place and reason.
 """
+import os
+
 from .fields import HOOKS
 
 MOST_PROCESSORS = 8192  # the kernel's NR_CPUS, at most
@@ -41,6 +43,16 @@ def needs(value, at, kind, spaces):
     """What changes a namespace needs one that is not the host's."""
     if value and kind not in spaces:
         refuse(at, f"needs a {kind} namespace in linux.namespaces, or it would be the host's")
+    if value and kind == "uts" and is_host(kind, spaces[kind]):
+        refuse(at, f"would change the host, whose {kind} namespace is joined")
+
+
+def is_host(kind, path):
+    """Tells whether a namespace to join is the one that we are in."""
+    try:
+        return path is not None and os.path.samefile(path, f"/proc/self/ns/{kind.removesuffix('work')}")
+    except OSError:
+        return False  # whoever joins it tells
 
 
 def version(text):

@@ -98,7 +98,7 @@ def cache(words):
 def resources(words, at):
     """What goes into names of files, or means nothing as it is."""
     for i, device in enumerate(words.get("devices") or ()):
-        if set(device.get("access") or "") - set("rwm"):
+        if set(device.get("access") or "") - set("rwm" if device.get("allow") else "rwma"):
             refuse(f"{at}.devices[{i}].access", f"{device['access']!r:.60} is not made of r, w, m")
     for i, page in enumerate(words.get("hugepageLimits") or ()):
         size = page["pageSize"]

@@ -8,7 +8,7 @@ GLOBAL = """
 --root DIR            where the states of containers are kept (/run/crabcan)
 --log FILE            also write errors and warnings there
 --log-format FORMAT   text or json
---debug               with --log: tell more
+--debug               tell each step, in the log or on standard error
 --systemd-cgroup      ask systemd for cgroups (cgroupsPath is slice:prefix:name)
 --cgroup-manager NAME cgroupfs or systemd
 --rootless VALUE      true, false or auto
@@ -153,6 +153,8 @@ def split(argv):
     if command is None or command == "help":
         return settings, None, {}, rest
     if command not in COMMANDS:
+        if {"-h", "--help", "-help"} & set(rest):
+            raise Misused(f"No help topic for '{command}'")
         import difflib
         near = difflib.get_close_matches(command, COMMANDS, 1)
         raise Misused(f"no command '{command}'" + (f": did you mean {near[0]}?" if near else ""))

@@ -4,6 +4,7 @@ The other end goes through a socket (SCM_RIGHTS in unix(7)): an engine's, or for
 """
 import errno
 import os
+import stat
 import struct
 
 import _socket
@@ -12,13 +13,15 @@ from .. import linux
 from ..mounts.root import NO_LINKS
 from ..layer import Layer, LayerError, Stage, named
 
+PTMX = os.makedev(5, 2)  # whoever is in there may have put something else in its place
+BARE = linux.RESOLVE_NO_SYMLINKS | linux.RESOLVE_NO_MAGICLINKS
 TIOCSCTTY, TIOCGPTPEER, TIOCSPTLCK, TIOCSWINSZ = 0x540E, 0x5441, 0x40045431, 0x5414
 
 
 class Console(Layer):
     """pty(7). Its inner end is standard input, output and error, and /dev/console."""
     chapter, name, stage = 10, "terminal", Stage.TERMINAL
-    cures = {("open", errno.ENOENT): "process.terminal wants a devpts at /dev/pts: see `mounts`",
+    cures = {("openat2", errno.ENOENT): "process.terminal wants a devpts at /dev/pts: see `mounts`",
              ("connect", None): "is somebody listening at --console-socket?"}
 
     def prepare(self, spec, undo):
@@ -42,7 +45,11 @@ class Console(Layer):
         self.uid = spec.uid
 
     def child(self):
-        outer = linux.open("/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_NOFOLLOW)
+        outer = linux.openat2(linux.AT_FDCWD, "/dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK, BARE)
+        status = linux.fstat(outer)
+        if not stat.S_ISCHR(status.st_mode) or status.st_rdev != PTMX:
+            raise LayerError(self.name, "open", errno.ENXIO, "/dev/pts/ptmx is no such thing in there")
+        os.set_blocking(outer, True)
         linux.ioctl(outer, TIOCSPTLCK, struct.pack("i", 0))
         inner = linux.ioctl(outer, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
         if self.size != bytes(8):

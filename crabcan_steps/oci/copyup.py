@@ -1,4 +1,5 @@
 """tmpcopyup: what a directory holds, copied into the tmpfs that will hide it."""
+import errno
 import os
 import stat
 
@@ -7,8 +8,11 @@ from .. import linux
 CHUNK = 1 << 20
 
 
-def copy_up(place, mount):
-    """Copies all below one descriptor to below another: directories, files, links; owners and modes."""
+def copy_up(place, mount, own_mode=False):
+    """Copies all below one descriptor to below another: directories, files, links; owners and modes.
+
+    own_mode: the tmpfs has been given a mode of its own, and keeps it."""
+    mode = os.fstat(mount).st_mode
     source = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place)
     target = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mount)
     ahead = [(source, target)]
@@ -19,6 +23,8 @@ def copy_up(place, mount):
             if deeper:
                 ahead.append(deeper)
         finish(source, target)
+    if own_mode:
+        os.chmod(f"/proc/self/fd/{mount}", stat.S_IMODE(mode))
 
 
 def finish(source, target):
@@ -42,7 +48,9 @@ def entry(source, target, name):
     if kind == stat.S_IFLNK:
         os.symlink(os.readlink(name, dir_fd=source), name, dir_fd=target)
     elif kind == stat.S_IFREG:
-        old = os.open(name, flags | os.O_RDONLY, dir_fd=source)
+        old = os.open(name, flags | os.O_RDONLY | os.O_NONBLOCK, dir_fd=source)
+        if not os.path.samestat(os.fstat(old), status):  # a FIFO now, to which nobody writes?
+            raise OSError(errno.EAGAIN, "was exchanged while it was copied", name)
         new = os.open(name, flags | os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode, dir_fd=target)
         while os.sendfile(new, old, None, CHUNK):
             pass

@@ -1,4 +1,5 @@
 """What a bundle hides (maskedPaths), and what it lets nobody write (readonlyPaths)."""
+import errno
 import os
 import stat
 
@@ -9,6 +10,8 @@ from ..mounts.root import IN_ROOT
 from .mountoptions import RDONLY
 from .mounts import CLONED
 
+NULL = os.makedev(1, 3)
+
 
 class Hidden:
     """A masked path: seems empty. What covers a file is the machine's /dev/null, opened beforehand."""
@@ -18,7 +21,10 @@ class Hidden:
 
     def hold(self, undo=None):
         if self.null is None:
-            held = linux.open("/dev/null", os.O_PATH)
+            held = linux.open("/dev/null", os.O_PATH | os.O_NOFOLLOW)
+            status = linux.fstat(held)
+            if not stat.S_ISCHR(status.st_mode) or status.st_rdev != NULL:
+                raise FileNotFoundError(errno.ENOENT, "the machine's /dev/null is another file", self.name)
             self.null = linux.open_tree("", CLONED, dir_fd=held)
             linux.close(held)
             if undo:
@@ -32,7 +38,6 @@ class Hidden:
         if stat.S_ISDIR(linux.fstat(there).st_mode):
             mount = FileSystem("tmpfs", self.path, RDONLY, size="4k", mode="0555").open()
         else:
-            self.hold()
             mount, self.null = self.null, None
         named(self.name, linux.move_mount, mount, there)
         linux.close(mount)

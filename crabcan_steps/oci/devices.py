@@ -17,7 +17,7 @@ class Node:
     """A device, or a FIFO, in the container."""
 
     def __init__(self, target, kind, major, minor, mode=0o666, uid=0, gid=0):
-        self.target = os.path.normpath("/" + target)
+        self.target = os.path.normpath("/" + target.lstrip("/"))
         self.kind, self.device = KINDS[kind], os.makedev(major, minor)
         self.mode, self.uid, self.gid = mode & 0o7777, uid, gid
         self.name, self.tree = f"linux.devices: {self.target}", None
@@ -48,7 +48,9 @@ class Node:
         above, name = os.path.split(self.target)
         folder = root.place(above, True)
         try:
-            if root.plain and self.kind != stat.S_IFIFO or not self.made(folder, name):
+            if not root.ours(folder):
+                self.there(folder, name)
+            elif root.plain and self.kind != stat.S_IFIFO or not self.made(folder, name):
                 self.bound(root)
         finally:
             linux.close(folder)
@@ -67,6 +69,11 @@ class Node:
         os.chown(path, self.uid, self.gid)
         linux.close(there)
         return True
+
+    def there(self, folder, name):
+        """Below a mount of the machine's files nothing is made: it is there, or cannot be had."""
+        if not named(self.name, self.same, folder, name):
+            raise PermissionError(1, "another one stands there", self.name)
 
     def same(self, folder, name):
         """Tells whether what stands there already is this device; else the machine's goes over it."""
@@ -93,6 +100,8 @@ class Link:
     def make(self, root):
         folder = root.place("/dev", True)
         try:
+            if not root.ours(folder):
+                return  # the machine's own /dev, bound: nothing there is ours to make
             linux.symlink(self.text, self.label, dir_fd=folder)
         except FileExistsError:
             if self.label == "ptmx":

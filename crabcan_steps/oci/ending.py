@@ -13,8 +13,8 @@ LAST = 64          # the highest number of a signal
 
 
 def number(word):
-    """A signal, by number or by name, with SIG or without."""
-    if word.isdigit() and 0 < int(word) <= LAST:
+    """A signal, by number or by name, with SIG or without. 0 is none, but asks whether one could be sent."""
+    if word.isdigit() and int(word) <= LAST:
         return int(word)
     name = word.upper() if word.upper().startswith("SIG") else f"SIG{word.upper()}"
     found = getattr(_signal, name, None)
@@ -31,8 +31,7 @@ def kill(state, signal, everybody=False):
         pids = processes(state.groups()) if state.groups() else ()
         for pid in pids:
             send(pid, signal)
-        if pids:
-            return
+        return  # none is left of a container that has stopped: then all have it
     if process is None:
         raise Refused("container not running")
     try:
@@ -72,11 +71,17 @@ def delete(state, force=False):
         if processes(groups):  # of a PID namespace that is not its own: nobody else ends them
             freezer.kill(groups)
         remove(groups)
+    if state.record.get("planned"):
+        from .cgroups.tree import release
+        release(state.record["planned"])
     if state.record.get("mounted"):
         from .tree import unmount
         unmount(state.record["mounted"])
     text = state.told("stopped")
-    config = state.record and state.record.get("pid") and state.config() or {}
+    try:
+        config = state.config()
+    except Refused:
+        config = {}  # was never written, or a `delete` was killed half-way
     state.remove()
     after(config, text)
 

@@ -63,7 +63,7 @@ def where(words):
 
 def layers(spec):
     """The layers of a process that joins."""
-    found = [Single(), *joins(spec), OldLabels(), Undumpable(), Spaces(), Limits(), Scheduling(), WorkDir(),
+    found = [Single(), *joins(spec), OldLabels(), Undumpable(), Limits(), Spaces(), Scheduling(), WorkDir(),
              Identity(), BoundingSet(), Caps()]
     return found + extras(spec)
 

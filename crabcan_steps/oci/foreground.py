@@ -17,8 +17,8 @@ def follow(container, chain, options):
     console.socket.close()
     outer = receive(console.ours)
     ours = [fd for fd in (0, 1, 2) if os.isatty(fd)]
-    if ours:
-        from ..relay import Relay
+    if 1 in ours:  # else all that it prints goes into the pipe or file, wherever its keys come from
+        from ..runtime.relay import Relay
         inner = linux.ioctl(outer, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
         container.terminal = Relay(outer, inner, container, ours, wants_keys())
     else:

@@ -8,33 +8,37 @@ from .state import Refused
 
 NAME_OF_FILE = "config.json"
 NONE = (2, 20)  # ENOENT, ENOTDIR
+MOST = 1 << 16   # descriptors
 
 
-def inherited(count):
-    """How many descriptors from 3 on our caller wants to be kept. Raises Refused if there is one less.
+def inherited(word):
+    """Those of descriptors 3 to N+2 that our caller has open for the container (--preserve-fds N).
 
     What we have opened ourselves execve closes, and what has been handed to us it does not: one of
     ours under such a number would be a way out of the container."""
-    for fd in range(3, 3 + count):
-        try:
-            theirs = os.get_inheritable(fd)
-        except OSError:
-            theirs = False
-        if not theirs:
-            raise Refused(f"--preserve-fds {count}: descriptor {fd} is not open")
-    return count
+    if not str(word).isascii() or not str(word).isdigit() or int(word) > MOST:
+        raise Refused(f"--preserve-fds {word}: a number up to {MOST}")
+    return [fd for fd in range(3, 3 + int(word)) if is_open(fd) and os.get_inheritable(fd)]
 
 
-def stand(workdir):
+def is_open(fd):
+    try:
+        linux.fstat(fd)
+        return True
+    except OSError:
+        return False
+
+
+def stand(workdir, entered):
     """Enters the working directory, as the user who will be in it. Raises OSError if it lies outside."""
     try:
         place = linux.openat2(linux.AT_FDCWD, workdir, os.O_PATH | os.O_DIRECTORY,
                               linux.RESOLVE_NO_MAGICLINKS)
-    except PermissionError:
-        pass  # WorkDir has entered it, when we still could
-    else:
         linux.fchdir(place)
         linux.close(place)
+    except PermissionError:
+        if not entered:  # by WorkDir, when we still could
+            raise
     linux.getcwd()  # fails if we stand outside of the root
 
 
@@ -77,8 +81,12 @@ def no_program(error):
 def write_whole(path, text):
     """Writes a file that others wait for: it is there, then it is whole."""
     new = f"{os.path.dirname(path) or '.'}/.{os.path.basename(path)}.{os.getpid()}"
-    linux.write(new, text, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.rename(new, path)
+    linux.write(new, text, os.O_WRONLY | os.O_CREAT | os.O_EXCL)  # others may write in that directory
+    try:
+        os.rename(new, path)
+    except OSError:
+        os.unlink(new)
+        raise
 
 
 def told(config, name, bundle):

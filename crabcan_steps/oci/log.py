@@ -26,20 +26,24 @@ class Log:
         self.record("warning", text)
 
     def debug(self, text):
-        if self.debugging:
+        if self.debugging and self.path:
             self.record("debug", printable(str(text)))
+        elif self.debugging:
+            print(self.line("debug", printable(str(text))), file=sys.stderr)
+
+    def line(self, level, text):
+        if self.style == "json":
+            import json
+            return json.dumps({"level": level, "msg": text, "time": now()}, separators=(",", ":"))
+        return f'time="{now()}" level={level} msg="{text}"'.replace("\n", " ")
 
     def record(self, level, text):
         """Adds a record to the file. One write each: engines read while others write."""
         if not self.path:
             return
-        if self.style == "json":
-            import json
-            line = json.dumps({"level": level, "msg": text, "time": now()})
-        else:
-            line = f'time="{now()}" level={level} msg="{text}"'.replace("\n", " ")
+        line = self.line(level, text)
         try:
-            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
             try:
                 os.write(fd, line.encode(errors="replace") + b"\n")
             finally:

@@ -13,6 +13,7 @@ from ..mounts.root import IN_ROOT, NO_LINKS, WINDOWS
 from .copyup import copy_up
 from .mountoptions import PROPAGATION, RDONLY, Options
 
+SYSFS_MAGIC = 0x62656572  # <linux/magic.h>
 CLONED = linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH
 OVER_PROC = ("cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo",
              "net/dev", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled")  # as lxcfs gives them
@@ -22,7 +23,7 @@ class Mount:
     """One entry of `mounts`."""
 
     def __init__(self, entry, bundle):
-        self.target = os.path.normpath("/" + entry["destination"])
+        self.target = os.path.normpath("/" + entry["destination"].lstrip("/"))  # two at the front it would keep
         self.options = Options(entry.get("options") or ())
         kind = entry.get("type") or ""
         self.kind = "bind" if self.options.bind or kind == "bind" else kind or "bind"
@@ -66,7 +67,7 @@ class Mount:
         if self.kind == "bind" and root.devices.get(linux.fstat(there).st_dev) in WINDOWS:
             self.into_window(root, there)
         if self.options.copy_up:
-            copy_up(there, mount)
+            copy_up(there, mount, any(word.startswith("mode=") for word in self.options.data))
             if self.options.set & RDONLY:
                 linux.mount_setattr("", linux.AT_EMPTY_PATH, RDONLY, dir_fd=mount)
         named(self.target, linux.move_mount, mount, there)
@@ -80,11 +81,17 @@ class Mount:
         except NotADirectoryError as error:
             error.filename = f"{self.target}: a directory stands on a directory only, a file on a file"
             raise
+        except OSError as error:
+            if error.errno == errno.ELOOP and rules == NO_LINKS:
+                error.filename = f"{self.target}: {self.kind} must be mounted on ordinary directory"
+            raise
 
     def into_window(self, root, there):
         """Over /proc nothing of the user's is put but what stays a piece of it: a file, as lxcfs
         gives them. A directory, or /proc as a whole, would hide what is masked there."""
-        if self.target.startswith("/proc") and self.target[6:] not in OVER_PROC:
+        kind = root.devices[linux.fstat(there).st_dev]
+        straight = self.target.startswith("/proc/")  # else a link of the image's has led us here
+        if kind == "proc" and not (straight and self.target[6:] in OVER_PROC):
             raise LayerError("mounts", "place", errno.EPERM, f"{self.name}: cannot be inside /proc")
 
     def over_root(self, root, mount):
@@ -103,11 +110,18 @@ class Mount:
             root.cover(self.target)
             linux.close(mount)
         else:
-            root.add(self.target, self.kind, mount)
+            root.know(self.target, self.kind, mount)
+
+    def finish(self, root):
+        """A /dev that nobody shall write to, once everything is in it."""
+        if self.target == "/dev" and self.kind == "tmpfs" and self.options.set & RDONLY:
+            linux.mount_setattr("", linux.AT_EMPTY_PATH, RDONLY, dir_fd=root.seen["/dev"])
 
     def attributes(self, mount):
         """The flags of a bind: what is set is set; cleared only where it stands, as it may be locked."""
         options = self.options
+        if options.recursive and options.set & RDONLY and linux.fstatfs(mount) == SYSFS_MAGIC:
+            options.below_set |= RDONLY  # else an ordinary user's cgroups could be written in there
         if not options.propagation:
             linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE, 0,
                                 PROPAGATION["private"], dir_fd=mount)
@@ -139,7 +153,8 @@ class Mount:
                 error.filename = f"{self.name}: option {word}"
                 raise
         named(self.name, linux.fsconfig, fs, linux.FSCONFIG_CMD_CREATE)
-        bits = self.options.set & ~(RDONLY if self.options.copy_up else 0)
+        late = self.options.copy_up or self.target == "/dev"  # something is put there first
+        bits = self.options.set & ~(RDONLY if late else 0)
         mount = linux.fsmount(fs, bits & 0xFF)
         linux.close(fs)
         if bits & ~0xFF:

@@ -5,6 +5,7 @@ import os
 from .. import linux
 from ..ch05_namespaces import NEWIDMAP, Users
 from ..layer import Layer, LayerError, Stage, exists, named
+from . import procfs
 from .sysctl import path_of
 
 KINDS = {"user": linux.CLONE_NEWUSER, "mount": linux.CLONE_NEWNS, "uts": linux.CLONE_NEWUTS,
@@ -23,6 +24,7 @@ class Spaces(Layer):
              ("setns", errno.EPERM): "to join takes CAP_SYS_ADMIN in the namespace's user namespace"}
 
     def prepare(self, spec, undo):
+        self.proc = spec.proc = procfs.hold(undo)
         new = [kind for kind, path in spec.spaces.items() if not path]
         self.flags = sum(KINDS[kind] for kind in new if kind not in LATE)
         self.late = [kind for kind in new if kind in LATE]
@@ -32,7 +34,8 @@ class Spaces(Layer):
         self.joins = []
         for kind in KINDS:
             if spec.spaces.get(kind):
-                fd = named(spec.spaces[kind], os.open, spec.spaces[kind], os.O_RDONLY | os.O_CLOEXEC)
+                fd = named(spec.spaces[kind], os.open, spec.spaces[kind],
+                           os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would keep us
                 undo.callback(linux.close, fd)
                 self.joins.append((kind, fd))
         self.before = [] if "user" in spec.spaces and spec.spaces["user"] else [
@@ -47,13 +50,16 @@ class Spaces(Layer):
     def join_pid(self, undo):
         """A PID namespace is joined by one's children only, so by us, before clone."""
         for kind, fd in [join for join in self.joins if join[0] == "pid"]:
-            come_back("pid", undo)
+            own = linux.open("/proc/self/ns/pid", os.O_RDONLY)
+            undo.callback(linux.close, own)
             try:
                 linux.setns(fd, KINDS[kind])
+                undo.callback(linux.setns, own, KINDS[kind])
             except PermissionError:  # an ordinary user: as root of its user namespace
                 user = next((fd for kind, fd in self.joins if kind == "user"), None)
                 if user is None:
                     raise
+                linux.prctl(linux.PR_SET_DUMPABLE, 0)  # our child is born in there: not to be traced
                 linux.setns(user, linux.CLONE_NEWUSER)
                 self.joins = [join for join in self.joins if join[0] != "user"]
                 linux.setns(fd, KINDS[kind])
@@ -71,9 +77,9 @@ class Spaces(Layer):
         """A time namespace is made for one's children, gets its offsets, and only then is entered."""
         linux.unshare(linux.CLONE_NEWTIME)
         for clock, offset in self.offsets.items():
-            linux.write("/proc/self/timens_offsets",
-                        f"{clock} {offset.get('secs') or 0} {offset.get('nanosecs') or 0}")
-        fd = linux.open("/proc/self/ns/time_for_children", os.O_RDONLY)
+            procfs.write(self.proc, "self/timens_offsets",
+                         f"{clock} {offset.get('secs') or 0} {offset.get('nanosecs') or 0}")
+        fd = procfs.namespace(self.proc, "time_for_children")
         linux.setns(fd, linux.CLONE_NEWTIME)
         linux.close(fd)
 
@@ -137,7 +143,8 @@ class Network(Layer):
 
     def prepare(self, spec, undo):
         self.loopback = "network" in spec.spaces and not spec.spaces["network"]
-        self.settings = [(f"/proc/sys/{path_of(name)}", value)
+        self.spec = spec
+        self.settings = [(f"sys/{path_of(name)}", value)
                          for name, value in (spec.linux.get("sysctl") or {}).items()]
         self.own_cgroup = "cgroup" in spec.spaces and not spec.spaces["cgroup"]
         self.devices = spec.linux.get("netDevices") or {}
@@ -152,4 +159,4 @@ class Network(Layer):
             linux.ioctl(socket, SIOCSIFFLAGS, b"lo" + bytes(14) + IFF_UP.to_bytes(2, "little") + bytes(22))
             linux.close(socket)
         for path, value in self.settings:
-            linux.write(path, value)
+            procfs.write(self.spec.proc, path, value)

@@ -34,6 +34,8 @@ def listen(state):
         return None
     socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
     path = f"/proc/self/fd/{state.folder}/{FOLDER}/{NAME}"
+    if os.path.lexists(path):  # of a `start` that was killed
+        os.unlink(path)
     named(FOLDER, socket.bind, path)
     linux.chmod(path, 0o777)  # its user may be anybody
     return socket

@@ -3,8 +3,10 @@
 The allow-list names calls, the deny-list looks at their arguments; the kernel asks both. In one list a
 call that is refused for some arguments has to be allowed for all others: the contrary of its rules.
 """
+import os
 
 MASKED = "SCMP_CMP_MASKED_EQ"
+ARCHES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}  # of this machine; others stay shut
 
 
 def merged(allow, deny):
@@ -15,23 +17,28 @@ def merged(allow, deny):
             denied.setdefault(name, []).append(rule.get("args") or [])
     rules = []
     for rule in allow["syscalls"]:
-        names = [name for name in rule["names"] if name not in denied]
-        rules.append({"names": names, "action": rule["action"]})
-        for name in rule["names"]:
+        rules.append(renamed(rule, [name for name in rule["names"] if name not in denied]))
+        for name in denied.keys() & rule["names"]:
+            if rule.get("args"):
+                raise ValueError(f"{name}: both lists look at its arguments")
             rules += [{"names": [name], "action": rule["action"], "args": args}
-                      for args in contrary(denied.get(name, []))]
+                      for args in contrary(denied[name])]
     known = {name for rule in allow["syscalls"] for name in rule["names"]}
     for rule in deny["syscalls"]:  # with its own errno, which the default would not say
-        names = [name for name in rule["names"] if name in known]
-        rules.append({key: value for key, value in rule.items() if key != "comment"} | {"names": names})
+        rules.append(renamed(rule, [name for name in rule["names"] if name in known]))
     return {"defaultAction": allow["defaultAction"], "defaultErrnoRet": allow["defaultErrnoRet"],
-            "architectures": ["SCMP_ARCH_X86_64"], "syscalls": [rule for rule in rules if rule["names"]]}
+            "architectures": [ARCHES[os.uname().machine]], "syscalls": [rule for rule in rules if rule["names"]]}
+
+
+def renamed(rule, names):
+    """A rule for other names, without the words for people."""
+    return {key: value for key, value in rule.items() if key != "comment"} | {"names": names}
 
 
 def contrary(refused):
     """What is left when all these are refused: alternatives, each a list of comparisons."""
-    if not refused or [] in refused:
-        return []  # nothing refuses it here; or everything is refused
+    if [] in refused:
+        return []  # refused whatever its arguments are
     left = [{}]  # each: argument -> (mask, value) of the bits that are known
     for comparisons in refused:
         more = []

@@ -6,6 +6,7 @@ import struct
 
 from .. import ch05_namespaces, ch06_caps, linux
 from ..layer import Layer, LayerError, Stage, exists, named
+from . import procfs
 
 MOST = (1 << 64) - 1
 SYS_ADMIN = ch06_caps.KNOWN["SYS_ADMIN"]
@@ -23,14 +24,16 @@ class WorkDir(Layer):
     chapter, name, stage = 10, "process", Stage.TERMINAL
 
     def prepare(self, spec, undo):
-        self.path = os.fsencode(spec.workdir)
+        self.path, self.spec = os.fsencode(spec.workdir), spec
+        spec.entered = True
 
     def child(self):
         try:
             place = linux.openat2(linux.AT_FDCWD, self.path, os.O_PATH | os.O_DIRECTORY,
                                   linux.RESOLVE_NO_MAGICLINKS)
         except PermissionError:
-            return  # perhaps its user may
+            self.spec.entered = False  # perhaps its user may
+            return
         linux.fchdir(place)
         linux.close(place)
 
@@ -122,6 +125,9 @@ class Limits(Layer):
             pair = tuple(-1 if limit[k] >= MOST else limit[k] for k in ("soft", "hard"))
             self.limits.append((limit["type"], kind, pair))
         self.score = spec.process.get("oomScoreAdj")
+        if self.score is not None and os.geteuid() and spec.settings.get("exec"):
+            self.adjust("self")  # the child has it from us: what may not be traced has a /proc of root's
+            self.score = None
 
     def parent(self, pid, undo):
         for name, kind, pair in self.limits:
@@ -130,8 +136,10 @@ class Limits(Layer):
             else:
                 named(f"process.rlimits: {name}", linux.prlimit, pid, kind, pair)
         if self.score is not None:
-            named(f"process.oomScoreAdj {self.score}", linux.write, f"/proc/{pid}/oom_score_adj",
-                  str(self.score))
+            self.adjust(pid)
+
+    def adjust(self, pid):
+        named(f"process.oomScoreAdj {self.score}", linux.write, f"/proc/{pid}/oom_score_adj", str(self.score))
 
     def child(self):
         for _, kind, pair in self.limits:
@@ -150,14 +158,14 @@ class Labels(Layer):
     chapter, name, stage = 10, "process", Stage.HOSTNAME  # while /proc is the machine's
 
     def prepare(self, spec, undo):
-        self.writes = []
+        self.writes, self.spec = [], spec
         profile = spec.process.get("apparmorProfile")
         if profile:
             if not exists("/sys/kernel/security/apparmor") and profile != "unconfined":
                 raise LayerError(self.name, f"process.apparmorProfile {profile}", errno.ENOTSUP,
                                  "this kernel runs without AppArmor")
-            path = "/proc/self/attr/apparmor/exec"
-            path = path if exists(path) else "/proc/self/attr/exec"
+            path = "self/attr/apparmor/exec"
+            path = path if exists(f"/proc/{path}") else "self/attr/exec"
             if exists("/sys/kernel/security/apparmor"):
                 self.writes.append((path, f"exec {profile}"))
         label = spec.process.get("selinuxLabel")
@@ -165,11 +173,11 @@ class Labels(Layer):
             if not exists("/sys/fs/selinux/status"):
                 raise LayerError(self.name, f"process.selinuxLabel {label}", errno.ENOTSUP,
                                  "this kernel runs without SELinux")
-            self.writes.append(("/proc/self/attr/exec", label))
+            self.writes.append(("self/attr/exec", label))
 
     def child(self):
         for path, text in self.writes:
-            named(text, linux.write, path, text)
+            named(text, procfs.write, self.spec.proc, path, text)
 
 
 class Scheduling(Layer):

@@ -12,9 +12,23 @@ LINKS = 40  # as many as the kernel follows (path_resolution(7))
 class BundleRoot(Root):
     """Chapter 4's, but it makes places that are missing."""
 
+    def __init__(self, mount):
+        super().__init__(mount)
+        self.files = linux.fstat(mount).st_dev  # the file system of the bundle's own files
+
+    def know(self, path, kind, mount):
+        """Notes a file system that we have made."""
+        self.seen[path] = mount
+        self.devices[linux.fstat(mount).st_dev] = kind
+
+    def ours(self, folder):
+        """Tells whether a directory is of the bundle's own files, or of a file system that we made."""
+        device = linux.fstat(folder).st_dev
+        return device == self.files or device in self.devices
+
     def place(self, path, directory, rules=IN_ROOT, depth=0):
         """Opens a place; makes it, and the directories above, step by step below the root."""
-        path = os.path.normpath("/" + path)
+        path = os.path.normpath("/" + path.lstrip("/"))
         try:
             return self.find(path, rules)
         except FileNotFoundError:

@@ -46,6 +46,8 @@ class BundleFilter(Layer):
         if asks:
             self.connect(spec, words, undo)
             self.stage = Stage.CAPABILITIES  # while we have the socket
+        else:
+            spec.confine = self.load  # for hooks that run before it
 
     def connect(self, spec, words, undo):
         """Calls whoever decides. What it is told stands in a file of memory, as our pid is not known."""
@@ -67,14 +69,18 @@ class BundleFilter(Layer):
             os.write(self.memo, json.dumps({**self.told, "pid": pid, "state": state}).encode())
             self.socket.close()  # the child has its own: whoever decides waits for the end
 
+    def load(self):
+        """Loads it, for whoever calls."""
+        return linux.seccomp(SET_MODE_FILTER, self.bits, ctypes.addressof(self.program))
+
     def child(self):
         if not self.code:
             return
         if not self.socket:
-            linux.seccomp(SET_MODE_FILTER, self.bits, ctypes.addressof(self.program))
+            self.load()
             return
         text = os.pread(self.memo, os.fstat(self.memo).st_size, 0)
-        fd = linux.seccomp(SET_MODE_FILTER, self.bits, ctypes.addressof(self.program))
+        fd = self.load()
         send(self.socket, text, fd)
         linux.close(fd)
         self.socket.close()
@@ -90,7 +96,8 @@ def sendmsg(socket, text, fd):
 def send(socket, text, fd):
     """Sends it all; the descriptor goes with the first piece."""
     sent = sendmsg(socket, text, fd)
-    socket.sendall(text[sent:], MSG_NOSIGNAL)
+    if sent < len(text):  # else whoever has read it all may have closed it
+        socket.sendall(text[sent:], MSG_NOSIGNAL)
 
 
 def code(words):

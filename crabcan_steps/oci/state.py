@@ -1,8 +1,10 @@
 """What is known of a container between two commands: a directory each, below --root.
 
     ID/config.json    the bundle's, as it was when the container was made
-    ID/state.json     its process, cgroups and so on; replaced as a whole, never half written
+    ID/state.json     its process, cgroups and so on; replaced as a whole, never half written. Until
+                      there is "created" in it, whoever makes the container may have been killed
     ID/start          the socket at which the child waits for `start`; gone once it has started
+    ID/starting       the same, while a `start` is at it
 
 Whoever changes something holds a lock on the directory (flock(2)); the kernel drops it with them.
 """
@@ -11,63 +13,45 @@ import fcntl
 import os
 import time
 
+import _socket
+
 from .. import linux
 from . import quickjson as json
+from .place import FOLDER, Refused, default_root, every, make, mine, valid  # noqa: F401: for our users
 
-ALLOWED = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-."
-SOCKET, RECORD, CONFIG = "start", "state.json", "config.json"
-
-
-class Refused(Exception):
-    """What was asked for cannot be done: one line, in words that engines look for."""
-
-
-def default_root():
-    """Where states are kept unless --root says: gone at the next boot, as the containers are."""
-    if os.geteuid() == 0 and os.access("/run", os.W_OK):
-        return "/run/crabcan"
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    return f"{runtime}/crabcan" if runtime.startswith("/") else f"/tmp/crabcan-{os.geteuid()}"
-
-
-def valid(name):
-    """An id, if it can be one; it becomes the name of a directory."""
-    if not name:
-        raise Refused("container id must not be empty")
-    if name.strip(ALLOWED) or name in (".", "..") or len(name) > 255:
-        raise Refused(f"invalid container id format: {name!r:.300}: letters, digits and _+-. only")
-    return name
+SOCKET, TAKEN, RECORD, CONFIG = "start", "starting", "state.json", "config.json"
 
 
 class State:
     """One container's directory, open, and what stands in its record."""
 
-    def __init__(self, root, name, folder):
-        self.path, self.id, self.folder = f"{root}/{name}", name, folder
+    def __init__(self, root, name, folder, top):
+        self.path, self.id, self.folder, self.top = f"{root}/{name}", name, folder, top
         self.record = {}
 
     @classmethod
     def create(cls, root, name):
         """A new directory, locked. Raises Refused if there is one of this id."""
-        os.makedirs(root, 0o711, exist_ok=True)
-        mine(root)
-        path = f"{root}/{valid(name)}"
+        valid(name)
+        make(root)
+        top = mine(root)
         try:
-            linux.mkdir(path, 0o700)
+            linux.mkdir(name, 0o700, dir_fd=top)
         except FileExistsError:
             raise Refused(f"container with id exists: {name}") from None
-        folder = linux.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        folder = linux.open(name, FOLDER, dir_fd=top)
         fcntl.flock(folder, fcntl.LOCK_EX)
-        return cls(root, name, folder)
+        return cls(root, name, folder, top)
 
     @classmethod
     def open(cls, root, name, lock=True):
         """A container's directory, with its record. Raises Refused if there is none."""
         try:
-            folder = linux.open(f"{root}/{valid(name)}", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            top = mine(root)
+            folder = linux.open(valid(name), FOLDER, dir_fd=top)
         except (FileNotFoundError, NotADirectoryError):
             raise Refused(f"container does not exist: {name}") from None
-        state = cls(root, name, folder)
+        state = cls(root, name, folder, top)
         if lock:
             fcntl.flock(folder, fcntl.LOCK_EX)
         try:
@@ -85,8 +69,11 @@ class State:
 
     def config(self):
         """The configuration that the container was made of."""
-        with self.file(CONFIG) as file:
-            return json.load(file)
+        try:
+            with self.file(CONFIG) as file:
+                return json.load(file)
+        except FileNotFoundError:  # just deleted; or half, by a `delete` that was killed
+            raise Refused(f"container does not exist: {self.id}") from None
 
     def write(self, name, data):
         """Puts a file into the directory: whole or not at all."""
@@ -107,7 +94,7 @@ class State:
         names = sorted(linux.listdir(self.folder), key=lambda name: name == RECORD)
         for name in names:
             self.clear(name)
-        linux.rmdir(self.path)
+        linux.rmdir(self.id, dir_fd=self.top)
 
     def clear(self, name):
         """Removes a file, or a directory with files of ours in it."""
@@ -136,19 +123,39 @@ class State:
 
     def status(self):
         """creating, created, running, paused or stopped, as the specification has them."""
-        if not self.record:
+        if "created" not in self.record:
             return "creating" if self.busy() else "stopped"
         process = self.process()
         if process is None:
             return "stopped"
         linux.close(process)
-        if SOCKET in linux.listdir(self.folder):
+        names = linux.listdir(self.folder)
+        if SOCKET in names or TAKEN in names and self.waits():
             return "created"
         if self.groups():
             from .cgroups.freezer import frozen
             if frozen(self.groups()):
                 return "paused"
         return "running"
+
+    def waits(self):
+        """Whether its process still listens. If a `start` was killed half-way, only that tells."""
+        connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET | linux.SOCK_NONBLOCK)
+        try:
+            connection.connect(f"/proc/self/fd/{self.folder}/{TAKEN}")
+        except OSError as error:
+            return error.errno == errno.EAGAIN  # others are before us
+        finally:
+            connection.close()
+        return True
+
+    def take(self):
+        """For `start`: returns the socket's path, under its other name."""
+        try:
+            os.rename(SOCKET, TAKEN, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+        except FileNotFoundError:
+            pass  # of a `start` before us, that was killed
+        return f"/proc/self/fd/{self.folder}/{TAKEN}"
 
     def groups(self):
         """The container's cgroups, or None if its user could not make any."""
@@ -184,24 +191,7 @@ def born(pid):
     return None if words[0] in "ZX" else int(words[19])
 
 
-def mine(root):
-    """Refuses a directory of states in which somebody else could write: they could exchange them."""
-    status = linux.stat(root)
-    if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-        raise PermissionError(errno.EPERM, "belongs to somebody else, or others may write there: "
-                              "give another one by --root", root)
-
-
 def now():
     """The time, as RFC 3339 has it."""
     second, part = divmod(time.time_ns(), 1_000_000_000)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)) + f".{part:09}Z"
-
-
-def every(root):
-    """The names of all containers."""
-    try:
-        return sorted(name for name in linux.listdir(root) if not name.strip(ALLOWED)
-                      and os.path.isdir(f"{root}/{name}"))
-    except FileNotFoundError:
-        return []

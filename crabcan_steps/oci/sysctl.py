@@ -1,7 +1,5 @@
 """Kernel parameters (sysctl(8)): only those of a namespace that the container has may be set."""
-import os
-
-from .checks import refuse
+from .checks import is_host, refuse
 
 IPC = {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall",
        "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced", "kernel.msg_next_id",
@@ -34,17 +32,9 @@ def sysctls(words, spaces, config):
             refuse(at, "belongs to no namespace, so it would change the host")
         if kind not in spaces:
             refuse(at, f"needs a {kind} namespace in linux.namespaces, or it would change the host")
-        if kind == "network" and is_host(spaces[kind]):
-            refuse(at, "would change the host, whose network namespace is joined")
+        if is_host(kind, spaces[kind]):
+            refuse(at, f"would change the host, whose {kind} namespace is joined")
         if dotted == "kernel.hostname":
             refuse(at, "is what hostname is for")
         if kind == "uts" and config.get(UTS[dotted]) not in (None, "", value):
             refuse(at, f"says something else than {UTS[dotted]}")
-
-
-def is_host(path):
-    """Tells whether a network namespace to join is the one that we are in."""
-    try:
-        return path is not None and os.path.samefile(path, "/proc/self/ns/net")
-    except OSError:
-        return False  # whoever joins it tells

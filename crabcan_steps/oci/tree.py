@@ -8,6 +8,7 @@ import os
 
 from .. import linux
 from ..layer import Layer, LayerError, Stage, named
+from ..mounts.root import NO_LINKS, WINDOWS
 from . import ids
 from .covers import Hidden, ReadOnly
 from .devices import Node, defaults, links
@@ -31,8 +32,9 @@ class Tree(Layer):
         self.read_only = bool(root.get("readonly"))
         self.mounts = [mount_of(entry, spec) for entry in spec.config.get("mounts") or ()]
         self.nodes = [*map(Node.of, spec.linux.get("devices") or ())]
-        taken = {node.target for node in self.nodes}
         furnish = not any(m.target == "/dev" and m.kind == "bind" for m in self.mounts)
+        self.nodes = self.nodes if furnish else []  # the machine's /dev is as it is
+        taken = {node.target for node in self.nodes}
         self.nodes += [node for node in defaults() if node.target not in taken] if furnish else []
         self.furnish = furnish
         self.plain = "user" in spec.spaces  # then the kernel lets nobody make devices
@@ -78,17 +80,15 @@ class Tree(Layer):
         linux.close(held)
         if undo:
             undo.callback(linux.close, self.tree)
-        else:
-            return  # each is opened where it is mounted: mountinfo tells them in that order
-        for part in (*self.mounts, *self.nodes, *self.covers):
-            named(part.name, part.hold, undo)
+        for part in (*self.mounts, *self.nodes, *self.covers) if undo else self.covers:
+            named(part.name, part.hold, undo)  # without: each where it is mounted, the order of mountinfo
 
     def child(self):
         if not self.shared:
             self.propagate("/", first=True)
         if self.tree is None:
             self.hold()
-        root = BundleRoot(self.tree, {})
+        root = BundleRoot(self.tree)
         root.plain = self.plain
         linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE, 0, PROPAGATION["private"],
                             dir_fd=self.tree)
@@ -96,14 +96,15 @@ class Tree(Layer):
         self.spec.root = root
         for part in self.mounts:
             part.make(root)
-        if self.furnish:
-            for part in (*self.nodes, *links()):
-                part.make(root)
-        else:
-            for part in self.nodes:
-                part.make(root)
+        for part in (*self.nodes, *links()) if self.furnish else ():
+            part.make(root)
+        if self.spec.terminal and self.furnish:
+            linux.close(root.place("/dev/console", False, NO_LINKS))  # for the terminal to come
+        for part in self.mounts:
+            part.finish(root)
         linux.close(root.place(self.spec.workdir, True))
         self.spec.ask(b"hooks")
+        linux.fchdir(root.mount)  # where these hooks begin
         self.spec.inside("createContainer")
         self.enter(root)
         for cover in self.covers:
@@ -132,6 +133,7 @@ class Tree(Layer):
         if self.shared:
             linux.chroot(".")
         elif self.spec.settings.get("no-pivot"):
+            bare(self.path)
             linux.move_mount(root.mount, linux.openat2(linux.AT_FDCWD, "/", os.O_PATH, 0))
             linux.chroot(".")
         else:
@@ -142,6 +144,20 @@ class Tree(Layer):
             self.propagate("/")
         if self.read_only:
             linux.mount_setattr("/", 0, RDONLY)
+
+
+def bare(root):
+    """Without pivot_root the old mounts stay below. Whole views of the kernel's must not: where one
+    is, the kernel lets everybody mount another, and what is masked in the container's were in vain."""
+    lines = linux.read("/proc/self/mountinfo").splitlines()
+    for line in reversed(lines):
+        place, kind = line.split()[4], line.partition(" - ")[2].split()[0]
+        if kind in WINDOWS and not f"{place}/".startswith(f"{root}/"):
+            try:
+                linux.umount2(place, linux.MNT_DETACH)
+            except OSError as error:
+                if error.errno != errno.EINVAL:  # another user namespace's: it is no whole view
+                    raise
 
 
 def unmount(path):

@@ -3,9 +3,11 @@ import os
 
 from . import notify
 from . import quickjson as json
+from .interpreter import secure
 from .last import NAME_OF_FILE
 from .state import Refused, State, every
 
+LISTED = "ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "annotations", "owner"
 MODULES = {"resume": "pause"}  # where a command stands, if not in a file of its own name
 
 
@@ -17,6 +19,7 @@ def bundle_of(options):
     if not os.path.isdir(path):
         raise Refused(f"bundle {path}: no such file or directory")
     config = load(os.path.join(path, options.get("config") or NAME_OF_FILE))
+    secure(config)
     for warning in check(config, startable=False):
         options["log"].warn(warning)
     return path, config
@@ -33,30 +36,46 @@ def prepared(root, options, name, waits):
     environment(spec)
     chain = layers(spec)
     spec.folder = State.create(root, name)
-    if waits:
-        notify.offer(spec, spec.folder)
+    try:
+        if waits:
+            notify.offer(spec, spec.folder)
+    except BaseException:
+        spec.folder.remove()
+        raise
     return spec, chain, spec.folder
 
 
 def environment(spec):
     """LISTEN_FDS of sd_listen_fds(3): sockets that our caller has opened for the container."""
     count = os.environ.get("LISTEN_FDS", "")
-    if count.isdigit() and int(count):
+    if os.environ.get("LISTEN_PID", str(os.getpid())) != str(os.getpid()):
+        return  # meant for somebody above us: what its descriptors are here, nobody knows
+    if count.isascii() and count.isdigit() and int(count):
         spec.process["env"] = [*(spec.process.get("env") or ()), f"LISTEN_FDS={count}", "LISTEN_PID=1"]
-        spec.settings["preserve-fds"] = int(spec.settings.get("preserve-fds") or 0) + int(count)
+        kept = str(spec.settings.get("preserve-fds") or 0)
+        spec.settings["preserve-fds"] = int(kept) + int(count) if kept.isdigit() else kept
 
 
 def made(spec, chain, state):
     """Makes it; what cannot be made leaves nothing, not even its directory."""
     from .. import ch10_bundle
     from . import ending
+    log = spec.settings["log"]  # its words are runc's: who reads such logs looks for them
+    log.debug(f"nsexec container setup: {spec.bundle}, chapters {chapters(chain)}")
     try:
-        return ch10_bundle.create(spec, chain, state)
+        container = ch10_bundle.create(spec, chain, state)
+        log.debug(f"child process in init(): {container.pid} has its walls, and waits")
+        return container
     except BaseException as error:
         state.remove()
         if isinstance(error, Refused):  # a hook: the specification goes on with the last ones
             ending.after(spec.config, spec.told | {"status": "stopped"})
         raise
+
+
+def chapters(chain):
+    """Which layers it is made of, in the order in which the child meets them."""
+    return ", ".join(f"{layer.chapter} {layer.name}" for layer in sorted(chain, key=lambda one: one.stage))
 
 
 def create_(root, options, words):
@@ -70,6 +89,7 @@ def start_(root, options, words):
     state = State.open(root, words[0])
     ready = notify.listen(state) if state.status() == "created" else None
     ch10_bundle.start(state)
+    options["log"].debug("init: closing the pipe to signal completion: its program runs")
     poststart(state)
     if ready:
         unlock(state)
@@ -100,6 +120,7 @@ def run_(root, options, words):
     try:
         ready = follow(container, chain, options)
         ch02_clone.start(container)
+        options["log"].debug("init: closing the pipe to signal completion: its program runs")
         poststart(state)
         if options.get("detach"):
             return 0
@@ -109,6 +130,7 @@ def run_(root, options, words):
         if container.terminal:
             container.terminal.close()
         if not options.get("detach") and not options.get("keep"):
+            unlock(state)  # or we would wait for ourselves, where it failed before we only waited
             state = State.open(root, words[0])
             ending.delete(state, force=True)
 
@@ -127,17 +149,21 @@ def exec_(root, options, words):
     from .reading import load
     state = State.open(root, words[0], lock=False)
     config = state.config()
+    secure(config)
     if options.get("process"):
-        process = load(options["process"])
+        process = load(options["process"], streams=True)
         check_process(process)
     elif not words[1:]:
         raise Refused("exec: which COMMAND? Or --process FILE")
     else:
         process = execute.process_of(options, words[1:], config)
+        check_process(process)  # -1 as a user would change nothing: setresuid(2)
     if options.get("tty"):
         process["terminal"] = True
     options["detached"] = options.get("detach", False)
+    options["log"].debug(f"nsexec container setup: joins {state.record.get('pid')}")
     container, chain = execute.start(state, process, options)
+    options["log"].debug(f"child process in init(): {container.pid}; setns_init: about to exec: it does")
     ready = follow(container, chain, options)
     if options.get("detach"):
         return 0
@@ -179,13 +205,14 @@ def list_(root, options, words):
     for name in every(root):
         try:
             state = State.open(root, name, lock=False)
-            rows.append(state.told() | {key: state.record.get(key) for key in ("rootfs", "created", "owner")})
+            row = state.told() | {key: state.record.get(key) for key in ("rootfs", "created", "owner")}
+            rows.append({name: row[name] for name in LISTED})
         except Refused:
             pass  # has just been deleted
     if options.get("quiet"):
         print(*(row["id"] for row in rows), sep="\n", end="\n" if rows else "")
     elif options.get("format") == "json":
-        print(json.dumps(rows))
+        print(json.dumps(rows, ",", ":"))
     else:
         lines = [("ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER")]
         lines += [(r["id"], r["pid"], r["status"], r["bundle"], r["created"], user(r["owner"])) for r in rows]

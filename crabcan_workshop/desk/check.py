@@ -1,4 +1,5 @@
 """One check: the learner's file in place of ours, in the room, and what a judge finds there."""
+import contextlib
 import warnings
 
 from .. import exercises
@@ -60,12 +61,18 @@ def check(number, workspace=None, text=None, all_mine=False, **job):
         return result
     text = text if all_mine else filled
     sources |= apart(chapter, text, wanted)
-    try:
-        for found in door.enter(number, sources | {chapter.place: text}, exercises=wanted,
-                                file="" if all_mine else chapter.file, **job):
-            result.add(found)
-    except door.RoomError as error:
-        result.error = str(error)
+    job |= {"file": "" if all_mine else chapter.file, "both": len(wanted) > 1}
+    # Side by side, each exercise in a room of its own: in one, the runs would see each other.
+    groups = [wanted] if job.get("quick") else [[place] for place in wanted]
+    with contextlib.ExitStack() as rooms:
+        try:
+            sittings = [rooms.enter_context(contextlib.closing(door.Sitting(
+                number, sources | {chapter.place: text}, exercises=group, **job))) for group in groups]
+            for sitting in sittings:
+                for found in sitting.found():
+                    result.add(found)
+        except door.RoomError as error:
+            result.error = str(error)
     result.settle()
     quote(result, chapter.file, text)
     return result

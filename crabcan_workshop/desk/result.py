@@ -15,9 +15,9 @@ class Result:
             if kind == "fact":
                 self.facts.append(words)
             elif kind == "note":
-                self.notes.append(words)
-            elif kind == "printed":
-                self.printed += words["text"]
+                self.notes += [words] if words not in self.notes else []
+            elif kind == "printed":  # in each room, if it is at import
+                self.printed += words["text"] if words["text"] not in self.printed else ""
             elif words not in self.raised:
                 self.raised.append(words)
 

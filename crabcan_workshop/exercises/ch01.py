@@ -33,7 +33,7 @@ def scratch(machine):
 @fact(1, "no descriptor and no umask of the caller's",
       "exec 7</etc/passwd; umask 077; crabcan step 1 -- sh -c 'umask; ls /proc/self/fd'")
 def clear(machine):
-    line = "exec 7</etc/passwd; umask 077; exec \"$@\""
+    line = "exec 3</etc/passwd 7</etc/passwd; umask 077; exec \"$@\""
     out = came_up(machine.words("step", "1", "--", "sh", "-c", "umask; echo $(ls /proc/self/fd)",
                                 before=["sh", "-c", line, "sh"])).out.split("\n")
     must(out[1] == "0 1 2 3", f"descriptors {out[1]}", "what the caller has open would be open inside: "
@@ -74,6 +74,18 @@ def variables(machine):
     must(f"{name}=1" in out, f"{name} is missing", "what --env says belongs to the environment")
     return must(f"HOME={here}" in out, f"HOME is not {here}",
                 "what the user says wins over the defaults") and "so"
+
+
+@fact(1, "what the kernel refuses is an error: no such directory, no such program",
+      "crabcan step 1 -w /nowhere -- true; crabcan step 1 -- nowhere; echo $?")
+def failing(machine):
+    name = drawn("nowhere")
+    answer = machine.crabcan("-w", f"/{name}", sh="echo up")
+    must(answer.status, "it starts elsewhere", "the error of chdir was passed over: let it through")
+    refused(answer, 125, name)
+    answer = machine.crabcan(command=[name])
+    must(answer.status, "status 0", "the error of execve was passed over: let it through")
+    return refused(answer, 127, name) and "so"
 
 
 @fact(2, "a command is its words, after -- or without it", "crabcan step 1 -- echo -- a 'b  c'")

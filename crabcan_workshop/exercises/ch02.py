@@ -45,6 +45,8 @@ class Early(Spy):
 run(Late(), Early())""")
     must(seen.startswith("parent"), seen, "child() of a layer must wait for the parent's word: "
          "\"go\"")
+    must("early" in seen or "late" in seen, seen, "no layer's child() was called before the program: that "
+         "comes last")
     return equal(seen.split("status")[0].strip(), "parent early late",
                  "the child calls child() of every layer, sorted by stage")
 
@@ -52,21 +54,26 @@ run(Late(), Early())""")
 @fact(1, "an error in the child comes home with its name",
       "crabcan step 4 --add /etc/passwd:/usr -- true")
 def errors(machine):
-    seen = spy(machine, "class Bad(Spy):\n    def child(self): linux.chdir('/nowhere')\nrun(Bad())")
-    return must(seen.startswith("error spy chdir 2"), seen,
-                "the child sends b\"error\" and the packed LayerError, and never prints or returns")
+    for deed, wanted in (("linux.chdir('/nowhere')", "error spy chdir 2"),
+                         ("raise LayerError('spy', 'odd', 7)", "error spy odd 7")):
+        seen = spy(machine, f"class Bad(Spy):\n    def child(self): os.write(1, b'tried '); {deed}\nrun(Bad())")
+        must(seen.startswith("tried " + wanted), seen.removeprefix("tried "), "whatever it is that a layer "
+             "raises, the child sends b\"error\" and the packed LayerError, and never prints or returns"
+             if "tried" in seen else "")
+    return "so"
 
 
 @fact(1, "a child that fails leaves; it never returns", "")
 def leaves(machine):
     seen = spy(machine, """
 class Bad(Spy):
+    def prepare(self, spec, undo): undo.callback(os.write, 1, b"undone ")
     def parent(self, pid, undo):
         undo.callback(time.sleep, 0.1)
         if pid == 0: os.write(1, b"twice ")
     def child(self): linux.chdir('/nowhere')
 run(Bad())""")
-    return must("twice" not in seen, "the child goes on as a second parent", "whatever happens, it "
+    return must("twice" not in seen and seen.count("undone") == 1, "the child goes on as a second parent", "whatever happens, it "
                 "ends with os._exit: returning would run the parent's code, and its "
                 "clean-up") and "so"
 
@@ -74,8 +81,20 @@ run(Bad())""")
 @fact(1, "an error of clone3 is explained, too", "")
 def flags(machine):
     seen = spy(machine, "class Odd(Spy):\n    flags = linux.CLONE_NEWNS | 0x200\nrun(Odd())")
+    must(not seen.startswith("status"), "the kernel was not asked for what the second layer wants", "the flags "
+         "of all layers are or'ed")
     return must(seen.startswith("error clone clone3 22"), seen,
                 "clone() makes a LayerError of the OSError")
+
+
+@fact(1, "what two layers ask for is asked for once", "")
+def twice(machine):
+    seen = spy(machine, "class One(Spy):\n    flags = linux.CLONE_NEWNS\nclass Other(One):\n"
+               "    def child(self): os.write(1, os.readlink('/proc/self/ns/mnt').encode() + b' ')\n"
+               "run(One(), Other()); say(os.readlink('/proc/self/ns/mnt'))")
+    words = seen.split()
+    return must(words[1:3] == ["status", "0"] and words[0] != words[-1], seen, "flags are bits: or'ed, as what "
+                "is added twice is another flag") and "so"
 
 
 @fact(1, "nothing that waits to be printed is printed twice", "crabcan step 2 -- true | cat")
@@ -178,7 +197,7 @@ def missing(machine):
     answer = machine.crabcan(command=[name])
     return must(answer.status == 127 and name in answer.error,
                 f"status {answer.status}: {answer.error}",
-                "receive() raises the error that the child reports")
+                "what the child says of execve is heard in start(): receive() raises it")
 
 
 @fact(2, "a child that is killed with a word of ours unread is an error, too",

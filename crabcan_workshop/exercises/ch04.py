@@ -3,7 +3,7 @@ from .facts import Absent, came_up, collector, drawn, equal, must, property_of, 
 
 FACTS, fact = collector()
 files, mounts, proc = property_of("files"), property_of("mounts"), property_of("proc")
-EINVAL, EROFS = 22, 30
+EBUSY, EINVAL, EROFS = 16, 22, 30
 PLACES = ("/proc/self", "/sys/fs", "/dev/null", "/dev/pts/ptmx", "/dev/shm", "/dev/fd", "/etc/passwd",
           "/etc/hosts", "/usr/bin", "/tmp", "/root")
 ESCAPE = """
@@ -33,12 +33,18 @@ def sequence(machine, *options):
         return None
     before = names[:names.index("pivot_root")]
     rest = calls[len(before)][1]
+    if rest.startswith("'/'"):
+        return '"/" is the old root still: fchdir(root), and then "." is the new one'
     if "umount2" in before:
         return "umount2 came before pivot_root: what it detached is gone, and \".\" with it"
     if not any(call == "mount_setattr" and "MS_PRIVATE" in rest for call, rest in calls):
         return "the tree is still shared: MS_PRIVATE, the whole of it (AT_RECURSIVE), comes first"
     if rest.startswith("'.'") and not {"fchdir", "chdir"} & set(before):
         return "the working directory is not the new root: fchdir(root) comes before pivot_root"
+    roots = [words.rstrip(")").split(")")[0] for call, words in calls if call == "fchdir"]
+    moved = [words.split(",")[0] for call, words in calls if call == "move_mount"]
+    if roots and roots[0] not in moved:
+        return "the new root hangs nowhere yet: move_mount(root, ...) comes before pivot_root"
     return None
 
 
@@ -48,6 +54,11 @@ def up(machine):
     call = (answer.failed or {}).get("call")
     if call == "pivot_root":
         must(False, answer.seen, sequence(machine) or "")
+    if call == "fsmount" and any(call == "umount2" for _, call, _ in machine.calls()[1]):
+        must(False, answer.seen, "parts are made before the old root goes: who sees no proc any more gets no "
+             "other of the kernel")
+    if call == "umount2" and answer.failed["errno"] == EBUSY:
+        must(False, answer.seen, "the old root is in use, by all that hangs from it: MNT_DETACH")
     if call == "mount_setattr" and answer.failed["errno"] == EINVAL:
         must(False, answer.seen, "MS_PRIVATE is no attribute: propagation=linux.MS_PRIVATE")
     if call == "execve" or answer.status in (126, 127):
@@ -57,11 +68,22 @@ def up(machine):
     return "so"
 
 
+def unchanged(machine):
+    """Whether the container's root is the machine's own, as though child() had done nothing."""
+    key = ("unchanged", machine.alone)
+    if key not in machine.kept:
+        answer = machine.crabcan(sh="[ -e /course/crabcan_steps ] && echo the same; true")
+        machine.kept[key] = answer.out == "the same\n"
+    return machine.kept[key]
+
+
 @fact(1, "every part of the plan is there", "crabcan step 4 -- ls / /dev /proc/self /etc")
 def parts(machine):
     answer = machine.crabcan(sh=f"ls -d {' '.join(PLACES)}; (echo end >/dev/null) && echo ok")
     out = answer.out.split()
     must(out, answer.seen)
+    must(not unchanged(machine), "the machine's own /", "its root is still the machine's: child() is to make "
+         "another and to enter it")
     missing = [place for place in PLACES if place not in out]
     gone = {"/proc/self", "/sys/fs", "/dev/pts/ptmx", "/dev/shm"} <= set(missing)
     must(not missing, f"no {' '.join(missing)}",
@@ -94,8 +116,10 @@ def old_root(machine):
 @fact(1, "no way back out", "")
 def escape(machine):
     out = came_up(machine.crabcan(python=ESCAPE)).out.strip()
-    must(out == "False", "the machine's files", "chroot only changes what / means, and root walks "
-         "out of it: pivot_root, then detach the old root")
+    _, outside = machine.probe()
+    stacked = [words[4] for words in outside["mounts"]].count("/") > 1
+    must(out == "False", "the machine's files", "" if stacked or unchanged(machine) else "chroot only changes what / "
+         "means, and root walks out of it: pivot_root, then detach the old root")
     return "no"
 
 
@@ -106,7 +130,7 @@ def hidden(machine):
 
 @fact(1, "what the kernel refuses is an error", "")
 def failing(machine):
-    swallowed(machine, ["pivot_root", "move_mount"])
+    swallowed(machine, ["pivot_root", "move_mount", "symlinkat", "mount_setattr:2=0x8000"])
     return must(machine.refusing("mount_setattr", "--read-only").status == 125, "it starts although the "
                 "kernel refuses mount_setattr", "its error must come home") and "so"
 
@@ -131,6 +155,7 @@ def read_only(machine):
     must("written" not in answer.out, "a new file in /", "self.read_only: mount_setattr with "
          "MOUNT_ATTR_RDONLY on the root, after its parts are made")
     shm = came_up(machine.crabcan("--read-only", sh="touch /dev/shm/x && echo shm; true")).out
+    must(shm or not machine.crabcan(sh="[ -e /dev/shm ] || echo none").out, "no /dev/shm")
     must(shm, "/dev/shm is read-only, too", "only the root is to be read-only, not what is mounted in "
          "it: no AT_RECURSIVE")
     _, outside = machine.probe("--read-only")
@@ -186,8 +211,11 @@ def locked(machine):
 def last(machine):
     path, text = folder(machine)
     answer = machine.crabcan("-a", f"{path}:/dev/shm", sh="cat /dev/shm/letter; true")
-    return must(text in came_up(answer).out, "not there", "it was covered by what was mounted after "
-                "it: spec.add comes at the end of the plan, after furniture()") and "so"
+    came_up(answer)
+    _, outside = machine.probe("-a", f"{path}:/dev/shm")
+    covered = [words[4] for words in outside["mounts"]].count("/dev/shm") > 1
+    return must(text in answer.out, "not there", "it was covered by what was mounted after it: spec.add comes "
+                "at the end of the plan, after furniture()" if covered else "") and "so"
 
 
 @fact(2, "chapter 5 can shift its owners: root's files are root's inside",
@@ -200,8 +228,10 @@ def shifted(machine):
                              "echo made; true")
     if answer.status == 0 and "cannot shift ids" in answer.err:
         raise Absent("this kernel's tmpfs cannot shift ids")
-    return equal(came_up(answer).out.split(), ["0", "made"], "chapter 5 shifts what is in spec.binds and "
-                 "was asked for (Bind(..., asked=True)), opened here if we are root") and "0"
+    seen = came_up(answer).out.split()
+    equal(seen[:1], ["0"], "chapter 5 shifts what is in spec.binds and was asked for (Bind(..., asked=True)), "
+          "opened here if we are root")
+    return must("made" in seen, "no file can be made in it", "without :ro it can be written to") and "0"
 
 
 @fact(2, "a path that does not exist is refused before anything is made",

@@ -5,17 +5,20 @@ from .facts import Absent, came_up, collector, equal, must, number, property_of,
 
 FACTS, fact = collector()
 ipc, keys, network, cgroup, clocks = map(property_of, ("ipc", "keys", "network", "cgroup", "time"))
-EPERM, EINVAL, EOVERFLOW, EOPNOTSUPP = 1, 22, 75, 95
+EPERM, ENODEV, EINVAL, EOVERFLOW, EOPNOTSUPP = 1, 19, 22, 75, 95
+NEWIDMAPS = ("newuidmap", "newgidmap")
 LOST = ("a change from root to a user clears the permitted set: PR_SET_KEEPCAPS before it, so that "
         "chapter 6 can decide")
+UNMAPPED = {f"setres{kind}": f"in there {kind} 0 is none: {kind}_map maps it, and was not written so"
+            for kind in ("uid", "gid")}
 RANGE = "needs a range of ids in /etc/subuid and /etc/subgid"
 
 
-def reason(machine, answer, *options):
+def reason(machine, answer, *options, step=None, before=()):
     """Why a container did not come up, as far as the calls that were made tell; "" if they do not."""
     failed = answer.failed or {}
     call, error = failed.get("call"), failed.get("errno")
-    made = machine.calls(*options)[1]
+    made = machine.calls(*options, step=step, before=before)[1]
     maps = {}
     for side, name, rest in made:
         found = name == "write" and re.search(r"/(uid_map|gid_map)', '([^']*)", rest)
@@ -30,16 +33,32 @@ def reason(machine, answer, *options):
             return f"a line of {name} is three numbers: inside, outside, count"
         if not text.startswith("0 "):
             return f"the first column of {name} is the inside, and there it begins with 0"
-    if "setresuid" in child and "setresgid" in child[child.index("setresuid"):] and error == EPERM:
+    if call == "setresgid" and "setresuid" in child[:-1] and error == EPERM:
         return "setresgid comes first: setresuid gives the right to it away"
+    if not any(name == "clone3" for _, name, _ in made):
+        return ""
+    if failed.get("about", "").startswith("/proc/self/"):
+        return "/proc/self is whoever writes there, and that is the parent: the child's are in /proc/{pid}"
+    if call == "setgroups" and any("/setgroups'" in rest for _, name, rest in made if name == "write"):
+        return ("\"deny\" was written to its setgroups, and that is for good: only who may not map groups has "
+                "to")
+    if call in NEWIDMAPS:
+        return f"{call} PID INSIDE OUTSIDE COUNT ...: once for each child, with all the lines of its kind"
     if machine.many_ids and not maps:
         return ("without a map nobody can become root: parent() writes uid_map and gid_map of the "
                 "child, one line for each range")
     if machine.many_ids and len(maps) == 1:
         return f"{({'uid_map', 'gid_map'} - set(maps)).pop()} was not written"
-    if error == EOVERFLOW and "setresuid" not in child:
-        return ("your ids are not mapped yet: child() becomes root first (setgroups, setresgid, "
-                "setresuid)")
+    lacks = [name for name in UNMAPPED if name not in child]
+    if error == EOVERFLOW and lacks:
+        return (f"your ids are not mapped yet: child() becomes root first (setgroups, setresgid, setresuid); "
+                f"no {' and no '.join(lacks)} was seen")
+    if any(name == "unshare" and "NEWUSER" in rest for side, name, rest in made if side == "child"):
+        return "unshare made another user namespace, and who is root in that owns none of the others"
+    if call == "ioctl" and error == ENODEV:
+        return "a new network namespace has one interface, and that is lo"
+    if call in UNMAPPED and error == EINVAL:
+        return UNMAPPED[call]
     if call == "keyctl" and error in (EINVAL, EOPNOTSUPP):
         return "the operation is wrong: linux.KEYCTL_JOIN_SESSION_KEYRING, and 0 for one without a name"
     return ""
@@ -80,6 +99,11 @@ def alone(machine):
     if answer.status and (answer.failed or {}).get("about", "").endswith("gid_map"):
         must(False, answer.seen, "who may not map groups must first write \"deny\" to setgroups: a "
              "group can also take rights away, and must not be left")
+    if (answer.failed or {}).get("call") == "setgroups":
+        must(False, answer.seen, "\"deny\" stands in its setgroups: only as root, or with helpers, may it be "
+             "called")
+    if (answer.failed or {}).get("errno") == EINVAL:
+        must(False, answer.seen, UNMAPPED.get(answer.failed["call"], ""))
     seen = " ".join(came_up(answer).out.split())
     return equal(seen, f"0 {uid} 1 0 {uid} 1 deny", "one line for users, one for groups: 0, the own "
                  "id, 1")
@@ -94,9 +118,13 @@ def helped(machine):
     answer = machine.words("step", "5", "--", "sh", "-c", "cat /proc/self/uid_map /proc/self/gid_map",
                            before=machine.user(machine.you))
     if answer.status:
-        lacks = "there is no map" if (answer.failed or {}).get("call", "").startswith("set") else ""
-        must(False, answer.seen, f"{lacks}: self.helped: helper(NEWIDMAP[kind], pid, ...), for each "
-             "kind" if lacks else "")
+        made = machine.calls(before=machine.user(machine.you))[1]
+        denied = any(name == "write" and "/setgroups'" in rest for _, name, rest in made)
+        lacks = (answer.failed or {}).get("call", "").startswith("set") and not denied
+        if (answer.failed or {}).get("call") in NEWIDMAPS:
+            must(False, answer.seen, reason(machine, answer, before=machine.user(machine.you)))
+        must(False, answer.seen, "a map is missing: self.helped: helper(NEWIDMAP[kind], pid, ...), for each "
+             "kind" if lacks else "\"deny\" was written to its setgroups, and that is for good" if denied else "")
     seen = answer.out.split()
     wanted = [f"0 {machine.you} 1", f"1 {first} 20000"] * 2
     return equal(seen, " ".join(wanted).split(), "self.helped: both lines of each map are given to "
@@ -250,9 +278,9 @@ def keeps(machine):
         made = [(call, rest) for side, call, rest in
                 machine.calls("--uid", wanted, "--cap-add", name, step=6)[1] if side == "child"]
         last = max((at for at, (call, _) in enumerate(made) if call == "setresuid"), default=0)
-        kept = any(call == "prctl" and "KEEPCAPS" in rest for call, rest in made[:last])
+        kept = any(call == "prctl" and "KEEPCAPS" in rest and "KEEPCAPS, 0" not in rest for call, rest in made[:last])
         must(False, answer.seen, LOST if last and not kept else reason(
-            machine, answer, "--uid", wanted, "--cap-add", name))
+            machine, answer, "--uid", wanted, "--cap-add", name, step=6))
     must(f"{1 << bit:016x}" in answer.out, answer.out.strip(), LOST)
     out = came_up(machine.crabcan("--uid", wanted, sh="grep CapEff /proc/self/status")).out
     must("0" * 16 in out, out, "without --cap-add the user has none")

@@ -29,7 +29,10 @@ VALUES = {  # of each option that belongs to a layer: something that it takes
 
 def assembled(machine, cases, before=""):
     """(names of classes, the answer) of what assemble() gives for (chapter, layers)."""
-    answer = came_up(machine.script(LIST.format(cases=json.dumps(cases), before=before)))
+    answer = machine.script(LIST.format(cases=json.dumps(cases), before=before))
+    must("UsageError" not in answer.err, answer.error, "nobody asked for an option here: defaults are the "
+         "class's, and only what was asked for stands in vars(spec)")
+    came_up(answer)
     found = [json.loads(line) for line in answer.out.splitlines()]
     must(None not in found, "None", "assemble() returned nothing")
     for _, classes in found:
@@ -45,6 +48,8 @@ def compared(seen, right, what):
     lost, more = [x for x in right if x not in seen], [x for x in seen if x not in right]
     must(not lost, f"{what}: no {' '.join(lost)}", "a layer belongs to the step if its chapter is N or less, and "
          "if the user did not leave it out: every class of LAYERS")
+    must(more != ["Users"], f"{what}: Users, too", "Users() is borrowed by who is not root, and only if it is "
+         "not among the layers: os.geteuid() tells")
     must(not more, f"{what}: {' '.join(more)}, too", "a layer belongs to the step if its chapter is N or less, "
          "and if the user did not leave it out")
     must(len(seen) == len(right), f"{what}: {' '.join(sorted({x for x in seen if seen.count(x) > 1}))} twice",

@@ -47,9 +47,9 @@ class Fact:
         return {"exercise": self.exercise, "expected": self.expected, "look": self.look,
                 "spare": self.spare, "state": state, "seen": seen, "why": why}
 
-    def untried(self, slowest):
+    def untried(self, slowest, longest):
         return self.found("untried", why="not tried: no time was left, for one run of your code took up "
-                          f"to {slowest:.1f} s")
+                          f"to {slowest:.1f} s; longest was: {longest}")
 
     def result(self, machine, harm):
         try:

@@ -68,7 +68,7 @@ def mutants(text, targets):
 
 def variants(text, targets):
     """(function, what was done, the text with it): constants changed, neighbours exchanged, errors
-    swallowed, one change at a time."""
+    swallowed, one change at a time. Words for people are left alone: everybody says it differently."""
     lines, known = text.splitlines(), functions(text)
     for name in targets:
         count = sum(1 for _ in changes(known[name]))
@@ -90,7 +90,8 @@ def changes(function):
             if isinstance(block, list) and not isinstance(node, ast.Lambda):
                 yield from neighbours(block)
                 yield from swallowing(block)
-        if isinstance(node, ast.Constant) and not in_docstring(function, node):
+        if isinstance(node, ast.Constant) and not in_docstring(function, node) \
+                and not (isinstance(node.value, str) and " " in node.value):
             new = altered(node.value)
             if new is not None:
                 yield f"{node.value!r:.40} is {new!r:.40}", functools.partial(setattr, node, "value", new)
@@ -107,7 +108,7 @@ def swallowing(block):
     for at, node in enumerate(block):
         if isinstance(node, (ast.Expr, ast.Assign)) and not documentation(node) and any(
                 isinstance(part, ast.Call) for part in ast.walk(node)):
-            quiet = ast.Try([node], [ast.ExceptHandler(ast.Name("OSError", ast.Load()), None, [ast.Pass()])],
+            quiet = ast.Try([node], [ast.ExceptHandler(ast.Name("Exception", ast.Load()), None, [ast.Pass()])],
                             [], [])
             yield f"swallowed: {ast.unparse(node)[:60]}", functools.partial(block.__setitem__, at, quiet)
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from .. import chapters
+from . import evidence
 from .observe import LIMITS, Canaries, ObserveError, look, observe
 
 CHAPTERS = ("no container", *map(chapters.NAMES.get, chapters.LAYERED))
@@ -61,8 +62,11 @@ PROPERTIES = {
 BY_CGROUP = ("memory", "pids", "cpu")
 
 
-def rows(progress=lambda step: None, steps=range(chapters.WHOLE + 1)):
-    """Runs checkpoints; yields (step, {property: cell}, note) of each. Cells: see cell()."""
+def rows(progress=lambda step: None, steps=range(chapters.WHOLE + 1), seen=None):
+    """Runs checkpoints; yields (step, {property: cell}, note) of each. Cells: see cell().
+
+    seen: gets, for each step, {property: what its verdict is made of}."""
+    seen = {} if seen is None else seen
     host = {**look("self"), "hostname": os.uname().nodename}
     with Canaries() as canaries:
         for step in steps:
@@ -70,8 +74,11 @@ def rows(progress=lambda step: None, steps=range(chapters.WHOLE + 1)):
             inside, outside, errors, note = visit(step, canaries)
             borrowed = ("users",) if "borrows" in errors else ()
             absent = BY_CGROUP if note else ()
-            yield step, {name: cell(step, name, test(inside, outside, host), borrowed, absent)
-                         for name, (_, _, test) in PROPERTIES.items()}, note
+            verdicts = {name: evidence.test(tried, inside, outside, host)
+                        for name, (_, _, tried) in PROPERTIES.items()}
+            seen[step] = {name: found for name, (_, found) in verdicts.items()}
+            yield step, {name: cell(step, name, closed, borrowed, absent)
+                         for name, (closed, _) in verdicts.items()}, note
 
 
 def visit(step, canaries):
@@ -125,22 +132,34 @@ def draw(table, console):
         console.print(f"  – because: {note}", soft_wrap=True)
 
 
+def wrong(table, seen):
+    """A line for each cell that is not as it should be: what was seen, and how to see it oneself."""
+    for step, cells, _ in table:
+        for name, value in cells.items():
+            if value == "wrong":
+                chapter, meaning, _ = PROPERTIES[name]
+                yield evidence.tell(name, chapter, CHAPTERS[chapter], meaning, step,
+                                    value, seen[step][name])
+
+
 def main(options):
     """The command; 0 if the matrix is the triangle that it should be."""
     from rich.console import Console
     console, notes = Console(highlight=False), Console(stderr=True)
-    table = []
+    table, seen = [], {}
     try:
         with notes.status("starting") as status:
-            for row in rows(lambda step: status.update(f"checkpoint {step} of {chapters.WHOLE}")):
+            for row in rows(lambda step: status.update(f"checkpoint {step} of {chapters.WHOLE}"), seen=seen):
                 table.append(row)
     except ObserveError as error:
         notes.print(f"workshop: checkpoint {len(table)} did not come up: {error}", markup=False)
         return 1
     clean = all(value != "wrong" for _, cells, _ in table for value in cells.values())
     if options.json:
-        print(json.dumps([{"step": step, "chapter": CHAPTERS[step], "cells": cells, "note": note}
-                          for step, cells, note in table], indent=1))
+        print(json.dumps([{"step": step, "chapter": CHAPTERS[step], "cells": cells, "note": note,
+                           "seen": seen[step]} for step, cells, note in table], indent=1))
     else:
         draw(table, console)
+        for line in wrong(table, seen):
+            notes.print(f"  ✗ {line}", markup=False, soft_wrap=True)
     return 0 if clean else 1

@@ -93,7 +93,7 @@ class Delegated(Cgroup):
         tree = FileSystem("cgroup2", ROOT).open() if self.systemds else linux.open(ROOT, os.O_PATH)
         linux.mkdir("room", dir_fd=tree)
         if self.systemds:
-            Root(linux.open("/", os.O_PATH), {}).attach(tree, ROOT, True)
+            Root(linux.open("/", os.O_PATH)).attach(tree, ROOT, True)
         linux.write(f"{ROOT}/room/cgroup.procs", "0")
 
     # ------------------------------------------------------------ for the judge

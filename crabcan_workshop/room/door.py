@@ -1,4 +1,5 @@
 """The door of the room: a job goes in, what was found comes out. Whoever asks may have threads."""
+import contextlib
 import json
 import os
 import select
@@ -16,27 +17,47 @@ class RoomError(Exception):
     """The room could not be had, or what is in it has outlived its time."""
 
 
+class Sitting:
+    """A judge at work in a new room with these files as crabcan_steps (judge.py). Several may be so at
+    once: it begins when it is made, and close() ends it."""
+
+    def __init__(self, chapter, sources, seconds=40, **job):
+        slowness = patience.factor()
+        job |= {"chapter": chapter, "sources": sources, "slowness": slowness, "caller": os.getpid()}
+        command = [sys.executable, "-P", "-m", "crabcan_workshop.room.judge"]
+        self.seconds, self.tried = seconds * slowness, ""
+        self.end = time.monotonic() + self.seconds
+        self.process = subprocess.Popen(command, env=environment(), start_new_session=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE)
+        with contextlib.suppress(BrokenPipeError):  # then its end tells
+            self.process.stdin.write(json.dumps(job).encode())
+            self.process.stdin.close()
+
+    def found(self):
+        """Yields what the judge finds. Raises RoomError."""
+        try:
+            for found in lines(self.process, self.end):
+                if "trying" in found:
+                    self.tried = f", while it looked whether this is so: {found['trying']};"
+                else:
+                    yield found
+            if self.process.wait(5):
+                text = self.process.stderr.read(1 << 16).decode(errors="replace").strip().splitlines()
+                raise RoomError("the room for the check did not come up: "
+                                f"{text[-1] if text else f'exit status {self.process.returncode}'}")
+        except (subprocess.TimeoutExpired, TimeoutError):
+            raise RoomError(f"the check was not done after {self.seconds:.0f} s{self.tried or ','} so we "
+                            "ended it") from None
+
+    def close(self):
+        leave(self.process)
+
+
 def enter(chapter, sources, seconds=40, **job):
-    """Yields what a judge finds in a new room with these files as crabcan_steps (judge.py)."""
-    slowness = patience.factor()
-    job |= {"chapter": chapter, "sources": sources, "slowness": slowness, "caller": os.getpid()}
-    command = [sys.executable, "-P", "-m", "crabcan_workshop.room.judge"]
-    process = subprocess.Popen(command, env=environment(), start_new_session=True,
-                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                               stderr=subprocess.PIPE)
-    try:
-        process.stdin.write(json.dumps(job).encode())
-        process.stdin.close()
-        yield from lines(process, time.monotonic() + seconds * slowness)
-        if process.wait(5):
-            text = process.stderr.read(1 << 16).decode(errors="replace").strip().splitlines()
-            raise RoomError("the room for the check did not come up: "
-                            f"{text[-1] if text else f'exit status {process.returncode}'}")
-    except (subprocess.TimeoutExpired, TimeoutError, BrokenPipeError):
-        raise RoomError(f"the check was not done after {seconds * slowness:.0f} s, so we ended "
-                        "it") from None
-    finally:
-        leave(process)
+    """Yields what one judge finds."""
+    with contextlib.closing(Sitting(chapter, sources, seconds, **job)) as sitting:
+        yield from sitting.found()
 
 
 def lines(process, end):

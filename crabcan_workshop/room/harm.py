@@ -29,6 +29,10 @@ def changes(was, now):
     if now["name"] != was["name"]:
         raise Harm(f"your machine would now be called '{now['name']}': the name was set outside of "
                    "the container's UTS namespace")
+    if lost and "/" in new + changed + lost:
+        raise Harm(f"your machine would have another root, and would have lost {len(lost)} mounts: "
+                   "pivot_root was called outside of the container's mount namespace. child() calls it, "
+                   "not the parent")
     if lost:
         raise Harm(f"your machine would have lost {len(lost)} mounts ({' '.join(lost[:4])}): what "
                    "is unmounted while it is still shared is unmounted everywhere. Private means "

@@ -115,7 +115,8 @@ def apart(number):
     import crabcan_steps
     top = f"{crabcan_steps.__path__[0]}/alone{number}"
     crabcan_steps.__path__.insert(0, top)
-    for room in filter(os.path.isdir, (f"{top}/{name}" for name in os.listdir(top))):
+    rooms = [f"{top}/{name}" for name in os.listdir(top) if not name.startswith("_")]  # __pycache__
+    for room in filter(os.path.isdir, rooms):
         package = importlib.import_module(f"crabcan_steps.{os.path.basename(room)}")
         package.__path__.insert(0, room)
 

@@ -1,5 +1,5 @@
 """Starts a program to which the kernel refuses a call: python -P -m crabcan_workshop.room.refusing
-CALL[:INDEX=VALUE] PROGRAM [ARG ...]. What goes wrong elsewhere one day goes wrong here now (seccomp(2)).
+CALL[:INDEX=VALUE[,INDEX=VALUE]] PROGRAM [ARG ...]. What goes wrong elsewhere one day goes wrong here now (seccomp(2)).
 With "!" before the call, whoever makes it is killed: so one sees whether it is made at all.
 """
 import errno
@@ -15,8 +15,8 @@ def main(what, *words):
     rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     number = pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name)
     args = []
-    if test:
-        index, value = test.split("=")
+    for one in filter(None, test.split(",")):
+        index, value = one.split("=")
         op = pyseccomp.NE if value.startswith("!") else pyseccomp.EQ
         args.append(pyseccomp.Arg(int(index), op, int(value.lstrip("!"), 0)))
     rules.add_rule(deed, number, *args)

@@ -45,9 +45,9 @@ class Runs:
         before = [self.python[0], "-P", "-m", "crabcan_workshop.room.refusing", call]
         return self.words("step", step, *options, "--", "true", before=before)
 
-    def calls(self, *options, step=None):
+    def calls(self, *options, step=None, before=()):
         """The container's start, and the calls of which it tells, for a reason: (side, call, rest)."""
-        answer = self.crabcan("-d", *options, command=["true"], step=step)
+        answer = self.crabcan("-d", *options, command=["true"], step=step, before=before)
         found = (re.match(r"[0-9] \w+ +(parent|child) +(\w+)\((.*)", line)
                  for line in answer.err.splitlines())
         return answer, [line.groups() for line in found if line]

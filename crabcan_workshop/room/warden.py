@@ -20,6 +20,8 @@ def main():
         neighbour.CRABCAN[-1:] = ["crabcan_workshop.room.weak", job["weaken"]]
     words = getattr(hiding, job["set_up"])(job["flag"]) or {}
     options = [word.format(flag=job["flag"], **words) for word in job["options"]]
+    if not os.listdir("/sys/fs/cgroup"):  # none that anybody in here could miss
+        options = ["--memory", "max", "--pids", "max", *options]
     shell = job["command"] or (["/bin/sh", "-c", SHELL] if job["set_up"] == "watchman" else [])
     status = subprocess.call([sys.executable, *neighbour.CRABCAN, "run", *options, "--", *shell],
                              cwd="/", close_fds=False)  # what a room leaves open, crabcan closes

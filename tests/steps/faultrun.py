@@ -206,7 +206,8 @@ def look(pid):
     facts["root"] = facts["root"].partition(" ")[2]
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     for name in ("Uid", "Gid", "Groups", "Umask", "NSpid", "Seccomp_filters", "SigBlk", "SigIgn", "SigCgt"):
-        facts[name] = status[name].strip().replace(str(pid), "PID")
+        facts[name] = status[name].strip()
+        facts[name] = re.sub(rf"\b{pid}\b", "PID", facts[name])
     facts["mounts"] = [mount(line) for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()]
     facts["limits"] = Path(f"/proc/{pid}/limits").read_text()
     facts["oom_score_adj"] = Path(f"/proc/{pid}/oom_score_adj").read_text()

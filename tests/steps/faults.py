@@ -41,7 +41,7 @@ NOT_FAULTS = ("exit_group", "exit", "rt_sigreturn", "restart_syscall", "readv", 
 CALLED = {
     "openat": {"listdir", "open", "read", "scandir", "write"},
     "newfstatat": {"fstat", "listdir", "lstat", "open", "read", "scandir", "stat"},
-    "recvfrom": {"recv"}, "sendto": {"send"}, "fchmodat": {"chmod"}, "mkdirat": {"mkdir"},
+    "recvfrom": {"recv"}, "sendto": {"send"}, "fchmodat": {"chmod"}, "fchmod": {"chmod"}, "mkdirat": {"mkdir"},
     "symlinkat": {"symlink"}, "getrandom": {"urandom"}, "getdents64": {"listdir", "scandir"},
     "readlink": {"readlink"}, "signalfd4": {"signalfd"}, "prlimit64": {"getrlimit", "setrlimit"},
     "rt_sigprocmask": {"pthread_sigmask"}, "rt_sigaction": {"signal"}, "vfork": {"posix_spawn"},

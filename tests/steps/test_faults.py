@@ -61,7 +61,8 @@ FOUND = [
     ("parent openat.*/etc/subuid", "error=EACCES", "namespaces.*read"),      # the same
     ("parent newfstatat.*\"/usr\"", "error=EACCES", "mounts.*stat"),         # a root without /usr
     ("parent rmdir#1 ", "error=EBUSY", None), ("parent pidfd_send_signal#1 ", "error=EPERM", None),
-    ("parent write.*\"go\"", "error=EINVAL", "clone.*write: Invalid")]  # "args"
+    ("parent write.*\"go\"", "error=EINVAL", "clone.*write: Invalid"),  # "args"
+    ("parent flock#1 ", "error=EPERM", "cgroups.*--memory .flock /sys/")]  # a cgroup stayed
 
 
 @pytest.mark.parametrize("pattern, injection, words", FOUND, ids=[pattern for pattern, _, _ in FOUND])

@@ -328,3 +328,31 @@ def test_a_container_in_a_container(root, folder):
     check(result, "open_tree", "CAP_SYS_ADMIN")
     result = root.crabcan("run", *options, "--layers", "all,-seccomp,-caps", "--", *inner)
     check(result, "/etc/subuid")  # the ids inside end at 65,535
+
+
+POWERLESS = """
+import sys
+import pyseccomp
+from crabcan_steps import cli, layer
+layer.RESTRICTED = sys.argv[1]
+rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+for name in sys.argv[2].split():
+    rules.add_rule(pyseccomp.ERRNO(1), pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name))
+rules.load()
+sys.exit(cli.main(["run", "--", "true"]))
+"""
+
+
+@pytest.mark.parametrize("calls", ["sethostname", "mount_setattr open_tree"])
+@pytest.mark.parametrize("restricted", [True, False])
+def test_root_without_power_hears_a_cure_that_is_true_here(root, readable, folder, calls, restricted):
+    """Ubuntu's AppArmor gives a user namespace, and no capabilities in it: as a filter does here."""
+    setting = folder / "restrict"
+    setting.write_text("1\n" if restricted else "0\n")
+    result = subprocess.run(["setpriv", "--reuid=61234", "--regid=61234", "--clear-groups", "--", "/usr/bin/python3",
+                             "-c", POWERLESS, str(setting), calls], env=root.environment | {
+                                 "PYTHONPATH": str(readable), "HOME": "/nonexistent"}, capture_output=True, text=True)
+    said = result.stderr.splitlines()[-1]
+    assert result.returncode == 125 and "Operation not permitted" in said
+    assert ("AppArmor" in said and "sysctl" in said) == restricted, said
+    assert restricted or "are we in a container?" in said

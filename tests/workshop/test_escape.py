@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from conftest import Typist
+from conftest import Typist, Who
 from crabcan_workshop import chapters
 from crabcan_workshop.desk import escape
 from crabcan_workshop.room import hiding, weak
@@ -86,6 +86,34 @@ def test_the_known_solution_opens_it_and_not_the_complete_runtime(root, folder, 
 def test_without_root(user, folder, number):
     play(user, folder, number)
     play_complete(user, folder, number)
+
+
+@pytest.fixture(scope="module")
+def plain(user):
+    """A user who has no more than one id, as most who were made before their machine had /etc/subuid."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can make one")
+    name = f"crabcan-p{os.getpid()}"
+    subprocess.run(["useradd", "--create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
+    try:
+        for kind, option in (("uid", "--del-subuids"), ("gid", "--del-subgids")):
+            for line in Path(f"/etc/sub{kind}").read_text().splitlines():
+                owner, first, count = line.split(":")
+                if owner == name:
+                    last = int(first) + int(count) - 1
+                    subprocess.run(["usermod", option, f"{first}-{last}", name], check=True)
+        yield Who(name, ["/usr/bin/python3"], user.environment["PYTHONPATH"],
+                  ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups", "--"])
+    finally:
+        subprocess.run(["userdel", "--remove", name], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("number", [number for number in ROOMS if number != 12])
+def test_with_one_id_only(plain, folder, number):
+    """In there root may not let go of groups: that is no fault, and not AppArmor's."""
+    play(plain, folder, number)
+    said = workshop(plain, folder, "escape", number, "--complete", "-c", "true").stderr
+    assert "setgroups" not in said and "mkdir" not in said, said
 
 
 def test_a_flag_is_of_one_start_and_one_room(root, folder):

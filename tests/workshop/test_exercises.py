@@ -113,7 +113,7 @@ def test_our_solution_passes(who, number):
     if number == 8 and not who.has_cgroups():  # what could not be tried is not done
         assert data["passed"] == [2] and {fact["state"] for fact in odd} == {"absent"}, odd
         return
-    assert data["good"] and not complaints(data), odd
+    assert data["good"] and not complaints(data), repr(odd)
     if who.has_cgroups():
         assert not [f for f in data["facts"] if f["state"] != "right"]
 

@@ -25,6 +25,8 @@ def rules(devices):
     found = []
     for index, one in enumerate(devices or ()):
         kind, access = one.get("type") or "a", one.get("access") or ""
+        if "a" in access and not one.get("allow"):
+            access = "rwm"  # all of it, as some write it; what is denied may be more
         if not access or set(access) - set(MAY) or kind not in "abc":
             raise refused(f"devices[{index}]", f"type '{kind}', access '{access}': the one must be a, "
                                                "b or c, the other some of r, w and m")

@@ -32,6 +32,7 @@ class BundleCgroup(Layer):
             return
         places = tree.directories(self.path, spec.id)
         undo.callback(undone, self.groups)
+        spec.note(planned=tree.missing(places.values()))  # should we be killed while we make them
         for controller, (top, path) in places.items():
             self.make(controller, top, path)
             if len(self.groups["paths"]) == 1:
@@ -99,9 +100,14 @@ class JoinCgroup(Layer):
 
     def prepare(self, spec, undo):
         self.tasks = []
+        if unknown := sorted(set(self.sub if isinstance(self.sub, dict) else ()) - set(self.groups["paths"])):
+            raise LayerError(self.name, f"--cgroup: unknown controller {unknown[0]}", 0)
         for controller, path in self.groups["paths"].items():
             place = tree.below(path, self.sub if isinstance(self.sub, str)
                                else self.sub.get(controller, ""))
+            if self.sub and not exists(place):
+                raise LayerError(self.name, f"adding pid of the new process to {place}/cgroup.procs",
+                                 errno.ENOENT)
             if controller == "":
                 self.flags = linux.CLONE_INTO_CGROUP
                 self.cgroup = linux.open(delegation.leaf(place, "" if self.sub else self.init),

@@ -71,6 +71,18 @@ def descend(top, path, made):
                 raise
 
 
+def missing(places):
+    """The directories that are not there yet of these (top, path), the upper ones first."""
+    found = {}
+    for top, path in places:
+        here = top
+        for word in path[len(top):].split("/")[1:]:
+            here = f"{here}/{word}"
+            if not exists(here):
+                found[here] = None
+    return list(found)
+
+
 def steps(top, path, made):
     here = top
     for word in path[len(top):].split("/")[1:]:
@@ -124,7 +136,7 @@ def below(path, sub):
     path = posixpath.normpath(path)
     inner = posixpath.normpath(f"{path}/{sub}")
     if inner != path and not inner.startswith(f"{path}/"):
-        raise ValueError(f"bad sub cgroup path: {sub}")
+        raise ValueError(f"--cgroup: {sub} is not a sub cgroup path")
     return inner
 
 

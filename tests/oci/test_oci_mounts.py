@@ -1,0 +1,71 @@
+"""Mounts of a bundle that shift owners, and the machine's /dev bound into one; sd_notify from within."""
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from boxes import Engine
+
+MAPS = [{"containerID": 0, "hostID": 100000, "size": 65536}]
+NOTIFY = "import os, socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); " \
+         "s.sendto(b'STATUS=x\\nREADY=1', os.environ['NOTIFY_SOCKET']); print(os.environ['NOTIFY_SOCKET'])"
+
+
+@pytest.fixture
+def engine(root, folder):
+    engine = Engine(root, folder)
+    yield engine
+    engine.clear()
+
+
+def test_owners_are_shifted_by_the_containers_map_or_the_mounts_own(engine, folder):
+    for name in "mine", "theirs":
+        (folder / name).mkdir()
+        (folder / name / "file").touch()
+    config = engine.bundle("sh", "-c", "stat -c %u /mine/file /theirs/file; touch /mine/new")
+    for name in ("", "rootfs", *(f"rootfs/{x}" for x in ("usr", "tmp", "proc", "dev", "sys"))):
+        os.chown(engine.box / name, 100000, 100000)
+    for name in "mine", "theirs":
+        (engine.box / "rootfs" / name).mkdir()
+    config["linux"]["namespaces"] += [{"type": "user"}]
+    config["linux"]["uidMappings"] = config["linux"]["gidMappings"] = MAPS
+    own = [{"containerID": 0, "hostID": 100007, "size": 10}]
+    config["mounts"] += [
+        {"destination": "/mine", "source": str(folder / "mine"), "options": ["bind", "idmap"]},
+        {"destination": "/theirs", "source": str(folder / "theirs"), "options": ["rbind", "ridmap"],
+         "uidMappings": own, "gidMappings": own}]
+    engine.write(config)
+    assert engine.does("run", "--bundle", engine.box, "one").split() == ["0", "7"]
+    assert os.stat(folder / "mine/new").st_uid == 0, "on the machine it is still root's"
+
+
+def test_nothing_is_made_in_the_machines_own_dev(engine):
+    before = {name: os.lstat(f"/dev/{name}") for name in ("ptmx", "null", "tty")}
+    config = engine.bundle("ls", "/dev")
+    config["mounts"] = [m for m in config["mounts"] if not m["destination"].startswith("/dev")]
+    config["mounts"].insert(1, {"destination": "/dev", "source": "/dev", "options": ["rbind"]})
+    config["linux"]["devices"] = [{"path": "/dev/crabcan-test", "type": "c", "major": 1, "minor": 3}]
+    engine.write(config)
+    assert "null" in engine.does("run", "--bundle", engine.box, "one")
+    assert not os.path.lexists("/dev/crabcan-test")
+    for name, status in before.items():
+        now = os.lstat(f"/dev/{name}")
+        assert (now.st_mode, now.st_rdev, now.st_ino) == (status.st_mode, status.st_rdev, status.st_ino), name
+
+
+def test_ready_is_passed_on_with_the_pid_that_is_true_outside(engine, folder):
+    engine.bundle("/usr/bin/python3", "-I", "-c", NOTIFY)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
+        ours.bind(str(folder / "us"))
+        ours.settimeout(20)
+        environment = {**engine.who.environment, "NOTIFY_SOCKET": str(folder / "us")}
+        out = open(folder / "out", "w+")
+        for words in ["create", "--bundle", str(engine.box), "one"], ["start", "one"]:
+            assert subprocess.run([*engine.words, *words], env=environment, stdin=subprocess.DEVNULL, stdout=out,
+                                  cwd="/", timeout=60).returncode == 0
+        pid = json.loads(Path(engine.root, "one/state.json").read_text())["pid"]
+        assert ours.recv(999).decode() == f"READY=1\nMAINPID={pid}"
+        engine.becomes("one", "stopped")
+        assert Path(folder, "out").read_text() == "/run/notify/notify.sock\n"
