@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from conftest import CHECKOUT, gone
+from conftest import CHECKOUT, gone, wait_for
 
 sys.path.append(str(CHECKOUT))
 from tools.suites_of import common, crun, runc, runtime_tools  # noqa: E402
@@ -45,7 +45,7 @@ def test_the_root_file_system_of_others_tests(tmp_path):
 def test_what_does_not_end_is_ended(root):
     said, in_time = common.printed(["sh", "-c", "echo $$; setsid sleep 60 & echo $!; wait"], 1)
     assert not in_time
-    assert all(gone(int(pid)) for pid in said.split())
+    assert wait_for(lambda: all(gone(int(pid)) for pid in said.split()))
     assert common.printed(["echo", "x"], 10) == ("x\n", True)
 
 
