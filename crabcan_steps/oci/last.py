@@ -1,4 +1,5 @@
 """What the child of chapter 10 looks at last, and what is told of a program that cannot be run."""
+import errno
 import os
 import stat
 
@@ -87,6 +88,7 @@ def write_whole(path, text):
     except OSError:
         os.unlink(new)
         raise
+
 
 
 def told(config, name, bundle):
