@@ -1,5 +1,4 @@
 """What the child of chapter 10 looks at last, and what is told of a program that cannot be run."""
-import errno
 import os
 import stat
 
