@@ -1,5 +1,4 @@
 """`crabcan step 10`: chapter 9's container, written down as a bundle, and run from nothing but that."""
-import os
 import sys
 
 from .. import ch01_args

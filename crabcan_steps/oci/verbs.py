@@ -68,7 +68,7 @@ def made(spec, chain, state):
         return container
     except BaseException as error:
         state.remove()
-        if isinstance(error, Refused):  # a hook: the specification goes on with the last ones
+        if isinstance(error, Refused) or getattr(error, "call", "") == "Refused":  # a hook: the specification goes on with the last ones
             ending.after(spec.config, spec.told | {"status": "stopped"})
         raise
 
@@ -111,7 +111,6 @@ def poststart(state):
 
 def run_(root, options, words):
     from .. import ch02_clone
-    from . import ending
     from .foreground import follow
     options["detached"] = options.get("detach", False)
     spec, chain, state = prepared(root, options, words[0], waits=False)
@@ -131,8 +130,7 @@ def run_(root, options, words):
             container.terminal.close()
         if not options.get("detach") and not options.get("keep"):
             unlock(state)  # or we would wait for ourselves, where it failed before we only waited
-            state = State.open(root, words[0])
-            ending.delete(state, force=True)
+            delete_(root, {"force": True}, words)  # unless somebody else has
 
 
 def unlock(state):

@@ -63,6 +63,7 @@ def test_a_command_of_one_s_own(root):
     assert "\033" not in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("engine", ["podman", "docker"])
 def test_a_signal_leaves_nothing(root, engine, number):
@@ -78,6 +79,7 @@ def test_a_signal_leaves_nothing(root, engine, number):
     assert wait_for(lambda: left() == before, 20), left()
 
 
+@pytest.mark.slow
 def test_killed_it_leaves_no_process(root):
     """kill -9: the daemon and its containers go; the directory stays, as nobody is left to remove it."""
     need("docker")

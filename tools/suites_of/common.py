@@ -1,6 +1,7 @@
 """What the suites share: Debian's sources, the runtimes, and a root file system of busybox."""
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -75,6 +76,30 @@ def output(*words, **more):
         said = (result.stderr or result.stdout).strip().splitlines()
         raise Missing(f"{words[0]} {words[-1]}: {said[-1] if said else result.returncode}")
     return result.stdout
+
+
+def printed(words, seconds, **more):
+    """(what it printed, whether it ended in time) of a command. All that it has started ends with it."""
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True, errors="replace", start_new_session=True, **more) as process:
+        try:
+            return process.communicate(timeout=seconds)[0], True
+        except subprocess.TimeoutExpired:
+            for path in Path("/sys/fs/cgroup/freezer").glob("runc-cgroups-integration-test/*/freezer.state"):
+                path.write_text("THAWED")  # who is frozen does not end
+            end(process.pid)
+            return process.communicate()[0], False
+
+
+def end(pid):
+    """Kills a process and its descendants, the parents first."""
+    try:
+        below = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        os.kill(pid, signal.SIGKILL)
+    except (FileNotFoundError, ProcessLookupError):
+        return
+    for child in map(int, below):
+        end(child)
 
 
 def busybox(path, files=()):

@@ -3,10 +3,9 @@ import fnmatch
 import os
 import re
 import shutil
-import subprocess
 import sys
 
-from .common import apart, need, output, source
+from .common import apart, need, output, printed, source
 
 LINE = re.compile(r"(ok|not ok) \d+ - (.*?)( #.*)?")
 WITHOUT = """#!/bin/sh
@@ -56,12 +55,8 @@ class Suite:
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
             settings = os.environ | {"INIT": f"{self.tests}/init", "OCI_RUNTIME": runtime, "TMPDIR": str(scratch)}
-            try:
-                said = subprocess.run(apart(name, [sys.executable, file.name]), cwd=self.tests, env=settings, text=True,
-                                      stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                                      errors="replace", timeout=200).stdout
-            except subprocess.TimeoutExpired as late:
-                said = (late.stdout or b"").decode(errors="replace")
+            said, in_time = printed(apart(name, [sys.executable, file.name]), 200, cwd=self.tests, env=settings)
+            if not in_time:
                 yield f"{file.stem}: in time", "failed"
             for line in said.splitlines():
                 if match := LINE.fullmatch(line.strip()):

@@ -3,9 +3,8 @@ import fnmatch
 import os
 import re
 import shutil
-import subprocess
 
-from .common import apart, busybox, need, output, source
+from .common import apart, busybox, need, output, printed, source
 
 PACKAGES = """bats jq gawk gcc libc6-dev golang-go libseccomp-dev pkg-config uidmap busybox-static iproute2
     golang-dbus-dev golang-github-containerd-console-dev golang-github-coreos-go-systemd-dev
@@ -14,6 +13,7 @@ PACKAGES = """bats jq gawk gcc libc6-dev golang-go libseccomp-dev pkg-config uid
     golang-github-seccomp-libseccomp-golang-dev golang-github-sirupsen-logrus-dev
     golang-github-urfave-cli-dev golang-gocapability-dev golang-golang-x-sys-dev""".split()
 HELPERS = ("recvtty", "seccompagent")  # the third, for systemd, is not needed without it
+LONGEST = 240  # seconds for a file
 LINE = re.compile(r"(ok|not ok) \d+ (.*?)( # skip.*)?")
 REASONS = {
     "*runc -h": "wants the name runc, and its words, in the help",
@@ -58,12 +58,9 @@ class Suite:
             shutil.rmtree(scratch, ignore_errors=True)
             scratch.mkdir()
             words = ["script", "-qefc", f"bats --formatter tap {file.name}", "/dev/null"]
-            try:
-                said = subprocess.run(apart(name, words), cwd=self.tests, text=True, capture_output=True, timeout=600,
-                                      stdin=subprocess.DEVNULL, errors="replace",
-                                      env=os.environ | {"RUNC": runtime, "TMPDIR": str(scratch)}).stdout
-            except subprocess.TimeoutExpired as late:
-                said = (late.stdout or b"").decode(errors="replace")
+            said, in_time = printed(apart(name, words), LONGEST, cwd=self.tests,
+                                    env=os.environ | {"RUNC": runtime, "TMPDIR": str(scratch)})
+            if not in_time:
                 yield f"{file.name}: in time", "failed"
             for line in said.splitlines():
                 if match := LINE.fullmatch(line.strip()):
