@@ -137,7 +137,7 @@ def broken(machine):
     seen = steps(machine, """
 bundle(args=["/broken"]); say("create", oci("create"))
 say("start", oci("start")); until("stopped")
-say("socket", os.path.exists(f"{ROOT}/{NAME}/start"))""")
+say("socket", not {"start", "starting"}.isdisjoint(os.listdir(f"{ROOT}/{NAME}")))""")
     must("create 0" in seen, " ".join(seen), "its interpreter is missing, which only execve finds")
     must("start 1" in seen and "failed: execve 2" in seen, " ".join(seen),
          "the child says what went wrong, and start() hears of it: receive() raises that")
@@ -199,6 +199,7 @@ say("born", found.get("born") == born(pid))
 say("rest", json.dumps({name: found.get(name) for name in ("id", "bundle", "rootfs", "owner", "ociVersion", "annotations")}))
 say("created", found.get("created", "")[:16] in [time.strftime("%Y-%m-%dT%H:%M", time.gmtime(before + n)) for n in (0, 60)])
 say("cgroups", "cgroups" in found)
+say("planned", "planned" in found)
 say("config", json.load(open(f"{ROOT}/{NAME}/config.json")) == CONFIG)""", word)
     lines = dict(line.split(" ", 1) for line in seen)
     must(lines.get("pid", "").startswith("True"), " ".join(seen), "the pid is the container's, as seen from here")
@@ -210,6 +211,8 @@ say("config", json.load(open(f"{ROOT}/{NAME}/config.json")) == CONFIG)""", word)
           "id, bundle, rootfs, owner, ociVersion and annotations are what `state` and `list` print")
     must(lines.get("created") == "True", "another time", "now() says when it was created")
     must(lines.get("cgroups") == "True", "no cgroups", "spec.state holds what the layers want to be known")
+    must(lines.get("planned") == "False", "what was planned is still there", "what delete had to look for while the "
+         "container was half made has come true: `planned` goes")
     return must(lines.get("config") == "True", "another config.json", "the configuration as it was, for exec and "
                 "the hooks") and "so"
 
