@@ -60,6 +60,8 @@ def told(error):
     from ..layer import LayerError
     from .last import no_program
     if isinstance(error, LayerError):
+        if error.call == "Refused":  # by a hook in the container: the words are complete
+            return error.about
         if error.layer == "program" or error.call == "execve":
             return no_program(error)
         from .known import LAYERS

@@ -74,5 +74,6 @@ def safe(words):
     kinds = {space["type"]: space.get("path") for space in words.get("namespaces") or ()}
     if "user" not in kinds or kinds["user"] or status.st_mode & 0o002:
         return False
-    owners = [(m["hostID"], m["size"]) for m in words.get("uidMappings") or ()]
-    return not any(first <= status.st_uid < first + size for first, size in owners)
+    writers = [(status.st_uid, "uid")] + ([(status.st_gid, "gid")] if status.st_mode & 0o020 else [])
+    return not any(m["hostID"] <= number < m["hostID"] + m["size"]
+                   for number, kind in writers for m in words.get(f"{kind}Mappings") or ())
