@@ -284,3 +284,28 @@ def test_what_is_kept_is_our_callers(engine):
     result = subprocess.run(shell, text=True, capture_output=True, env=engine.who.environment, cwd="/", timeout=60)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split()[:2] == ["/usr/bin/env", "/usr/bin/sed"] and len(result.stdout.split()) <= 3
+
+
+def test_the_checkpoint_is_chapter_9s_container_from_its_file(who):
+    look = "id -u; hostname; grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status; cut -c1-11 /proc/self/uid_map; exit 5"
+    before = set(os.listdir("/tmp"))
+    ninth, tenth = (who.crabcan("step", step, "--hostname", "boxed", "--", "sh", "-c", look) for step in (9, 10))
+    assert tenth.returncode == ninth.returncode == 5 and tenth.stdout == ninth.stdout
+    for command, status in (["nowhere"], 127), (["/etc/passwd"], 126):
+        result = who.crabcan("step", 10, "--", *command)
+        assert result.returncode == status and command[0] in result.stderr and result.stderr.startswith("crabcan: ")
+    assert not [name for name in set(os.listdir("/tmp")) - before if name.startswith("crabcan-") and name[8:9] != "t"]
+
+
+def test_the_map_of_fields_has_each_field_and_finds_it(who):
+    def fields(*words):
+        return subprocess.run([*who.python, "-m", "crabcan_workshop", "fields", *words], text=True, cwd="/",
+                              env=who.environment, capture_output=True)
+    lines = fields().stdout.splitlines()[1:]
+    paths = [line.split()[0] for line in lines]
+    assert {"process.args", "linux.seccomp.syscalls[].names", "hooks.poststop[].path"} <= set(paths)
+    assert len(paths) == len(set(paths)) > 150
+    found = fields("SECCOMP", "args").stdout.splitlines()[1:]
+    wanted = [line for line in lines if "seccomp" in line.split()[0].lower() and "args" in line.split()[0]]
+    assert list(map(str.split, found)) == list(map(str.split, wanted)) != []
+    assert fields("nonsense").returncode == 1 and "nonsense" in fields("nonsense").stderr
