@@ -103,8 +103,8 @@ CASES = {
     "shares": (["--cpu-shares", "200", "--cpuset-cpus", "0"], "grep Cpus_allowed_list /proc/self/status", "0\n"),
     "oom score": (["--oom-score-adj", "100"], "cat /proc/self/oom_score_adj", "100\n"),
     "init": (["--init"], "tr '\\0' ' ' </proc/1/cmdline; exit 3", "init"),
-    "mounts": ([], "cut -d' ' -f2-4 /proc/mounts | cut -d, -f1 | grep -v -e '^/ ' -e /etc/ -e /run/ -e /sys/fs/cgroup"
-               " | sort", "/proc/sys proc ro\n"),
+    "mounts": ([], "cut -d' ' -f2,4 /proc/mounts | cut -d, -f1 | grep -v -e '^/ ' -e /etc/ -e /run/ -e /sys/fs/cgroup"
+               " | sort", "/proc/sys ro\n"),
     "masked": ([], "wc -c /proc/keys /proc/timer_list; ls /sys/firmware; touch /proc/sys/vm/swappiness; echo $?",
                "1\n"),
     "devices there": ([], "cd /dev; for f in *; do stat -c '%n %F %t %T %a %u:%g' $f; done; readlink fd ptmx stdin",

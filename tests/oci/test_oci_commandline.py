@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -206,3 +207,18 @@ def test_who_decides_may_hang_up_when_all_is_told(boxes, tmp_path):
 def test_no_help_is_told_for_what_there_is_not(boxes):
     result = boxes.oci("nope", "--help")
     assert result.returncode == 1 and "No help topic for 'nope'" in result.stderr
+
+
+@pytest.mark.skipif(not os.path.isdir("/sys/fs/cgroup/freezer"), reason="version 1 only: there a frozen process cannot die")
+def test_delete_ends_whom_somebody_has_frozen_elsewhere(boxes):
+    box = boxes.box().up()
+    group = Path(f"/sys/fs/cgroup/freezer/elsewhere-{os.getpid()}")
+    group.mkdir()
+    try:
+        (group / "tasks").write_text(str(box.pid))
+        (group / "freezer.state").write_text("FROZEN")
+        assert box.call("delete", options=("--force",)).returncode == 0
+    finally:
+        (group / "freezer.state").write_text("THAWED")
+        assert wait_for(lambda: not (group / "tasks").read_text())
+        group.rmdir()

@@ -88,7 +88,7 @@ BUNDLE = "the engine's: it has named the bundle and its root, and opens nothing 
 LAST = "in the container's root, as its user, with nothing of ours open: what is found is the container's"
 OF_BUNDLES = {
     "not linux.read or os.walk: a function of our own": "commandline.split read; config.one walk; ending.delete remove",
-    BYTES: "copyup.copy_up listdir; foreground.Pipes.close read; foreground.Pipes.hear write; foreground.Pipes.show read; "
+    BYTES: "copyup.copy_up listdir; copyup.copy_up chmod; foreground.Pipes.close read; foreground.Pipes.hear write; foreground.Pipes.show read; "
            "filter.compiled open; ids.namespace_of read; seccomp.BundleFilter.parent write; interpreter.mapped read; "
            "log.Log.record write",
     PROC: "ids.namespace_of open; ids.namespace_of write; namespaces.come_back open; process.Labels.prepare exists; "
