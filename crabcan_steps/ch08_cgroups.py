@@ -137,7 +137,7 @@ class Rlimits(Layer):
     options = {"nofile": "--nofile", "ulimit": "--ulimit"}
 
     def prepare(self, spec, undo):
-        self.spared = int(linux.read("/proc/self/oom_score_adj")) < 0
+        self.spared = int(linux.read("/proc/self/oom_score_adj")) < 0  # which the child inherits
         _, hard = linux.getrlimit(resource.RLIMIT_NOFILE)
         if lower(hard, spec.nofile) < spec.nofile:
             raise LayerError(self.name, "setrlimit", errno.EPERM,

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from crabcan_steps.ch04_mounts import HIDDEN, STEERING
+from crabcan_steps.mounts.furniture import HIDDEN, STEERING
 
 # runc's and Docker's own lists (`runc spec`, maskedPaths and readonlyPaths), and two of ours.
 MASKED = {"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
