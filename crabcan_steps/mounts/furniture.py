@@ -28,8 +28,6 @@ def own_root(spec):
         if kind == stat.S_IFLNK:
             plan.append(Entry(path, link=linux.readlink(path)))
         elif kind:
-            if kind == stat.S_IFDIR:
-                plan.append(Entry(path))  # a place that is missed costs more than one that is there
             plan.append(Bind(path, path, READ_ONLY))
     name = spec.hostname or "localhost"
     files = ETC
