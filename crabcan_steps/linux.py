@@ -81,11 +81,11 @@ pidfd_send_signal = system_call(_signal.pidfd_send_signal)
 def read(path, text=True):
     """Reads a whole file: text, or bytes."""
     try:
-        with io.open(path, "rb", buffering=0) as file:  # as text it takes twice as long
-            content = file.read()
+        with io.open(path, "rb") as file:
+            data = file.read()
+            return os.fsdecode(data) if text else data  # names in it may be anything
     except OSError as e:
         raise OSError(e.errno, e.strerror, path) from None
-    return os.fsdecode(content) if text else content
 
 
 @quiet
