@@ -19,8 +19,9 @@ def bundle_of(options):
     if not os.path.isdir(path):
         raise Refused(f"bundle {path}: no such file or directory")
     config = load(os.path.join(path, options.get("config") or NAME_OF_FILE))
+    warnings = check(config, startable=False)
     secure(config)
-    for warning in check(config, startable=False):
+    for warning in warnings:
         options["log"].warn(warning)
     return path, config
 

@@ -108,15 +108,15 @@ def child_of(pid):
 
 def stat_of(pid):
     """State and parent of a process (proc(5)); the name may contain anything, so cut behind it."""
-    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    words = Path(f"/proc/{pid}/stat").read_text(errors="surrogateescape").rpartition(")")[2].split()
     return words[0], int(words[1])
 
 
 def look(pid):
     """What /proc says of a process that is not ours to believe."""
     status = dict(line.split(":\t", 1) for line in
-                  Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
-    root = next(line.split() for line in Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+                  Path(f"/proc/{pid}/status").read_text(errors="surrogateescape").splitlines() if ":\t" in line)
+    root = next(line.split() for line in Path(f"/proc/{pid}/mountinfo").read_text(errors="surrogateescape").splitlines()
                 if line.split()[4] == "/")
     facts = {"uid": int(status["Uid"].split()[1]), "no_new_privs": status["NoNewPrivs"] == "1",
              "seccomp": status["Seccomp"], "capabilities": {s: int(status[s], 16) for s in SETS},
@@ -135,7 +135,7 @@ def look(pid):
 
 def cgroups(pid):
     """controllers -> path; version 2's one tree has no controllers in its line."""
-    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    lines = Path(f"/proc/{pid}/cgroup").read_text(errors="surrogateescape").splitlines()
     return {line.split(":", 2)[1]: line.split(":", 2)[2] for line in lines}
 
 
@@ -145,7 +145,7 @@ def throttled(paths):
         place = "/sys/fs/cgroup" + ("/cpu" if "cpu" in controllers.split(",") else "")
         file = Path(place + path, "cpu.stat")
         if ("cpu" in controllers.split(",") or not controllers) and file.exists():
-            words = dict(line.split() for line in file.read_text().splitlines())
+            words = dict(line.split() for line in file.read_text(errors="surrogateescape").splitlines())
             if "nr_throttled" in words:
                 return int(words["nr_throttled"])
     return 0
@@ -154,7 +154,7 @@ def throttled(paths):
 def limits(pid):
     """The tightest limit of its cgroups and of those above, and its own on open files."""
     found = {"nofile": next(number(line.split()[4]) for line in
-                            Path(f"/proc/{pid}/limits").read_text().splitlines()
+                            Path(f"/proc/{pid}/limits").read_text(errors="surrogateescape").splitlines()
                             if line.startswith("Max open files"))}
     for kind, files in LIMIT_FILES.items():
         found[kind] = NO_LIMIT

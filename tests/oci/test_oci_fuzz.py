@@ -184,26 +184,39 @@ def changed(draw):
         values = st.lists(values, max_size=2)
     elif outer == "map":
         values = st.dictionaries(st.sampled_from(("a", "memory.max", "boottime")), values, max_size=2)
-    return path, draw(st.one_of(values, values, values, JUNK))
+    return path, draw(values if draw(st.integers(0, 3)) else JUNK)
+
+
+LEAST = {"type": "c", "destination": "/new", "path": "/new", "policy": "SCHED_OTHER", "class": "IOPRIO_CLASS_BE",
+         "names": ["mkdir"], "action": "SCMP_ACT_ERRNO", "op": "SCMP_CMP_EQ", "pageSize": "2MB", "name": "lo",
+         "mode": "MPOL_LOCAL"}
+
+
+def new(shape):
+    """An object with what it must have, so that it is looked at further."""
+    known = {row[0].rpartition(".")[2]: row for row in config.TABLE if row[0].rpartition(".")[0] == shape}
+    return {name: LEAST.get(name, 1) if not known[name][2] or LEAST.get(name) in known[name][2] else known[name][2][0]
+            for name in config.REQUIRED.get(shape, ())}
 
 
 def put(words, path, value):
     """Sets a field, all that leads to it made."""
-    *above, last = path.replace("[]", ".0").split(".")
-    for part, after in zip(above, [*above[1:], last]):
-        empty = [] if after == "0" else {}
-        if part == "0":
+    parts, shape = path.replace("[]", ".[]").split("."), ""
+    for part, after in zip(parts, parts[1:]):
+        shape = shape + part if part == "[]" else f"{shape}.{part}".lstrip(".")
+        empty = [] if after == "[]" else new(shape)
+        if part == "[]":
             words[:1] = [words[0] if words and isinstance(words[0], type(empty)) else empty]
             words = words[0]
         else:
             part = "boottime" if part == "*" else part
-            if not isinstance(words.get(part), (dict, list)) or isinstance(words[part], list) != isinstance(empty, list):
+            if not isinstance(words.get(part), type(empty)):
                 words[part] = empty
             words = words[part]
     if isinstance(words, list):
         words[:1] = [value]
     else:
-        words[last] = value
+        words["boottime" if parts[-1] == "*" else parts[-1]] = value
 
 
 @pytest.mark.timeout(0)

@@ -68,15 +68,16 @@ class Call:
 
 class Run:
     """One start of a container that echoes, with a tracer at the runtime or at its child."""
+    launcher = LAUNCHER
 
     def __init__(self, who, side, inject="", options=(), marks=False):
         self.who, self.side = who, side
         self.log = tempfile.NamedTemporaryFile("r", prefix="crabcan-faults-")
         gate, self.gate = os.pipe()
         self.told, tell = os.pipe()
-        words = [str(gate), str(tell), "marks" if marks else "", side, "run", *options, "--", "/bin/cat"]
+        words = [str(gate), str(tell), "marks" if marks else "", side, *self.words(options)]
         self.process = subprocess.Popen(
-            [*who.python, "-P", "-c", LAUNCHER, *words],
+            [*who.python, "-P", "-c", self.launcher, *words],
             text=True, cwd="/", env={**who.environment, "XDG_CACHE_HOME": CACHE.format(who.uid),
                                      "PYTHONHASHSEED": "0"},  # or sets have another order each time
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=(gate, tell))
@@ -85,6 +86,10 @@ class Run:
         self.trace = ["strace", "-o", self.log.name, *inject]
         self.init = self.tracer = None
         self.facts, self.continued = None, False
+
+    def words(self, options):
+        """The command line."""
+        return ["run", *options, "--", "/bin/cat"]
 
     def go(self):
         """Attaches the tracer, lets the container come up, looks at it, lets it end."""
