@@ -84,6 +84,7 @@ class Tree(Layer):
             named(part.name, part.hold, undo)  # without: each where it is mounted, the order of mountinfo
 
     def child(self):
+        linux.umask(0)  # modes are as they are given, whatever our caller's is
         if not self.shared:
             self.propagate("/", first=True)
         if self.tree is None:
