@@ -57,9 +57,6 @@ static int write_(int dir, const char *name, const char *text, int flags) {
     if (fd >= 0) close(fd);
     return bad ? -1 : 0;
 }
-static int mkdir_(int dir, const char *name, int mode) {
-    return mkdirat(dir, name, mode) < 0 ? -1 : fchmodat(dir, name, mode, 0);
-}
 static int rmdir_(const char *name) {  /* a cgroup is busy until its last process is quite gone */
     for (int attempt = 1; rmdir(name); attempt++) {
         if (errno != EBUSY || attempt == 1000) return -1;
@@ -224,7 +221,7 @@ CALLS = {  # the others, where C has other arguments
     "fsconfig": lambda a, w, d: f"syscall(431, {descriptor(a[0])}, "
                                 f"{', '.join((w[1:] + ['0', '0'])[:3])}, 0)",
     "move_mount": lambda a, w, d: f'syscall(429, {descriptor(a[0])}, "", {descriptor(a[1])}, "", 0x44)',
-    "mkdir": lambda a, w, d: f"mkdir_({d}, {w[0]}, {(a + [0o755])[1]})",
+    "mkdir": lambda a, w, d: f"mkdirat({d}, {w[0]}, {(a + [0o755])[1]})",
     "symlink": lambda a, w, d: f"symlinkat({w[0]}, {d}, {w[1]})",
     "fchdir": lambda a, w, d: f"fchdir({descriptor(a[0])})",
     "pivot_root": lambda a, w, d: f"syscall(SYS_pivot_root, {w[0]}, {w[1]})",

@@ -71,6 +71,7 @@ class Mounts(Layer):
             named(bind.option or bind.source, bind.open)
 
     def child(self):
+        linux.umask(0)  # modes are as they are given
         linux.mount_setattr("/", linux.AT_RECURSIVE, propagation=linux.MS_PRIVATE)
         if not self.held:
             self.hold()

@@ -58,7 +58,9 @@ class Cgroup(Layer):
         self.groups = {}  # controller -> our directory
         self.label = f"crabcan-{os.getpid()}-{linux.urandom(4).hex()}"  # sweep() knows it by this form
         if os.geteuid() == 0:
-            for base in {self.base(controller) for _, (controller, _) in LIMITS.values()}:
+            controllers = {pair[0 if self.unified else 1][0] for pair in LIMITS.values()}
+            self.bases = {controller: self.base(controller) for controller in controllers}
+            for base in set(self.bases.values()):
                 sweep(base)
             self.limit(lambda controller: self.make(controller, undo))
             if self.unified and self.groups:
@@ -105,7 +107,7 @@ class Cgroup(Layer):
 
     def make(self, controller, undo):
         """Makes our directory in the tree of a controller, if it is not made yet."""
-        base = self.base(controller)
+        base = self.bases[controller]
         if self.unified:
             if controller not in linux.read(f"{base}/cgroup.subtree_control").split():
                 linux.write(f"{base}/cgroup.subtree_control", f"+{controller}")
@@ -135,6 +137,7 @@ class Rlimits(Layer):
     options = {"nofile": "--nofile", "ulimit": "--ulimit"}
 
     def prepare(self, spec, undo):
+        self.spared = int(linux.read("/proc/self/oom_score_adj")) < 0  # which the child inherits
         _, hard = linux.getrlimit(resource.RLIMIT_NOFILE)
         if lower(hard, spec.nofile) < spec.nofile:
             raise LayerError(self.name, "setrlimit", errno.EPERM,
@@ -147,7 +150,7 @@ class Rlimits(Layer):
 
     def parent(self, pid, undo):
         """When memory runs out, the container must not outlive what the host needs more."""
-        if int(linux.read(f"/proc/{pid}/oom_score_adj")) < 0:
+        if self.spared:
             linux.write(f"/proc/{pid}/oom_score_adj", "0")
 
     def child(self):

@@ -22,7 +22,7 @@ from . import ch02_clone, linux
 from .clone.start import Start
 from .layer import LayerError, named
 from .oci import hooks, quickjson
-from .oci.last import home_of, look_up, number_of, stand, write_whole
+from .oci.last import home_of, inherited, look_up, stand, write_whole
 from .oci.state import CONFIG, SOCKET, TAKEN, Refused, born, now
 
 
@@ -33,7 +33,7 @@ class Waiting(Start):
     def prepare(self, spec, undo):
         super().prepare(spec, undo)
         self.spec, self.config, self.folder = spec, spec.config, spec.folder
-        self.keep = number_of(spec.settings.get("preserve-fds") or 0)
+        self.keep = inherited(spec.settings.get("preserve-fds") or 0)
         self.hooks = spec.config.get("hooks") or {}
         self.state = quickjson.dumps({**spec.told, "status": "created", "pid": 4194305}).split("4194305")
         from .namespaces import accounts  # in the child it would be too late
@@ -109,19 +109,13 @@ class Waiting(Start):
 
     def close(self):
         """Every descriptor but 0 to 2, what --preserve-fds says, the socket and the listener."""
-        stay = {self.child_end.fileno()} | ({self.listener.fileno()} if self.listener else set())
-        first = 3 + self.keep
+        stay = {self.child_end.fileno(), *self.keep} | ({self.listener.fileno()} if self.listener else set())
+        first = 3
         for fd in sorted(stay):
             if fd > first:
                 linux.close_range(first, fd - 1)
             first = max(first, fd + 1)
         linux.close_range(first, linux.LAST_FD)
-        for fd in range(3, 3 + self.keep):
-            try:
-                os.set_inheritable(fd, True)
-            except OSError:
-                pass  # not open: then there is nothing to keep
-
 
 
 def create(spec, layers, state):

@@ -176,8 +176,7 @@ def fsopen(fstype):
 @system_call
 def fsconfig(fs, command, key=None, value=None):
     """Sets an option of a file system begun by fsopen, or creates it."""
-    words = [word and word.encode() for word in (key, value)]
-    libc_call("fsconfig", fs, command, *words, 0, about=key)
+    libc_call("fsconfig", fs, command, key and key.encode(), value and value.encode(), 0, about=key)
 
 
 @system_call

@@ -236,9 +236,9 @@ def test_whoever_joins_detached_is_known_by_its_pid_file(engine):
     process.write_text(json.dumps({"args": ["sleep", "250"], "cwd": "/", "env": ["PATH=/usr/bin"]}))
     with subreaper():
         engine.does("exec", "--process", process, "--detach", "--pid-file", engine.folder / "pid", "one",
-                    capture_output=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         pid = int((engine.folder / "pid").read_text())
-        assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\0250\0"
+        assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"sleep\0" b"250\0"
         assert spaces(pid)["pid"] == spaces(engine.state("one")["pid"])["pid"]
         engine.does("kill", "one", "KILL")  # process 1 takes the others along
         assert ended(pid) == -signal.SIGKILL
@@ -269,3 +269,43 @@ def test_hooks_come_in_their_order_and_hear_the_state(engine):
     assert [name for name, _ in lines] == list(moments)
     assert [json.loads(text)["id"] for _, text in lines] == ["one"] * 3
     assert json.loads(lines[-1][1])["status"] == "stopped"
+
+
+def test_what_is_kept_is_our_callers(engine):
+    """Else one of the runtime's own would stand under that number, and lead out of the container."""
+    look = "import os; print(*(os.readlink(f'/proc/self/fd/{fd}') for fd in range(3, 9) if os.path.exists(f'/proc/self/fd/{fd}')))"
+    engine.bundle("python3", "-I", "-c", look)
+    for count in 1, 9, 90:  # of which it has none open
+        said = engine.does("run", "--preserve-fds", count, "--bundle", engine.box, "one").split()
+        assert said in ([], ["/proc/self/fd"]) or said[0].startswith("/proc/"), said
+    assert "--preserve-fds x" in engine.refuses("create", "--preserve-fds", "x", "--bundle", engine.box, "one")
+    words = [*engine.words, "run", "--preserve-fds", "2", "--bundle", str(engine.box), "two"]
+    shell = ["sh", "-c", 'exec 3</usr/bin/env 4</usr/bin/sed; exec "$@"', "sh", *words]
+    result = subprocess.run(shell, text=True, capture_output=True, env=engine.who.environment, cwd="/", timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[:2] == ["/usr/bin/env", "/usr/bin/sed"] and len(result.stdout.split()) <= 3
+
+
+def test_the_checkpoint_is_chapter_9s_container_from_its_file(who):
+    look = "id -u; hostname; grep -E 'CapEff|NoNewPrivs|Seccomp:' /proc/self/status; cut -c1-11 /proc/self/uid_map; exit 5"
+    before = set(os.listdir("/tmp"))
+    ninth, tenth = (who.crabcan("step", step, "--hostname", "boxed", "--", "sh", "-c", look) for step in (9, 10))
+    assert tenth.returncode == ninth.returncode == 5 and tenth.stdout == ninth.stdout
+    for command, status in (["nowhere"], 127), (["/etc/passwd"], 126):
+        result = who.crabcan("step", 10, "--", *command)
+        assert result.returncode == status and command[0] in result.stderr and result.stderr.startswith("crabcan: ")
+    assert not [name for name in set(os.listdir("/tmp")) - before if name.startswith("crabcan-") and name[8:9] != "t"]
+
+
+def test_the_map_of_fields_has_each_field_and_finds_it(who):
+    def fields(*words):
+        return subprocess.run([*who.python, "-m", "crabcan_workshop", "fields", *words], text=True, cwd="/",
+                              env=who.environment, capture_output=True)
+    lines = fields().stdout.splitlines()[1:]
+    paths = [line.split()[0] for line in lines]
+    assert {"process.args", "linux.seccomp.syscalls[].names", "hooks.poststop[].path"} <= set(paths)
+    assert len(paths) == len(set(paths)) > 150
+    found = fields("SECCOMP", "args").stdout.splitlines()[1:]
+    wanted = [line for line in lines if "seccomp" in line.split()[0].lower() and "args" in line.split()[0]]
+    assert list(map(str.split, found)) == list(map(str.split, wanted)) != []
+    assert fields("nonsense").returncode == 1 and "nonsense" in fields("nonsense").stderr

@@ -94,6 +94,11 @@ def test_a_file_that_is_no_chapters_has_a_place_in_the_map():
         assert f"`{room}/" in text, f"CONTRIBUTING.md has no line about {room}/"
 
 
+def test_a_layer_that_shows_nothing_is_told_what_it_lacks():
+    told = " ".join(open_without_it(chapters.LAST + 1, "demo"))
+    assert all(what in told for what in ("LAYERS", "row in the matrix", "PROPERTIES", "escape.toml"))
+
+
 @pytest.mark.slow
 def test_a_chapter_that_is_only_code_is_told_what_it_lacks(tmp_path):
     for name in ("crabcan_steps", "crabcan_workshop", "chapters", "notebooks", "tests", "tools",

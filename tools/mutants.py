@@ -4,6 +4,7 @@
     --kinds statement,condition,...               not all kinds of breakage (see KINDS)
     --only REGEX                                  those whose line of the log matches
     --every N                                     each Nth only, for a first impression
+    --tests "leaks exchange"                      other tests than the quick ones of TESTS
     --again                                       those that have survived, after a new test
     --report                                      what the log says, and nothing is run
 
@@ -35,16 +36,26 @@ TESTS = {  # module -> its tests, quick ones first; a chapter has those of its o
     "ch01_args": "options", "ch02_clone": "clone_in_detail ch01_args signals_while_starting",
     "ch03_hostname": "", "ch04_mounts": "roots_in_detail inner_mounts ch03_hostname",
     "ch05_namespaces": "roots_in_detail accounts groups_that_stay", "ch06_caps": "capabilities",
-    "ch07_seccomp": "filters_in_detail", "ch08_cgroups": "limits_in_detail", "ch09_runtime": "options",
-    "accounts": "accounts", "actions": "options", "bpf": "filters_in_detail profiles ch07_seccomp", "cli": "options bad_input",
+    "ch07_seccomp": "filters_in_detail", "ch08_cgroups": "limits_in_detail", "ch09_runtime": "roots_in_detail options ch02_clone",
+    "accounts": "accounts", "actions": "options", "bpf": "filters_in_detail profiles ch07_seccomp",
+    "cli": "clone_in_detail options bad_input",
     "completion": "completion", "init": "init", "interpreter": "no_python_after_pivot",
     "layer": "bad_input ch02_clone", "linux": "ch04_mounts ch05_namespaces ch06_caps ch02_clone",
     "options": "options", "parts": "ch04_mounts", "paths": "options", "profile": "profiles",
     "program": "programs ch01_args ch02_clone", "relay": "ch09_runtime", "rules": "profiles",
-    "signals": "ch02_clone signals_while_starting stopped_jobs ch09_runtime", "sweep": "ch08_cgroups", "table": "ch07_seccomp profiles",
+    "signals": "ch02_clone signals_while_starting stopped_jobs ch09_runtime", "sweep": "ch08_cgroups",
+    "table": "ch07_seccomp profiles",
     "terminal": "ch09_runtime", "trace": "ch09_runtime names", "values": "options"}
 SYSTEM = ("user/max_inotify_instances", "user/max_inotify_watches", "kernel/core_pattern")
-EXCUSED = {}  # line of the log -> why it may survive
+EXCUSED = {  # what a line of the log begins with, as a pattern -> why it may survive
+    r"ch02_clone: gc.disable": "clone() and child() both do it: one is enough, until somebody moves the other",
+    r'ch02_clone: named."socket", start.parent_end.close': "a second wall: PDEATHSIG ends an orphan, too",
+    r'ch04_mounts: linux.chdir."/"': "a second wall: Start enters --workdir from the root",
+    r'ch08_cgroups: "cpus": ': "version 2's: tests/test_vm.py has a machine with it",
+    r"ch08_cgroups: if int.linux.read.*oom_score_adj.*(comparison|constant)": "0 is written over 0",
+    r"ch08_cgroups: linux.write.*oom_score_adj": "test_a_container_is_no_safer_than_usual sees it where root "
+                                                 "may ask to be spared: not in every machine",
+}
 
 
 # ---------------------------------------------------------------- what can be broken in a text
@@ -78,17 +89,21 @@ def within_text(node, parents):
         if isinstance(above, (ast.JoinedStr, ast.arguments)) or isinstance(above, ast.Expr) \
                 and isinstance(node, ast.Constant):
             return True
-        if isinstance(above, ast.Assign) and getattr(above.targets[0], "id", "") in ("cures", "__all__"):
-            return True
         node = above
+        if cures(node):
+            return True
     return False
+
+
+def cures(node):
+    return isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "cures"
 
 
 def changes(node, above, begin, end, source, starts):
     """(kind, first byte, last, what stands there then, a word about it) for each way to break a node."""
     was = source[begin:end].decode()
     if isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Raise, ast.Delete, ast.For,
-                         ast.Continue, ast.Break)) and not said(node):
+                         ast.Continue, ast.Break)) and not said(node) and not cures(node):
         yield "statement", begin, end, "pass"
     if isinstance(node, (ast.If, ast.IfExp)):
         test = node.test
@@ -174,20 +189,20 @@ def copy():
     (COPY / ".venv").symlink_to(CHECKOUT / ".venv")
 
 
-def tests_of(module):
+def tests_of(module, names):
     """The files with the tests of a module, those of its own name last: the matrix takes seconds."""
     found = []
-    for name in [*TESTS.get(module, "ch02_clone ch09_runtime").split(), module]:
+    for name in names.split() if names else [*TESTS.get(module, "ch02_clone ch09_runtime").split(), module]:
         found += [str(path.relative_to(COPY)) for path in (COPY / "tests").rglob(f"test_{name}.py")]
     return list(dict.fromkeys(found))
 
 
-def passes(module):
+def passes(module, names=None):
     """Runs its tests in the copy: (whether all pass, the first that fails)."""
     if not starts():
         return False, "crabcan run"
     command = ["./workshop", "test", "-x", "--timeout=60", "-p", "no:cacheprovider", "-k", "not [user and not user]",
-               *tests_of(module)]
+               *tests_of(module, names)]
     process = subprocess.Popen(command, cwd=COPY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                stdin=subprocess.DEVNULL, text=True, start_new_session=True)
     try:
@@ -237,14 +252,14 @@ def run(options):
                     or not re.search(options.only, name):
                 continue
             if sound is None:
-                sound, failed = passes(module)
+                sound, failed = passes(module, options.tests)
                 if not sound:
                     print(f"{module}: left out, as its tests fail with the code as it is: {failed}", flush=True)
             if not sound:
                 break
             place.write_text(broken)
             begin = time.monotonic()
-            alive, failed = passes(module)
+            alive, failed = passes(module, options.tests)
             place.write_text(text)
             for file, value in kept.items():
                 if file.read_text() != value:
@@ -253,7 +268,7 @@ def run(options):
                 print(json.dumps({"mutant": name, "line": line, "alive": alive, "by": "" if alive else failed,
                                   "seconds": round(time.monotonic() - begin, 1)}), file=file)
             known.add(name)
-            if alive and name not in EXCUSED:
+            if alive and not excused(name):
                 print(f"survives: line {line} of {name}", flush=True)
     shutil.rmtree(COPY)
 
@@ -264,13 +279,18 @@ def log():
     return list({entry["mutant"]: entry for entry in entries}.values())
 
 
+def excused(name):
+    """Why a mutant may survive; None if nobody has said so."""
+    return next((why for pattern, why in EXCUSED.items() if re.match(pattern, name)), None)
+
+
 def report():
     """The figures by module, and who survives."""
     entries = log()
     for module in sorted({entry["mutant"].partition(":")[0] for entry in entries}):
         some = [entry for entry in entries if entry["mutant"].startswith(module + ":")]
         print(f"{module:16} {sum(not entry['alive'] for entry in some):5} of {len(some):5} noticed")
-    alive = [entry for entry in entries if entry["alive"] and entry["mutant"] not in EXCUSED]
+    alive = [entry for entry in entries if entry["alive"] and not excused(entry["mutant"])]
     for entry in alive:
         print(f"survives: line {entry['line']} of {entry['mutant']}")
     print(f"{len(entries) - len(alive)} of {len(entries)} noticed or excused")
@@ -284,6 +304,7 @@ def main(argv):
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS)
     parser.add_argument("--only", default="")
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--tests", help="the files with the tests, as names, and not those of TESTS")
     parser.add_argument("--again", action="store_true", help="those that have survived")
     parser.add_argument("--report", action="store_true")
     parser.add_argument("--inside", help=argparse.SUPPRESS)

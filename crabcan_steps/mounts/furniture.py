@@ -20,7 +20,7 @@ ROOT_SIZE = {"size": "1g", "nr_inodes": "256k"}  # where no limit on memory hold
 
 def own_root(spec):
     """An empty tmpfs with the host's /usr in it, read-only: nothing to download, yet at home."""
-    plan = [Entry("/" + name) for name in ("etc", "home", "run", "var", "mnt")]
+    plan = [Entry("/" + name) for name in ("etc", "home", "run", "var", "mnt", "proc", "sys", "dev")]
     plan += [Entry("/root", 0o700), Entry("/tmp", 0o1777), Entry("/var/tmp", 0o1777)]
     for path in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives",
                  "/etc/ld.so.cache"):  # the host's own: only its root could exchange them

@@ -135,14 +135,15 @@ class Entry:
         self.target, self.mode, self.link, self.text = target, mode, link, text
 
     def make(self, root):
-        above, name = os.path.split(self.target)
-        folder = Root.of(root).place(above, True, NO_LINKS)
+        root = Root.of(root)
+        above, _, name = self.target.rpartition("/")
+        own = root.seen.get(above)  # a file system of ours: it is open already
+        folder = root.place(above, True, NO_LINKS) if own is None else own
         if self.link is not None:
             linux.symlink(self.link, name, dir_fd=folder)
         elif self.text is not None:
             linux.write(name, self.text, NEW_FILE, dir_fd=folder)
-            linux.chmod(name, 0o644, dir_fd=folder)
         else:
             linux.mkdir(name, self.mode, dir_fd=folder)
-            linux.chmod(name, self.mode, dir_fd=folder)  # whatever the umask made of it
-        linux.close(folder)
+        if own is None:
+            linux.close(folder)

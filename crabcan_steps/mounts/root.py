@@ -63,7 +63,9 @@ class Root:
     def find(self, path, rules):
         """Opens what stands at a path. Ours is found from its own descriptor, wherever it hangs:
         whoever shares the user's directory may rename what is above it."""
-        below = max((p for p in self.seen if f"{path}/".startswith(f"{p}/")), key=len, default="")
+        below = path
+        while below and below not in self.seen:
+            below = below.rpartition("/")[0]
         start = self.seen[below] if below else self.mount
         return linux.openat2(start, path[len(below):].strip("/") or ".", os.O_PATH, rules)
 
@@ -82,10 +84,9 @@ class Root:
             if self.devices.get(linux.fstat(folder).st_dev) != "tmpfs":
                 raise
             if directory:
-                linux.mkdir(name, dir_fd=folder)
+                linux.mkdir(name, 0o755, dir_fd=folder)
             else:
                 linux.write(name, "", NEW_FILE, dir_fd=folder)
-            linux.chmod(name, 0o755 if directory else 0o644, dir_fd=folder)  # whatever the umask
             there = linux.openat2(folder, name, os.O_PATH, NO_LINKS)
             linux.close(folder)
             return there

@@ -8,8 +8,11 @@ from .. import linux
 CHUNK = 1 << 20
 
 
-def copy_up(place, mount):
-    """Copies all below one descriptor to below another: directories, files, links; owners and modes."""
+def copy_up(place, mount, own_mode=False):
+    """Copies all below one descriptor to below another: directories, files, links; owners and modes.
+
+    own_mode: the tmpfs has been given a mode of its own, and keeps it."""
+    mode = os.fstat(mount).st_mode
     source = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place)
     target = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=mount)
     ahead = [(source, target)]
@@ -20,6 +23,8 @@ def copy_up(place, mount):
             if deeper:
                 ahead.append(deeper)
         finish(source, target)
+    if own_mode:
+        os.chmod(f"/proc/self/fd/{mount}", stat.S_IMODE(mode))
 
 
 def finish(source, target):

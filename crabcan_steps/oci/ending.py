@@ -93,8 +93,9 @@ def end(process, state):
     except ProcessLookupError:
         pass
     if state.groups():
-        from .cgroups.freezer import thaw
+        from .cgroups.freezer import thaw, thaw_where
         thaw(state.groups())  # or a paused one would never hear of it
+        thaw_where(state.record["pid"])
     poll = select.poll()
     poll.register(process, select.POLLIN)
     if not linux.poll(poll, PATIENCE):

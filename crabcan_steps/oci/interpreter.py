@@ -14,16 +14,18 @@ ENOUGH = 1 << 20  # bytes of a file
 
 
 def shelter(words):
-    """Starts us again from a sealed copy, unless nobody can write our interpreter.
+    """Starts us again from a sealed copy, if we can write our interpreter: then so can who is inside.
 
-    Who cannot do it here cannot do it inside: whatever is in there has no more power than we."""
+    Whether somebody inside can who is not us, such as the owner of a mapped id, `secure` sees."""
     if any(word in COMMANDS for word in words) and writable() and not any(map(mapped, files(words))):
         seal()
 
 
 def secure(config):
     """The same, by what a container's configuration says."""
-    if writable() and not safe(config.get("linux") or {}):
+    words = config.get("linux") or {}
+    spaces = [space["type"] for space in words.get("namespaces") or ()]
+    if (writable() or "user" in spaces) and not safe(words):
         seal()
 
 

@@ -1,14 +1,32 @@
 """What the child of chapter 10 looks at last, and what is told of a program that cannot be run."""
-import errno
 import os
 import stat
 
 from .. import linux
 from ..layer import LayerError
+from .state import Refused
 
 NAME_OF_FILE = "config.json"
-MOST_FDS = 1 << 16
 NONE = (2, 20)  # ENOENT, ENOTDIR
+MOST = 1 << 16   # descriptors
+
+
+def inherited(word):
+    """Those of descriptors 3 to N+2 that our caller has open for the container (--preserve-fds N).
+
+    What we have opened ourselves execve closes, and what has been handed to us it does not: one of
+    ours under such a number would be a way out of the container."""
+    if not str(word).isascii() or not str(word).isdigit() or int(word) > MOST:
+        raise Refused(f"--preserve-fds {word}: a number up to {MOST}")
+    return [fd for fd in range(3, 3 + int(word)) if is_open(fd) and os.get_inheritable(fd)]
+
+
+def is_open(fd):
+    try:
+        linux.fstat(fd)
+        return True
+    except OSError:
+        return False
 
 
 def stand(workdir, entered):
@@ -70,12 +88,6 @@ def write_whole(path, text):
         os.unlink(new)
         raise
 
-
-def number_of(word):
-    """What --preserve-fds says."""
-    if not str(word).isascii() or not str(word).isdigit() or int(word) > MOST_FDS:
-        raise LayerError("start", f"--preserve-fds {word}", errno.EINVAL)
-    return int(word)
 
 
 def told(config, name, bundle):

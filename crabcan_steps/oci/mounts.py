@@ -67,7 +67,7 @@ class Mount:
         if self.kind == "bind" and root.devices.get(linux.fstat(there).st_dev) in WINDOWS:
             self.into_window(root, there)
         if self.options.copy_up:
-            copy_up(there, mount)
+            copy_up(there, mount, any(word.startswith("mode=") for word in self.options.data))
             if self.options.set & RDONLY:
                 linux.mount_setattr("", linux.AT_EMPTY_PATH, RDONLY, dir_fd=mount)
         named(self.target, linux.move_mount, mount, there)
@@ -115,7 +115,7 @@ class Mount:
     def finish(self, root):
         """A /dev that nobody shall write to, once everything is in it."""
         if self.target == "/dev" and self.kind == "tmpfs" and self.options.set & RDONLY:
-            linux.mount_setattr("", linux.AT_EMPTY_PATH, RDONLY, dir_fd=root.own["/dev"])
+            linux.mount_setattr("", linux.AT_EMPTY_PATH, RDONLY, dir_fd=root.seen["/dev"])
 
     def attributes(self, mount):
         """The flags of a bind: what is set is set; cleared only where it stands, as it may be locked."""

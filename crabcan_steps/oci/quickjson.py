@@ -16,7 +16,7 @@ class Reading:
 
     def parse_constant(self, word):
         """NaN and Infinity, which Python lets through."""
-        raise ValueError(f"{word} is no JSON")
+        raise ValueError(f"{word} is no number")
 
 
 def loads(text, pairs=None):
@@ -29,11 +29,18 @@ def loads(text, pairs=None):
     try:
         value, end = _json.make_scanner(reading)(text, begin)
     except StopIteration as error:
-        raise ValueError(f"no JSON at character {error.value}") from None
-    rest = text[end:].strip(BLANKS)
-    if rest:
-        raise ValueError(f"more after the end, at character {end}: {rest:.20}")
+        raise misread("Expecting value", text, error.value) from None
+    if text[end:].strip(BLANKS):
+        raise misread("Extra data", text, end + len(text[end:]) - len(text[end:].lstrip(BLANKS)))
     return value
+
+
+def misread(message, text, place):
+    """An error as the json module has them: with a line and a column."""
+    error = ValueError(message)
+    error.msg, error.lineno = message, text.count("\n", 0, place) + 1
+    error.colno = place - text.rfind("\n", 0, place)
+    return error
 
 
 def load(file):

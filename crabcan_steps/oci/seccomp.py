@@ -96,7 +96,8 @@ def sendmsg(socket, text, fd):
 def send(socket, text, fd):
     """Sends it all; the descriptor goes with the first piece."""
     sent = sendmsg(socket, text, fd)
-    socket.sendall(text[sent:], MSG_NOSIGNAL)
+    if sent < len(text):  # else whoever has read it all may have closed it
+        socket.sendall(text[sent:], MSG_NOSIGNAL)
 
 
 def code(words):

@@ -8,7 +8,7 @@ import os
 
 from .. import linux
 from ..layer import Layer, LayerError, Stage, named
-from ..mounts.root import WINDOWS
+from ..mounts.root import NO_LINKS, WINDOWS
 from . import ids
 from .covers import Hidden, ReadOnly
 from .devices import Node, defaults, links
@@ -84,6 +84,7 @@ class Tree(Layer):
             named(part.name, part.hold, undo)  # without: each where it is mounted, the order of mountinfo
 
     def child(self):
+        linux.umask(0)  # modes are as they are given, whatever our caller's is
         if not self.shared:
             self.propagate("/", first=True)
         if self.tree is None:
@@ -98,6 +99,8 @@ class Tree(Layer):
             part.make(root)
         for part in (*self.nodes, *links()) if self.furnish else ():
             part.make(root)
+        if self.spec.terminal and self.furnish:
+            linux.close(root.place("/dev/console", False, NO_LINKS))  # for the terminal to come
         for part in self.mounts:
             part.finish(root)
         linux.close(root.place(self.spec.workdir, True))
@@ -154,7 +157,8 @@ def bare(root):
             try:
                 linux.umount2(place, linux.MNT_DETACH)
             except OSError as error:
-                if error.errno != errno.EINVAL:  # another user namespace's: it is no whole view
+                # Another user namespace's is no whole view; and others come and go on their own.
+                if error.errno not in (errno.EINVAL, errno.ENOENT):
                     raise
 
 

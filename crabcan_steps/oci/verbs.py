@@ -53,8 +53,8 @@ def environment(spec):
         return  # meant for somebody above us: what its descriptors are here, nobody knows
     if count.isascii() and count.isdigit() and int(count):
         spec.process["env"] = [*(spec.process.get("env") or ()), f"LISTEN_FDS={count}", "LISTEN_PID=1"]
-        from .last import number_of
-        spec.settings["preserve-fds"] = number_of(spec.settings.get("preserve-fds") or 0) + int(count)
+        kept = str(spec.settings.get("preserve-fds") or 0)
+        spec.settings["preserve-fds"] = int(kept) + int(count) if kept.isdigit() else kept
 
 
 def made(spec, chain, state):
@@ -112,7 +112,6 @@ def poststart(state):
 
 def run_(root, options, words):
     from .. import ch02_clone
-    from . import ending
     from .foreground import follow
     options["detached"] = options.get("detach", False)
     spec, chain, state = prepared(root, options, words[0], waits=False)
@@ -132,8 +131,7 @@ def run_(root, options, words):
             container.terminal.close()
         if not options.get("detach") and not options.get("keep"):
             unlock(state)  # or we would wait for ourselves, where it failed before we only waited
-            state = State.open(root, words[0])
-            ending.delete(state, force=True)
+            delete_(root, {"force": True}, words)  # unless somebody else has
 
 
 def unlock(state):

@@ -63,7 +63,7 @@ def remembered(name, key, make):
 
 def cache_folder():
     """The user's, as the XDG base directory specification has it: a relative path is none."""
-    home = os.environ.get("HOME", os.path.expanduser("~"))
+    home = os.environ["HOME"] if "HOME" in os.environ else os.path.expanduser("~")
     for base in os.environ.get("XDG_CACHE_HOME", ""), home and f"{home}/.cache":
         if base.startswith("/"):
             return f"{base}/crabcan"

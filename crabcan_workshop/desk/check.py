@@ -7,7 +7,11 @@ from ..exercises import source
 from ..room import door
 from .result import Result
 
-SHELL = 'crabcan() { "$PYTHON" -P -m crabcan_workshop.room.learner crabcan "$@"; }\n'
+SHELL = """crabcan() { "$PYTHON" -P -m crabcan_workshop.room.learner crabcan "$@"; }
+mkdir -p /home/you/bin 2> /dev/null && PATH=/home/you/bin:$PATH &&
+printf '#!/bin/sh\\nexec "$PYTHON" -P -m crabcan_workshop.room.learner oci "$@"\\n' > /home/you/bin/crabcan-oci &&
+chmod +x /home/you/bin/crabcan-oci
+"""  # dash has no functions with a - in their name
 
 
 def unreadable(file, text):

@@ -46,8 +46,8 @@ class Engine:
         try:
             self.stop()
             self.sweep()
-            shutil.rmtree(self.folder, ignore_errors=True)
         finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
             signal.signal(signal.SIGINT, before)
 
     def look(self):
@@ -102,8 +102,8 @@ class Engine:
     def sweep(self):
         """Removes cgroups and mounts that are named after our directory."""
         for top in [*CGROUPS.glob(f"*{self.parent}"), *CGROUPS.glob(self.parent[1:])]:
-            for path in [*sorted(top.rglob("*/"), reverse=True), top]:
-                remove(path)
+            for path, _, _ in os.walk(top, topdown=False):
+                remove(Path(path))
         for line in reversed(Path("/proc/self/mountinfo").read_text().splitlines()):
             place = line.split()[4]
             if place.startswith(f"{self.folder}/"):

@@ -61,6 +61,7 @@ def archive(path):
     config = json.dumps({
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine),
         "os": "linux", "config": {"Env": ["PATH=/bin"], "Cmd": ["sh"]},
+        "history": [{"created_by": "crabcan_workshop/engine/image.py"}],
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(data).hexdigest()}"]}}).encode()
     name = f"{hashlib.sha256(config).hexdigest()}.json"
     manifest = [{"Config": name, "RepoTags": [NAME], "Layers": ["layer.tar"]}]

@@ -67,6 +67,8 @@ class Podman(Engine):
                 self.call(*words)
             except OSError:
                 pass
+        if os.geteuid():  # some of it belongs to ids of its user namespace
+            self.call("unshare", "rm", "-rf", self.folder / "home/containers", self.folder / "run")
         for file in (self.folder / "tmp").glob("pause.pid"):  # holds an ordinary user's namespaces
             try:
                 os.kill(int(file.read_text()), signal.SIGKILL)

@@ -122,8 +122,8 @@ RUNTIMES = {
 
 def podman_groups():
     """podman's own directories in the trees of cgroups, deepest first; it never removes them."""
-    tops = [top for top in CGROUPS.glob("**/libpod_parent*") if top.is_dir()]
-    return [path for top in tops for path in [*sorted(top.rglob("*/"), reverse=True), top]]
+    # os.walk, not glob: that fails if somebody else's goes meanwhile.
+    return [Path(path) for path, _, _ in os.walk(CGROUPS, topdown=False) if "/libpod_parent" in path]
 
 
 def clean_up(folder, groups):

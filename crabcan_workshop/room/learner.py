@@ -2,8 +2,8 @@
 
 Nothing that this process says is a verdict: it is the learner's. It tells, on stderr, in lines that
 begin with MARK, what the learner wants to know of it: where an exception came from, which call
-failed, what was printed. Without `crabcan` in the first word, the second is Python to run. CRABCAN_ALONE: the number of
-an exercise; the functions of the other are ours then.
+failed, what was printed. Without `crabcan` or `oci` in the first word, the second is Python to run.
+CRABCAN_ALONE: the number of an exercise; the functions of the other are ours then.
 """
 import importlib
 import io
@@ -41,7 +41,7 @@ def place(error):
 
 def raised(error):
     """Tells of an exception that is a slip, not an answer of the kernel's or a word to the user."""
-    if getattr(error, "_told", False) or type(error).__name__ in ("LayerError", "UsageError"):
+    if getattr(error, "_told", False) or type(error).__name__ in ("LayerError", "UsageError", "Refused"):
         return
     file, line, innermost = place(error)
     if isinstance(error, OSError) and error.errno or isinstance(error, SystemExit) and not innermost:
@@ -142,6 +142,9 @@ def main():
         if os.environ.pop("CRABCAN_BARE", ""):  # no cgroups here: nobody is to miss the defaults
             from crabcan_steps import ch01_args
             ch01_args.Spec.memory = ch01_args.Spec.pids = None
+        if what == "oci":
+            from crabcan_steps.oci import __main__
+            return __main__.main(words)
         sys.stdin, sys.stdout, sys.breakpointhook = Nobody(), Apart(), breakpoint_here
         if what != "crabcan":
             sys.argv[1:] = []

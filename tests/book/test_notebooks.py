@@ -47,7 +47,7 @@ print(json.dumps([failure, nbformat.writes(notebook)]))
 
 
 def test_there_is_one_for_each_chapter():
-    chapters = [path.stem[2:] for path in sorted((CHECKOUT / "crabcan_steps").glob("ch0*.py"))]
+    chapters = [path.stem[2:] for path in sorted((CHECKOUT / "crabcan_steps").glob("ch[0-9][0-9]_*.py"))]
     assert [path.stem for path in NOTEBOOKS] == [name.replace("_", "-") for name in chapters]
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pyseccomp
 import pytest
 
-from conftest import UNIFIED
+from boxes import Engine, ended, subreaper
+from conftest import UNIFIED, wait_for
 from crabcan_steps import ch08_cgroups
 from crabcan_steps import ch09_runtime  # noqa: F401: loads all layers
 from crabcan_steps.layer import Layer, Stage
@@ -279,3 +280,51 @@ def test_the_ring_counts_as_rlimits_do(root):
     assert int(result.stdout) == each
     processes, files = map(int, re.search(r"(\d+) of them: (\d+) files", drawing("ring")).groups())
     assert processes * each == files and f"pids.max {processes} " in drawing("ring")
+
+
+def said(name):
+    """The words on the arrows of a picture, from above."""
+    return re.findall(r'[─╌] ("?[a-z][\w:" ]*?) ?(?=[─╌╂]|$)', drawing(name), re.M)
+
+
+def test_the_two_processes_that_create_and_start_are_those_of_a_run(root, tmp_path):
+    """strace follows the child of `create` into the time of `start`."""
+    engine, log = Engine(root, tmp_path), tmp_path / "log"
+    config = engine.bundle("true")
+    engine.write(config | {"hooks": {"createRuntime": [{"path": "/usr/bin/true"}]}})
+    calls = "trace=clone3,write,read,rename,renameat,renameat2,accept,accept4,execve"
+    tracer = subprocess.Popen(["strace", "-f", "-s", "99", "-o", log, "-e", calls, *engine.words, "create",
+                               "--bundle", str(engine.box), "one"], env=root.environment, stdin=subprocess.DEVNULL)
+    assert wait_for(lambda: (engine.root / "one/state.json").exists(), 30)
+    assert wait_for(lambda: "exited with 0" in log.read_text() and "accept" in log.read_text(), 30)
+    engine.does("start", "one")
+    tracer.wait(60)
+    text = log.read_text()
+    engine.does("delete", "--force", "one")
+    words = said("create")
+    assert words == ["clone3", '"go"', '"hooks"', '"go on"', '"ready"', '"start"', "the socket closes"]
+    at, creator = 0, re.match(r"\d+", text)[0]
+    steps = [r"clone3\([^\n]*CLONE_NEWPID", r'write\(\d+, "go"', r'write\(\d+, "hooks"', r'write\(\d+, "go on"',
+             r'write\(\d+, "ready"', r'rename\w*\([^\n]*"state\.json"', rf"{creator} +\+\+\+ exited with 0",
+             r'read\(\d+, "start"|"start", \d', r'execve\("/usr/bin/true", \["true"\]']
+    assert all(word in "".join(steps) for word in words[:-1])
+    for step in steps:
+        found = re.compile(step).search(text, at)
+        assert found, f"{step}\nnot in\n{text[at:]}"
+        at = found.end()
+
+
+def test_who_waits_for_whom_is_so_in_a_run(root, tmp_path):
+    """We are conmon, and do what is on the arrows, one after another."""
+    engine = Engine(root, tmp_path)
+    engine.bundle("sh", "-c", "exit 7")
+    with subreaper():
+        engine.create("one", "--pid-file", tmp_path / "pid")  # create, clone3, ends: 0
+        pid = int((tmp_path / "pid").read_text())             # pid
+        status = Path(f"/proc/{pid}/status").read_text()
+        assert f"PPid:\t{os.getpid()}\n" in status            # its child now
+        engine.does("start", "one")                           # start, "start", ends: 0
+        assert ended(pid) == 7                                # exit status
+        engine.does("delete", "one")                          # delete, ends: 0; status
+    assert said("shim") == ["starts", "create", "clone3", "ends: 0", "pid", "its child now", "start", '"start"',
+                            "ends: 0", "exit status", "delete", "ends: 0", "status"]

@@ -6,8 +6,10 @@ import contextlib
 import copy
 import json
 import os
+import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -178,3 +180,29 @@ def all_boxes(who, folder):
     found = Boxes(who, folder)
     yield found
     found.end()
+
+
+def bind(config, source, destination, *options):
+    config["mounts"].append({"destination": destination, "type": "bind", "source": str(source),
+                             "options": ["rbind", *options]})
+
+
+def without(config, destination):
+    config["mounts"] = [mount for mount in config["mounts"] if mount["destination"] != destination]
+
+
+def refused(box, *words, command="create", **more):
+    """One line that has these words, status 1, and nothing left."""
+    result = box.call(command, **more)
+    assert result.returncode == 1 and result.stderr.count("\n") == 1, result
+    assert all(word in result.stderr for word in words), result.stderr
+    assert not box.left()
+
+
+@pytest.fixture
+def folder_of_user(user):
+    path = Path("/tmp", f"crabcan-test-{os.getpid()}-{time.monotonic_ns()}")
+    path.mkdir(mode=0o755)
+    os.chown(path, user.uid, user.uid)
+    yield path
+    shutil.rmtree(path)

@@ -1,14 +1,12 @@
 """A container's life when things go wrong: many at once, two who want the same, hooks that misbehave."""
 import json
 import os
-import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 from cells import all_boxes, boxes, cgroups, processes, text  # noqa: F401
-from conftest import UNIFIED, wait_for
+from conftest import wait_for
 
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 

@@ -1,4 +1,5 @@
 """Chapter 2, line by line: what only shows when a caller, or a layer, is an odd one."""
+import os
 import signal
 import subprocess
 
@@ -99,11 +100,31 @@ low = [os.open("/", os.O_PATH) for _ in range(5)]
 class High(Spy):
     def prepare(self, spec, undo): pass
     def child(self):
-        self.high = [os.open("/", os.O_PATH) for _ in range(5)]
+        for fd in [os.open("/", os.O_PATH) for _ in range(5)]: os.set_inheritable(fd, True)
 for fd in low: os.set_inheritable(fd, True)
 spec.command = ("ls", "/proc/self/fd")
 run(High())""")
     assert out.split() == ["0", "1", "2", "3", "status", "0"]
+
+
+def test_a_process_1_that_somebody_else_kills_has_that_status(root):
+    with root.start("run", "--", "sh", "-c", "echo ready; read x") as running:
+        running.ready()
+        os.kill(running.init, signal.SIGKILL)
+        assert running.process.wait(20) == 137
+
+
+@pytest.mark.parametrize("begun", ["", "ch02_clone.start(container)"])
+def test_what_is_deleted_ends(root, begun):
+    """Whether it runs already or only waits; and the caller does not wait for it."""
+    out = spy(root, f"""
+spec.command = ("sleep", "100")
+container = ch02_clone.create(spec, [ch02_clone.Clone()])
+{begun}
+before = time.monotonic()
+ch02_clone.delete(container)
+print(os.path.exists(f"/proc/{{container.pid}}"), time.monotonic() - before < 5)""")
+    assert out == "False True\n"
 
 
 def test_kill_9_of_the_runtime_ends_a_child_that_is_still_being_made(root):

@@ -3,13 +3,13 @@
 The cases are the same each time (fuzzing.py): what fails fails again. --long tries many more.
 """
 import json
-import struct
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bpfmachine import ARCH, bpf
 from crabcan_steps.seccomp.bpf import compiled as bpf_of
 from crabcan_steps.seccomp.profile import resolved
 from fuzzing import cases  # noqa: F401
@@ -17,7 +17,7 @@ from fuzzing import cases  # noqa: F401
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]  # the long form
 
 CALLS = {"mkdir": 83, "socket": 41, "kill": 62, "personality": 135}  # x86_64
-ALLOW, ARCH, X32 = 0x7FFF0000, 0xC000003E, 0x40000000
+ALLOW, X32 = 0x7FFF0000, 0x40000000
 ACTIONS = {"SCMP_ACT_ALLOW": ALLOW, "SCMP_ACT_KILL": 0, "SCMP_ACT_KILL_PROCESS": 0x80000000,
            "SCMP_ACT_TRAP": 0x30000, "SCMP_ACT_LOG": 0x7FFC0000}
 COMPARE = {"EQ": lambda a, v, w: a == v, "NE": lambda a, v, w: a != v, "LT": lambda a, v, w: a < v,
@@ -47,27 +47,6 @@ def compiled(profile):
     except (ValueError, KeyError, TypeError) as error:
         assert str(error)
         return None
-
-
-def bpf(code, number, args, arch=ARCH):
-    """What a filter answers: the kernel's machine (struct sock_filter, <linux/bpf_common.h>)."""
-    data = struct.pack("<iIQ6Q", number, arch, 0, *args)
-    at = accumulator = 0
-    while True:
-        kind, yes, no, k = struct.unpack_from("<HBBI", code, at * 8)
-        at += 1
-        if kind == 0x20:
-            accumulator, = struct.unpack_from("<I", data, k)
-        elif kind == 0x54:
-            accumulator &= k
-        elif kind == 0x05:
-            at += k
-        elif kind == 0x06:
-            return k
-        else:
-            good = {0x15: accumulator == k, 0x25: accumulator > k, 0x35: accumulator >= k,
-                    0x45: accumulator & k}[kind]
-            at += yes if good else no
 
 
 def meant(profile, name, args):

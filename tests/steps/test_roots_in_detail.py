@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from crabcan_steps.ch04_mounts import HIDDEN, STEERING
+from crabcan_steps.mounts.furniture import HIDDEN, STEERING
 
 # runc's and Docker's own lists (`runc spec`, maskedPaths and readonlyPaths), and two of ours.
 MASKED = {"/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
@@ -74,3 +74,24 @@ def test_a_layer_is_left_out_by_a_minus_alone(root, left_out, sign):
     else:
         assert name in out.splitlines()
     assert out.splitlines()[-1] == "1"
+
+
+@pytest.mark.parametrize("layers", ["-caps,-seccomp", "all,-caps,-seccomp", "-seccomp,-caps"])
+def test_several_are_left_out_together_and_no_more(root, layers):
+    status = dict(line.split(":\t", 1) for line in root.run("cat", "/proc/self/status", options=[f"--layers={layers}"])
+                  .splitlines() if ":\t" in line)
+    assert int(status["CapBnd"], 16) and status["Seccomp"] == "0" and status["NoNewPrivs"] == "0"
+    assert root.run("sh", "-c", "ulimit -n; uname -n; ls /home", options=[f"--layers={layers}", "--hostname", "h"]) == (
+        "64\nh\n")
+
+
+@pytest.mark.parametrize("layers", ["hostname", "-clone", "all,-clone"])
+def test_without_clone_there_is_nothing_to_leave_out(root, layers):
+    result = root.crabcan("run", f"--layers={layers}", "--", "true")
+    assert result.returncode == 2 and "without clone there is no container" in result.stderr, result
+
+
+@pytest.mark.parametrize("layers", ["nosuch", "all,-nosuch"])
+def test_a_layer_that_there_is_not_is_told_with_those_that_there_are(root, layers):
+    result = root.crabcan("run", f"--layers={layers}", "--", "true")
+    assert result.returncode == 2 and "no layer 'nosuch': they are clone, hostname" in result.stderr, result

@@ -134,7 +134,7 @@ def test_the_cell_runs_inside(monkeypatch):
     python = magic.inside("--python --step 4", "import os\nprint(os.getpid())")
     assert python.stdout == "1\n"
     with pytest.raises(UsageError, match="--step"):
-        magic.inside("--step 10", "true")
+        magic.inside("--step 11", "true")
 
 
 # ---------------------------------------------------------------- views

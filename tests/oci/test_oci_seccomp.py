@@ -13,7 +13,7 @@ import pytest
 from conftest import CHECKOUT
 from crabcan_steps.layer import LayerError
 from crabcan_steps.oci import fields_linux, filter, seccomp
-from test_fuzz import bpf
+from bpfmachine import bpf
 
 RUN = """
 import json, os, sys
@@ -26,7 +26,7 @@ from crabcan_steps.oci.seccomp import BundleFilter
 
 class Drop(Capabilities):
     def child(self):
-        linux.capset(0, 0, 0)
+        linux.capset(1 << 21, 1 << 21, 0)  # SYS_ADMIN, which a filter without no_new_privs takes
 
 spec, (words, nnp, *command) = Spec(), json.loads(sys.argv[1])
 spec.command, spec.id, spec.bundle = command, "some", "/some/bundle"
@@ -77,7 +77,7 @@ def rule(*names, action="ERRNO", args=(), **words):
 
 def allow_list(**words):
     """What chapter 7 allows, with a default that refuses."""
-    with open(CHECKOUT / "crabcan_steps/profiles/allow-list.json") as file:
+    with open(CHECKOUT / "crabcan_steps/seccomp/profiles/allow-list.json") as file:
         rules = [rule for rule in json.load(file)["syscalls"] if rule["action"] == "SCMP_ACT_ALLOW"]
     return {"defaultAction": "SCMP_ACT_ERRNO", "syscalls": rules, **words}
 

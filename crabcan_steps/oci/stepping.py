@@ -1,0 +1,46 @@
+"""`crabcan step 10`: chapter 9's container, written down as a bundle, and run from nothing but that."""
+import sys
+
+from .. import ch01_args
+from ..layer import LayerError, warn
+from .interpreter import shelter
+from .last import NONE, no_program
+from .log import Log
+from .state import Refused
+
+NAME = "step"
+
+
+def step(argv):
+    """The command. Returns the exit status of the container's program, or 125 to 127."""
+    shelter(["run"])
+    try:
+        spec = ch01_args.parse(argv, "crabcan step 10")
+        if spec.debug or spec.trace:
+            from ..trace import record
+            record(spec)
+        return from_file(spec)
+    except LayerError as error:
+        if error.layer == "program" or error.call == "execve":
+            warn(no_program(error))
+            return 127 if error.errno in NONE else 126
+        from .known import LAYERS
+        warn(error.explain(LAYERS))
+    except (OSError, Refused, ValueError) as error:
+        warn(error)
+    return 125
+
+
+def from_file(spec):
+    """Writes the bundle into a directory of its own, runs it as an engine would, and takes it away."""
+    import shutil
+    import tempfile
+    from . import verbs, writing
+    folder = tempfile.mkdtemp(prefix="crabcan-")
+    try:
+        writing.write(spec, f"{folder}/box")
+        if sys.stderr.isatty():
+            warn(f"the container is {folder}/box/config.json")
+        return verbs.run_(f"{folder}/state", {"bundle": f"{folder}/box", "log": Log()}, [NAME])
+    finally:
+        shutil.rmtree(folder)

@@ -1,0 +1,1 @@
+"""Suites of tests that others wrote, each fetched and built as its authors say."""
