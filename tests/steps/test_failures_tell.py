@@ -26,7 +26,7 @@ def broken(folder, old, new):
     """A copy of the course with one thing broken in it."""
     for name in ("crabcan_steps", "crabcan_workshop"):
         shutil.copytree(CHECKOUT / name, folder / name)
-    places = [path for path in (folder / "crabcan_steps").rglob("*.py") if old in path.read_text()]
+    places = [path for path in (folder / "crabcan_steps").glob("*.py") if old in path.read_text()]
     assert len(places) == 1, places
     places[0].write_text(places[0].read_text().replace(old, new))
 

@@ -79,7 +79,7 @@ def test_what_was_found(who, baseline, pattern, injection, words):
 
 def test_a_neighbour_that_cannot_be_seen_is_not_swept(root):
     """The directory of a living crabcan, whose /proc entry cannot be looked at."""
-    place = f"/sys/fs/cgroup/{'' if UNIFIED else 'pids/'}crabcan-{os.getpid()}-neighbour"
+    place = f"/sys/fs/cgroup/{'' if UNIFIED else 'pids/'}crabcan-{os.getpid()}-0123abcd"
     os.mkdir(place)
     try:
         calls, facts, warned = faults.baseline(root)
