@@ -17,6 +17,7 @@ def all_end(started):
 
 # ---------------------------------------------------------------- many at once
 
+@pytest.mark.timeout(0)
 def test_many_creates_at_once(boxes, request):
     """20, with --long 100, four or so a processor at work; then each is deleted."""
     count = 100 if request.config.getoption("long") else 20
@@ -47,6 +48,7 @@ def open_things():
             "keys": int(text("/proc/key-users").split("0:")[1].split()[1].split("/")[0]) if os.path.exists("/proc/key-users") else 0}
 
 
+@pytest.mark.timeout(0)
 def test_no_leak(boxes, request):
     """30 lives, with --long 1,000."""
     box = boxes.box(lambda config: config["process"].update(args=["true"]))
@@ -74,6 +76,7 @@ def race(boxes, *commands):
     return [process.returncode for process in started], said
 
 
+@pytest.mark.timeout(0)
 @pytest.mark.parametrize("one, other", [("start", "start"), ("delete", "delete"), ("exec", "delete"), ("kill", "delete"),
                                         ("start", "delete"), ("state", "delete"), ("pause", "delete"), ("start", "kill"),
                                         ("exec", "exec"), ("list", "delete"), ("create", "delete"), ("update", "delete")])
