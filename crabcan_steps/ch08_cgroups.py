@@ -137,7 +137,6 @@ class Rlimits(Layer):
     options = {"nofile": "--nofile", "ulimit": "--ulimit"}
 
     def prepare(self, spec, undo):
-        self.spared = int(linux.read("/proc/self/oom_score_adj")) < 0  # which the child inherits
         _, hard = linux.getrlimit(resource.RLIMIT_NOFILE)
         if lower(hard, spec.nofile) < spec.nofile:
             raise LayerError(self.name, "setrlimit", errno.EPERM,
@@ -150,7 +149,7 @@ class Rlimits(Layer):
 
     def parent(self, pid, undo):
         """When memory runs out, the container must not outlive what the host needs more."""
-        if self.spared:
+        if int(linux.read(f"/proc/{pid}/oom_score_adj")) < 0:
             linux.write(f"/proc/{pid}/oom_score_adj", "0")
 
     def child(self):
