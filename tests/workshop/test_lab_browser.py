@@ -100,7 +100,7 @@ def test_lab_3_in_a_browser(browser, lab):
     wrong = CHAPTER.text.replace("    def child(self):\n", "    def parent(self, pid, undo):\n")
     fill(browser, f"%%mine ch03_hostname\n{wrong}")
     assert browser.wait(f"{OUTPUT}.includes('your machine would now be called')")
-    assert browser.script(f"{ACTIVE}.querySelector('table').rows.length") == 3
+    assert browser.script(f"{ACTIVE}.querySelector('table').rows.length") >= 3
     assert browser.script("(e => e.scrollWidth <= e.clientWidth)"
                           f"({ACTIVE}.querySelector('[role=region]'))")
     fill(browser, f"%%mine ch03_hostname\n{CHAPTER.text}")
