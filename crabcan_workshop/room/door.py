@@ -87,8 +87,9 @@ def leave(process):
 
 
 def environment():
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(PACKAGES), os.environ.get("PYTHONPATH",
-                                                                                       "")])}
+    """Ours comes first; an empty entry would be the directory that we happen to stand in."""
+    paths = [str(PACKAGES), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def ask(chapter, sources, line):

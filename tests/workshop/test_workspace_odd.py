@@ -1,6 +1,7 @@
 """A workspace in odd places, and with odd files in it."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -116,3 +117,13 @@ def test_answers_in_the_forms_that_people_copy():
         assert exercises.matches(text, [truth]), text
     for text, truth in {"EPERM (1)": "enosys", "65 bytes": "64", "": "x", "--cap-add NET_RAW": "chown"}.items():
         assert not exercises.matches(text, [truth]), text
+
+
+def test_the_room_imports_nothing_from_where_we_stand(root, folder):
+    """Python looks for `nt` (os does, on every system): a file of that name in our directory is not ours."""
+    (folder / "nt.py").write_text("open('imported', 'w')\n")
+    run("start", folder=folder / "mine")
+    shutil.copy(CHECKOUT / "crabcan_steps/ch05_namespaces.py", folder / "mine")
+    said = subprocess.run([CHECKOUT / "workshop", "check", "--dir", folder / "mine", "5"], cwd=folder,
+                          stdin=subprocess.DEVNULL, text=True, capture_output=True, timeout=100)
+    assert "passed" in said.stdout and not (folder / "imported").exists(), said.stdout + said.stderr
