@@ -7,7 +7,6 @@ from .interpreter import shelter
 from .log import Log
 from .state import Refused
 
-SPEC = "1.2.0"
 NOT_HERE = ("checkpoint", "restore")
 NOT_RUN = 255  # of exec, where 1 may be what the program has ended with
 
@@ -42,7 +41,8 @@ def main(argv=None):
 
 def version():
     from .. import __version__
-    return f"crabcan-oci version {__version__}\nspec: {SPEC}"
+    from .fields import VERSIONS
+    return f"crabcan-oci version {__version__}\nspec: {VERSIONS[1]}"
 
 
 def arguments(command, words):

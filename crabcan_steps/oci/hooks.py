@@ -32,8 +32,9 @@ def one(hook, text, confine=None):
         word.partition("=")[::2] for word in hook["env"])
     files = [(os.POSIX_SPAWN_DUP2, given, 0), (os.POSIX_SPAWN_DUP2, said, 2)]
     try:
-        pid = confined(hook, environment, given, said, confine) if confine else linux.posix_spawn(hook["path"], hook.get("args") or [hook["path"]], environment,
-                                file_actions=files, setsigmask=(), setsigdef=linux.DEFAULTS)
+        pid = confined(hook, environment, given, said, confine) if confine else linux.posix_spawn(
+            hook["path"], hook.get("args") or [hook["path"]], environment,
+            file_actions=files, setsigmask=(), setsigdef=linux.DEFAULTS)
     except OSError as error:
         return f"{error.strerror}", ""
     finally:

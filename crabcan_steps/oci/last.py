@@ -89,7 +89,6 @@ def write_whole(path, text):
         raise
 
 
-
 def told(config, name, bundle):
     """The state of a container as its hooks read it, before there is a record."""
     return {"ociVersion": config["ociVersion"], "id": name, "status": "creating", "pid": 0,

@@ -31,12 +31,11 @@ class Tree(Layer):
         self.path = os.path.realpath(os.path.join(spec.bundle, root["path"]))
         self.read_only = bool(root.get("readonly"))
         self.mounts = [mount_of(entry, spec) for entry in spec.config.get("mounts") or ()]
-        self.nodes = [*map(Node.of, spec.linux.get("devices") or ())]
-        furnish = not any(m.target == "/dev" and m.kind == "bind" for m in self.mounts)
-        self.nodes = self.nodes if furnish else []  # the machine's /dev is as it is
-        taken = {node.target for node in self.nodes}
-        self.nodes += [node for node in defaults() if node.target not in taken] if furnish else []
-        self.furnish = furnish
+        # The machine's own /dev, bound, is let be as it is.
+        self.furnish = not any(m.target == "/dev" and m.kind == "bind" for m in self.mounts)
+        self.nodes = {node.target: node for node in defaults()}
+        self.nodes |= {node.target: node for node in map(Node.of, spec.linux.get("devices") or ())}
+        self.nodes = list(self.nodes.values()) if self.furnish else []
         self.plain = "user" in spec.spaces  # then the kernel lets nobody make devices
         self.covers = [Hidden(path) for path in spec.linux.get("maskedPaths") or ()]
         self.covers += [ReadOnly(path) for path in spec.linux.get("readonlyPaths") or ()]

@@ -69,7 +69,8 @@ def made(spec, chain, state):
         return container
     except BaseException as error:
         state.remove()
-        if isinstance(error, Refused) or getattr(error, "call", "") == "Refused":  # a hook: the specification goes on with the last ones
+        if isinstance(error, Refused) or getattr(error, "call", "") == "Refused":
+            # A hook has failed, here or in the container: the specification goes on with the last ones.
             ending.after(spec.config, spec.told | {"status": "stopped"})
         raise
 

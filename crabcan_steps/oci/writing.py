@@ -5,6 +5,7 @@ the specification's words.
 """
 import json
 import os
+import stat
 
 from .. import __version__, linux
 from ..ch03_hostname import Hostname
@@ -15,6 +16,7 @@ from ..ch08_cgroups import RLIMITS, UNLIMITED
 from ..layer import Undo, warn
 from ..mounts import furniture
 from ..mounts.parts import DEVICE, Bind, Entry, FileSystem
+from ..seccomp.profile import resolved
 from .last import NAME_OF_FILE
 from .onefilter import merged
 from .state import Refused
@@ -27,15 +29,15 @@ PERIOD = 100_000  # microseconds
 def bundle_of(spec, root):
     """The configuration (a dict) of a Spec, whose root file system will be at `root`."""
     with Undo() as undo:
-        users = Users()
-        for layer in Hostname(), users, Identity(), Choice():
+        users, identity = Users(), Identity()
+        for layer in Hostname(), users, identity, Choice():
             layer.prepare(spec, undo)
     kept = sorted(f"CAP_{name}" for name in spec.kept)
     return {
         "ociVersion": "1.0.2",
         "process": {
             "terminal": os.isatty(0) and os.isatty(1), "cwd": spec.workdir, "noNewPrivileges": True,
-            "user": {"uid": spec.uid, "gid": 0}, "args": list(spec.command) or ["/bin/sh"],
+            "user": {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}, "args": list(spec.command) or ["/bin/sh"],
             "env": [f"{name}={value}" for name, value in spec.environment().items()],
             "capabilities": {which: kept for which in ("bounding", "effective", "permitted",
                                                        "inheritable", "ambient")},
@@ -48,7 +50,7 @@ def bundle_of(spec, root):
             **{f"{kind}Mappings": [{"containerID": inside, "hostID": outside, "size": count}
                                    for inside, outside, count in users.maps[kind]]
                for kind in ("uid", "gid")},
-            "resources": resources(spec), "seccomp": seccomp(spec.seccomp),
+            "resources": resources(spec), "seccomp": seccomp(spec),
             "sysctl": {"net.ipv4.ip_unprivileged_port_start": "0",
                        "net.ipv4.ping_group_range": f"0 {spec.ids - 1}"},
             "maskedPaths": list(furniture.HIDDEN), "readonlyPaths": list(furniture.STEERING)}}
@@ -69,7 +71,7 @@ def rlimits(spec):
 
 def resources(spec):
     """Chapter 8's limits. An ordinary user of version 1 has none to give."""
-    found = {"devices": [{"allow": False, "access": "rwm"}]}
+    found = {"devices": [{"allow": False, "access": "rwm"}, *map(usable, spec.device)]}
     if spec.memory is not None:
         found["memory"] = {"limit": spec.memory, "swap": spec.memory_swap or spec.memory}
     if spec.pids is not None:
@@ -82,9 +84,20 @@ def resources(spec):
     return found
 
 
-def seccomp(profile):
-    """Chapter 7's filter as the one that a bundle has."""
-    lists = [json.loads(linux.read(path)) for path, _ in files(profile)]
+def usable(device):
+    """The rule that a device of --device needs."""
+    status = os.stat(device[0])
+    return {"allow": True, "type": "b" if stat.S_ISBLK(status.st_mode) else "c", "access": "rwm",
+            "major": os.major(status.st_rdev), "minor": os.minor(status.st_rdev)}
+
+
+def seccomp(spec):
+    """Chapter 7's filter as the one that a bundle has. What is conditional in the user's is decided
+    now: another runtime would pass over the condition."""
+    lists = []
+    for path, own in files(spec.seccomp):
+        source = linux.read(path, False)
+        lists.append(json.loads(source if own else resolved(source, spec.kept, linux.uname())))
     if len(lists) == 2:
         return merged(*lists)
     return lists[0] if lists else {"defaultAction": "SCMP_ACT_ALLOW"}
@@ -111,6 +124,9 @@ def mounts(spec):
 
 def write(spec, folder):
     """Writes config.json and, if the root is our own, rootfs/ into a directory that is not there yet."""
+    for option, value in (("--layers", spec.layers != "all"), ("--init", spec.init), ("--io-weight", spec.io_weight)):
+        if value:
+            raise Refused(f"--write-bundle: a bundle cannot say what {option} says")
     try:
         os.mkdir(folder)
     except FileExistsError:

@@ -65,6 +65,33 @@ def test_it_runs_under_another_runtime_the_same(root, folder, written, runtime):
     assert found["status"] == expected["status"]
 
 
+def written_by(root, folder, *options):
+    result = root.crabcan("run", *options, "--write-bundle", folder / "bundle", "--", "true")
+    assert result.returncode == 0, result.stderr
+    return json.loads((folder / "bundle/config.json").read_text())
+
+
+def test_group_and_groups_are_those_of_the_user(root, folder):
+    assert written_by(root, folder, "--user", "7:8")["process"]["user"] == {"uid": 7, "gid": 8, "additionalGids": []}
+
+
+def test_a_condition_of_a_profile_is_decided(root, folder):
+    rule = {"names": ["reboot"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_BOOT"]}}
+    (folder / "mine.json").write_text(json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [rule]}))
+    assert written_by(root, folder, "--seccomp", folder / "mine.json")["linux"]["seccomp"]["syscalls"] == []
+
+
+def test_a_device_may_be_used(root, folder):
+    rules = written_by(root, folder, "--device", "/dev/full")["linux"]["resources"]["devices"]
+    assert {"allow": True, "type": "c", "access": "rwm", "major": 1, "minor": 7} in rules
+
+
+@pytest.mark.parametrize("options", [["--layers", "all,-seccomp"], ["--init"], ["--io-weight", "5"]])
+def test_what_a_bundle_cannot_say_is_refused(root, folder, options):
+    result = root.crabcan("run", *options, "--write-bundle", folder / "bundle", "--", "true")
+    assert result.returncode == 125 and options[0] in result.stderr and not (folder / "bundle").exists()
+
+
 def test_it_writes_over_nothing(root, folder):
     (folder / "bundle").mkdir()
     (folder / "bundle/mine").touch()
