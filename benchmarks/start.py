@@ -111,6 +111,9 @@ def in_c(folder):
     """Makes the C program; returns its command."""
     if os.geteuid() != 0 or not shutil.which("cc"):
         return [C]  # which is not installed
+    for left in Path("/sys/fs/cgroup").glob("**/in-c-crabcan-*"):  # by one that was killed
+        if not (left / "cgroup.procs").read_text():
+            left.rmdir()
     trace, source = folder / "trace", folder / "start.c"
     subprocess.run([*LAUNCHER, "run", "--trace", trace, "--hostname", "c", "/bin/true"], check=True,
                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,

@@ -309,3 +309,27 @@ def test_the_map_of_fields_has_each_field_and_finds_it(who):
     wanted = [line for line in lines if "seccomp" in line.split()[0].lower() and "args" in line.split()[0]]
     assert list(map(str.split, found)) == list(map(str.split, wanted)) != []
     assert fields("nonsense").returncode == 1 and "nonsense" in fields("nonsense").stderr
+
+
+ENDS = """
+import os, sys, time
+from crabcan_steps.oci import __main__, execute, state
+real = execute.Spaces.prepare
+def prepare(self, spec, undo):
+    real(self, spec, undo)
+    os.kill(spec.folder.record["pid"], 9)
+    while state.born(spec.folder.record["pid"]) is not None:
+        time.sleep(0.01)
+execute.Spaces.prepare = prepare
+sys.exit(__main__.main(sys.argv[1:]))
+"""
+
+
+def test_who_ends_while_its_namespaces_are_opened_is_not_joined(engine):
+    """The number may be another's by then, and with it what was opened."""
+    engine.bundle(*SLEEPS)
+    engine.create("one")
+    engine.does("start", "one")
+    words = [*engine.who.python, "-P", "-c", ENDS, "--root", str(engine.root), "exec", "one", "true"]
+    result = subprocess.run(words, text=True, capture_output=True, env=engine.who.environment, cwd="/", timeout=60)
+    assert result.returncode == 255 and result.stderr == "crabcan-oci: cannot exec in a stopped container\n", result

@@ -23,6 +23,18 @@ class Undumpable(Layer):
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
 
 
+class StillThere(Layer):
+    """Looks again, when the namespaces are open: only of a process that has not ended meanwhile is
+    it known that its number was not another's."""
+    chapter, name, stage = 10, "namespaces", Stage.CLONE
+
+    def prepare(self, spec, undo):
+        process = spec.folder.process()
+        if process is None:
+            raise Refused("cannot exec in a stopped container")
+        linux.close(process)
+
+
 def spec_of(state, process, settings):
     """What to run, in the container of a state."""
     config = state.config()
@@ -63,8 +75,8 @@ def where(words):
 
 def layers(spec):
     """The layers of a process that joins."""
-    found = [Single(), *joins(spec), OldLabels(), Undumpable(), Limits(), Spaces(), Scheduling(), WorkDir(),
-             Identity(), BoundingSet(), Caps()]
+    found = [Single(), *joins(spec), OldLabels(), Undumpable(), Limits(), Spaces(), StillThere(),
+             Scheduling(), WorkDir(), Identity(), BoundingSet(), Caps()]
     return found + extras(spec)
 
 
@@ -76,12 +88,8 @@ def start(state, process, settings):
     if status not in ("running", "created", "paused"):
         raise Refused("cannot exec in a stopped container")
     spec = spec_of(state, process, settings)
-    pidfd = state.process()
-    if pidfd is None:
-        raise Refused("cannot exec in a stopped container")
     chain = layers(spec)
     container = ch02_clone.create(spec, chain, Waiting())
-    linux.close(pidfd)
     if settings.get("pid-file"):
         write_whole(settings["pid-file"], str(container.pid))
     ch02_clone.start(container)
