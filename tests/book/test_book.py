@@ -55,8 +55,8 @@ def test_a_chapter_can_be_read_at_one_sitting_and_says_how_long_it_takes(page):
 def test_what_no_chapter_tells_is_told_at_the_end():
     """The rest of the code: each of its pages is in the welcome, and says in front why it is there."""
     welcome = (CHAPTERS / "index.md").read_text()
-    pages = sorted(CHAPTERS.glob("8*.md"))
-    assert len(pages) == 10
+    pages = sorted(CHAPTERS.glob("[78]*.md"))
+    assert len(pages) >= 10
     for page in pages:
         assert f"]({page.name})" in welcome
         title, why = page.read_text().split("\n\n")[:2]

@@ -46,7 +46,7 @@ def order(files):
             chapters.append({f"Lab {int(name[:2])}": name})
         elif name != "index.md":
             entry = {title(pages[name]): name}
-            {"8": rest, "9": beside}.get(name[0], chapters).append(entry)
+            {"7": rest, "8": rest, "9": beside}.get(name[0], chapters).append(entry)
     nav = [{"Welcome": "index.md"}] if "index.md" in pages else []
     if chapters:
         nav.append({"Chapters": chapters})
