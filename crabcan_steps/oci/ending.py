@@ -5,7 +5,6 @@ import _signal
 
 from .. import linux
 from ..layer import warn
-from . import hooks
 from .state import Refused
 
 PATIENCE = 10_000  # ms until a process that was killed must have ended
@@ -110,6 +109,7 @@ def after(config, told):
     if not words:
         return
     import json
+    from . import hooks
     for hook in words:
         try:
             hooks.run({"poststop": [hook]}, "poststop", json.dumps(told).encode())

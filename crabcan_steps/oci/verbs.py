@@ -106,7 +106,7 @@ def poststart(state):
     if words.get("poststart"):
         try:
             hooks.run(words, "poststart", json.dumps(state.told()).encode())
-        except Refused:
+        except (Refused, SystemExit):
             ending.delete(state, force=True)
             raise
 

@@ -1,6 +1,7 @@
 """A container's life when things go wrong: many at once, two who want the same, hooks that misbehave."""
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -185,6 +186,46 @@ def test_a_hook_that_misbehaves(boxes, moment):
         assert moment in line and SAYS[kind] in line and line.count("\n") == 1 and len(line) < 13000, where
         assert told.returncode == 0 and time.monotonic() - begun < 20, where
         assert wait_for(lambda: not box.left(), 5), (where, box.left())
+
+
+@pytest.mark.parametrize("moment, command", [("prestart", "create"), ("createRuntime", "create"), ("createContainer", "create"),
+                                             ("createRuntime", "run"), ("poststart", "start"), ("poststart", "run"),
+                                             ("poststop", "delete")])
+def test_a_signal_ends_a_hook_that_hangs(boxes, moment, command):
+    """It may have no timeout; whoever has run it ends, with it, and leaves nothing."""
+    number = signal.SIGINT if moment == "createRuntime" else signal.SIGTERM
+    begun = boxes.folder / "begun"
+    box = boxes.box()
+    box.config["hooks"] = {moment: [{"path": "/bin/sh", "args": [
+        "sh", "-c", f"touch {begun}; while sleep 1; do :; done", f"hook-of-{box.name}"]}]}
+    box.write()
+    if command in ("start", "delete"):
+        box.must("create")
+    if command == "delete":
+        box.must("kill", "KILL")
+        assert wait_for(lambda: box.state()["status"] == "stopped", 10)
+    process = boxes.start(command, *(["--bundle", box.folder] if command in ("create", "run") else []), box.name,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert wait_for(begun.exists, 10) and processes(f"hook-of-{box.name}")
+        process.send_signal(number)
+        assert process.wait(10) == 128 + number
+    finally:
+        process.kill()
+        process.wait()
+    assert not processes(f"hook-of-{box.name}")
+    assert wait_for(lambda: not box.left(), 5), box.left()
+
+
+def test_what_a_hook_prints_is_kept_by_nobody(boxes):
+    """But for its first 4 KiB: else one that never ends would fill the machine's memory."""
+    size = boxes.folder / "size"
+    for moment in "createRuntime", "createContainer":
+        box = boxes.box(lambda config: config.update(hooks={moment: [{"path": "/bin/sh", "args": [
+            "sh", "-c", f"yes | head -c 3000000 >&2; stat -Lc %s /proc/self/fd/2 >{size}; exit 1"]}]}))
+        said = box.call("create").stderr
+        assert "exit status 1: y" in said and len(said) < 13000
+        assert int(size.read_text()) < 100_000, "it is in a file of ours"
 
 
 def test_all_hooks_run_in_their_namespaces(boxes):

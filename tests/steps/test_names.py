@@ -89,7 +89,7 @@ LAST = "in the container's root, as its user, with nothing of ours open: what is
 OF_BUNDLES = {
     "not linux.read or os.walk: a function of our own": "commandline.split read; config.one walk; ending.delete remove",
     BYTES: "copyup.copy_up listdir; copyup.copy_up chmod; foreground.Pipes.close read; foreground.Pipes.hear write; foreground.Pipes.show read; "
-           "filter.compiled open; ids.namespace_of read; seccomp.BundleFilter.parent write; interpreter.mapped read; "
+           "filter.compiled open; hooks.heard read; hooks.outcome read; ids.namespace_of read; seccomp.BundleFilter.parent write; interpreter.mapped read; "
            "log.Log.record write",
     PROC: "ids.namespace_of open; ids.namespace_of write; namespaces.come_back open; process.Labels.prepare exists; "
           "process.Limits.adjust write; procfs.write write; state.born read; tree.Tree.parent open; "
