@@ -1,7 +1,9 @@
 """A container's life when things go wrong: many at once, two who want the same, hooks that misbehave."""
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -246,6 +248,50 @@ def test_all_hooks_run_in_their_namespaces(boxes):
     rows = [line.split() for line in log.read_text().splitlines()]
     assert [row[0] for row in rows] == list(HOOKS)
     assert [row[1] == inside for row in rows] == [False, False, True, True, False, False]
+
+
+# ---------------------------------------------------------------- who waits for whom
+
+def test_nobody_is_waited_for_for_ever(boxes):
+    """Neither whoever makes a container, and has stopped, nor an engine that takes no calls."""
+    begun, full = boxes.folder / "begun", boxes.folder / "socket"
+    held = boxes.box(lambda config: config.update(hooks={"createRuntime": [
+        {"path": "/bin/sh", "args": ["sh", "-c", f"touch {begun}; exec sleep 600"]}]}))
+    nothing = {"stdout": subprocess.DEVNULL}
+    creator = boxes.start("create", "--bundle", held.folder, held.name, **nothing, stderr=subprocess.DEVNULL)
+    listener, callers = socket.socket(socket.AF_UNIX), []
+    listener.bind(str(full))
+    listener.listen(0)
+    with contextlib.suppress(BlockingIOError):  # until its queue is full
+        while True:
+            callers.append(socket.socket(socket.AF_UNIX))
+            callers[-1].setblocking(False)
+            callers[-1].connect(str(full))
+    terminal = boxes.box(lambda config: config["process"].update(terminal=True))
+    asks = boxes.box(lambda config: config["linux"].update(seccomp={
+        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": str(full),
+        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}))
+    calls = []
+    try:
+        assert wait_for(begun.exists, 10)
+        calls += [boxes.start("delete", "--force", held.name, **nothing), boxes.start("kill", held.name, **nothing),
+                 boxes.start("create", "--bundle", terminal.folder, "--console-socket", full, terminal.name, **nothing),
+                 boxes.start("create", "--bundle", asks.folder, asks.name, **nothing)]
+        said = [call.communicate(timeout=20)[1] for call in calls]
+        assert [call.returncode for call in calls] == [1] * 4, said
+        for line in said[:2]:
+            assert f"process {creator.pid} is at work on it" in line, said
+        for line in said[2:]:
+            assert str(full) in line and "takes no calls" in line, said
+        creator.send_signal(signal.SIGTERM)
+        assert creator.wait(10) == 143
+    finally:
+        for process in (creator, *calls):
+            process.kill()
+            process.wait()
+        for one in (listener, *callers):
+            one.close()
+    assert not terminal.left() + asks.left() + held.left()
 
 
 # ---------------------------------------------------------------- paths
