@@ -336,6 +336,17 @@ def bpf(command, attributes):
 
 
 @quiet
+def mount_ids(fd):
+    """The numbers of the mount that a descriptor is on (statx(2)): one that no other mount will have, where
+    the kernel is 6.8 or younger, and that of mountinfo, which is given again when a mount has gone."""
+    found, numbers = ctypes.create_string_buffer(256), []
+    for mask in (STATX_MNT_ID_UNIQUE, STATX_MNT_ID):
+        libc_call("statx", fd, b"", AT_EMPTY_PATH, mask, found)
+        numbers += struct.unpack_from("Q", found, 144)  # stx_mnt_id
+    return numbers
+
+
+@quiet
 def fstatfs(fd):
     """Of which kind the file system behind a descriptor is (f_type in statfs(2))."""
     found = ctypes.create_string_buffer(256)

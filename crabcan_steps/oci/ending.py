@@ -75,7 +75,7 @@ def delete(state, force=False):
         release(state.record["planned"])
     if state.record.get("mounted"):
         from .tree import unmount
-        unmount(state.record["mounted"])
+        unmount(*state.record["mounted"])
     text = state.told("stopped")
     try:
         config = state.config()
