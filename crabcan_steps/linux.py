@@ -321,7 +321,8 @@ def accept(listener):
 DEFAULTS = tuple(valid_signals() - {SIGKILL, SIGSTOP})  # what posix_spawn is to set to the default
 
 
-# Chapter 10's cgroups.
+# Chapter 10's cgroups, and mounts that it must find again.
+STATX_MNT_ID, STATX_MNT_ID_UNIQUE = 0x1000, 0x4000  # <linux/stat.h>
 NUMBERS["bpf"] = {"x86_64": 321}.get(os.uname().machine, 280)
 eventfd, chown = quiet(os.eventfd), quiet(os.chown)
 
