@@ -52,10 +52,11 @@ class Podman(Engine):
                              "CONTAINERS_REGISTRIES_CONF": str(self.folder / "registries.conf"),
                              "XDG_CONFIG_HOME": str(self.folder / "home"),
                              "XDG_DATA_HOME": str(self.folder / "home")}
-        bus = f"{os.environ.get('XDG_RUNTIME_DIR')}/bus"  # the user's systemd is asked for cgroups there
-        if os.path.exists(bus):
-            self.environment.setdefault("DBUS_SESSION_BUS_ADDRESS", f"unix:path={bus}")
-        self.environment["XDG_RUNTIME_DIR"] = str(self.folder / "user")
+        own, bus = self.folder / "user", f"{os.environ.get('XDG_RUNTIME_DIR')}/bus"
+        if os.path.exists(bus):  # where the user's systemd is asked for cgroups
+            (own / "bus").symlink_to(bus)
+            self.environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={own}/bus"
+        self.environment["XDG_RUNTIME_DIR"] = str(own)
 
     def load(self):
         self.must("load", "--input", self.image())
