@@ -21,7 +21,6 @@ def begin(spec):
                        if os.path.lexists(f"/proc/self/ns/{name}")},
         "mountinfo": lines("mountinfo"), "cgroup": lines("cgroup"),
         "root": os.readlink("/proc/self/root"), "cwd": os.readlink("/proc/self/cwd"),
-        "maps": {kind: lines(f"{kind}_map") for kind in ("uid", "gid")},
         "limits": {name[7:]: resource.getrlimit(kind) for name, kind in vars(resource).items()
                    if name.startswith("RLIMIT_")},
         "descriptors": descriptors(),

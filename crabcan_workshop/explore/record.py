@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from .. import chapters
+from .filters import enriched
 
 STEPS = range(2, chapters.WHOLE + 1)
 
@@ -25,8 +26,14 @@ def record(step, command=("true",), options=()):
 
 
 def read(file):
-    """The events of a --trace file."""
-    return [json.loads(line) for line in Path(file).read_text().splitlines()]
+    """The events of a --trace file, in the order in which they were; filters looked at."""
+    return ordered(map(json.loads, Path(file).read_text().splitlines()))
+
+
+def ordered(events):
+    """Events by time: the child's come late, through the parent. `begin` stays the first."""
+    events = sorted(events, key=lambda event: event["call"] != "begin" and event.get("at", 0))
+    return [enriched(event) for event in events]
 
 
 def write(events, file):
