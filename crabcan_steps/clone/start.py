@@ -52,8 +52,8 @@ class Start(Layer):
         linux.getcwd()  # fails if we stand outside of the root
         linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)  # a change of user has cleared it
         self.program.clear()  # now, so that only execve comes after the filter
-        named("socket", self.child_end.write, b"ready")
-        if named("socket", self.child_end.read, 9) != b"start":
+        named("socket", linux.send, self.child_end, b"ready")
+        if named("socket", linux.recv, self.child_end, 9) != b"start":
             os._exit(125)
 
     def close(self):

@@ -1,0 +1,182 @@
+"""What the calls about mounts make of the state (mount_namespaces(7), pivot_root(2))."""
+from .data import Unknown, arg, drop, new_id, number, option, put, text
+from .paths import below, join, on, place, point, source_of, start, top, walk
+from .start import ATTRIBUTES, attributes
+
+CLONE, RECURSIVE, EMPTY_PATH = 1, 0x8000, 0x1000
+IDMAP, DETACH, NOFOLLOW = 0x00100000, 2, 8
+PROPAGATION = {1 << 17: "unbindable", 1 << 18: "private", 1 << 19: "slave", 1 << 20: "shared"}
+REMOUNT, BIND, MOVE, REC = 32, 4096, 8192, 16384
+
+
+def copy(state, names, namespace=None):
+    """Mounts once more, not attached: (state, {old id: new id}). The first of them is the root."""
+    copies, new = {}, {}
+    for name in names:
+        mount = state["mounts"][name]
+        copies[name] = copied = new_id({**state["mounts"], **new}, "m")
+        new[copied] = {**mount, "namespace": namespace, "parent": copies.get(mount["parent"]),
+                       "at": mount["at"] if mount["parent"] in copies else ""}
+    return {**state, "mounts": {**state["mounts"], **new}}, copies
+
+
+def subtree(state, name):
+    """A mount and all that hang from it, those above first."""
+    return [name, *below(state, place(name))]
+
+
+def change(state, names, **fields):
+    """Sets the same fields of some mounts."""
+    changed = {name: {**state["mounts"][name], **fields} for name in names}
+    return {**state, "mounts": {**state["mounts"], **changed}}
+
+
+def clone_tree(state, where, recursive):
+    """A second view of the files at a place, not attached: (state, id)."""
+    names = [where["mount"], *(below(state, where) if recursive else ())]
+    shown = source_of(state, where)
+    state, copies = copy(state, names)
+    first = copies[where["mount"]]
+    for name in names[1:]:
+        if state["mounts"][name]["parent"] == where["mount"]:
+            at = state["mounts"][name]["at"][len(where["path"]):]
+            state = change(state, [copies[name]], at=at)
+    return change(state, [first], root=shown), first
+
+
+def attach(state, name, where):
+    """Hangs a mount, and what hangs from it, at a place."""
+    where = top(state, where)
+    onto = state["mounts"][where["mount"]]
+    if where["mount"] in subtree(state, name):
+        raise Unknown("a mount cannot hang from itself")
+    state = change(state, subtree(state, name), namespace=onto["namespace"])
+    state = change(state, [name], parent=where["mount"], at=where["path"])
+    if "shared" in onto["propagation"].split():
+        for each in subtree(state, name):
+            own = state["mounts"][each]["propagation"]
+            state = change(state, [each], propagation="shared slave" if "slave" in own else "shared")
+    return state
+
+
+def collect(state):
+    """Forgets the mounts that are attached to nothing and that nobody holds any more."""
+    held = set()
+    for process in state["processes"].values():
+        held |= {process["root"]["mount"], process["cwd"]["mount"]}
+        for found in process["descriptors"].values():
+            held |= {found.get("mount"), found.get("place", {}).get("mount")}
+    loose = [name for name, mount in state["mounts"].items()
+             if mount["namespace"] is None and mount["parent"] is None]
+    gone = [each for name in loose if not held.intersection(tree := subtree(state, name)) for each in tree]
+    if not gone:
+        return state
+    return {**state, "mounts": {n: m for n, m in state["mounts"].items() if n not in gone}}
+
+
+def new_filesystem(state, fstype, source, bits, options):
+    """A mount of a file system that was made here, not attached: (state, id)."""
+    name, device = new_id(state["mounts"], "m"), f"new:{state['events']}"
+    mount = {"namespace": None, "parent": None, "at": "", "root": "/", "fstype": fstype,
+             "source": source, "device": device, "attributes": attributes(bits),
+             "propagation": "private", "options": options, "idmapped": False}
+    return put(state, "mounts", name, mount), name
+
+
+def target(state, process, event, path_at=0, flags=0):
+    """The mount that a call is about: by a path, or by the descriptor alone."""
+    path = text(arg(event, path_at))
+    begin = start(state, process, option(event, "dir_fd"))
+    if path == "" and flags & EMPTY_PATH:
+        return begin
+    return walk(state, process, path, begin)
+
+
+def hold(state, process, event, what):
+    """Puts what a call has opened behind the descriptor that it returned."""
+    fd = str(number(event["result"]))
+    return put(state, "processes", process["side"], "descriptors", fd, {**what, "cloexec": cloexec(event)})
+
+
+def cloexec(event):
+    """Whether an execve will close it: ours all are, so a call says only if not."""
+    return bool(event["options"].get("cloexec", True))
+
+
+def open_tree(state, event, process):
+    flags = number(arg(event, 1))
+    where = target(state, process, event, flags=flags)
+    if not flags & CLONE:
+        return hold(state, process, event, {"kind": "place", "place": where})
+    state, name = clone_tree(state, where, flags & RECURSIVE)
+    return hold(state, process, event, {"kind": "mount", "mount": name})
+
+
+def mount_setattr(state, event, process):
+    flags = number(arg(event, 1))
+    where = target(state, process, event, flags=flags)
+    names = subtree(state, where["mount"]) if flags & RECURSIVE else [where["mount"]]
+    more = number(option(event, "attr_set", 2, 0))
+    less = number(option(event, "attr_clr", 6, 0))
+    kind = number(option(event, "propagation", 3, 0))
+    for name in names:
+        mount = state["mounts"][name]
+        now = sum(1 << n for n, a in enumerate(ATTRIBUTES) if a in mount["attributes"])
+        fields = {"attributes": attributes(now & ~less | more & 15)}
+        if kind:
+            fields["propagation"] = propagated(mount["propagation"], kind)
+        if more & IDMAP:
+            fields["idmapped"] = True
+        state = change(state, [name], **fields)
+    return state
+
+
+def propagated(now, kind):
+    """A mount's propagation after a change: who leaves a group as a slave stays one when it shares."""
+    new = PROPAGATION.get(kind)
+    if new is None:
+        raise Unknown(f"propagation {kind}")
+    if new == "slave":
+        return "slave" if "shared" in now or "slave" in now else "private"
+    if new == "shared" and "slave" in now:
+        return "shared slave"
+    return new
+
+
+def move_mount(state, event, process):
+    moved = process["descriptors"].get(str(arg(event, 0)), {})
+    where = start(state, process, number(arg(event, 1)))
+    if moved.get("kind") == "mount":
+        name = moved["mount"]
+    elif moved.get("kind") == "place" and moved["place"]["path"] == "":
+        name = moved["place"]["mount"]
+    else:
+        raise Unknown("no mount to move")
+    return attach(state, name, where)
+
+
+def fsopen(state, event, process):
+    return hold(state, process, event, {"kind": "filesystem", "fstype": text(arg(event, 0)),
+                                        "options": {}, "created": False})
+
+
+def fsconfig(state, event, process):
+    fd, command, key, value = str(arg(event, 0)), number(arg(event, 1)), arg(event, 2), arg(event, 3)
+    found = process["descriptors"].get(fd, {})
+    if found.get("kind") != "filesystem":
+        raise Unknown("no file system to set up")
+    if command == 6:
+        found = {**found, "created": True}
+    elif command in (0, 1):
+        found = put(found, "options", text(key), True if command == 0 else text(value))
+    return put(state, "processes", process["side"], "descriptors", fd, found)
+
+
+def fsmount(state, event, process):
+    found = process["descriptors"].get(str(arg(event, 0)), {})
+    if found.get("kind") != "filesystem":
+        raise Unknown("no file system to mount")
+    options = {k: v for k, v in found["options"].items() if k != "source"}
+    state, name = new_filesystem(state, found["fstype"], found["options"].get("source", "none"),
+                                 number(arg(event, 1)), options)
+    return hold(state, process, event, {"kind": "mount", "mount": name})
