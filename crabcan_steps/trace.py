@@ -98,6 +98,7 @@ def record(spec):
     if file:
         from .runtime.telling import begin, executed  # what a recording has besides the calls
         linux.observer = Recorder(*executed(spec, sink))
+        linux.observer.file = file  # or the child would close it, unseen, when it takes another sink
         linux.observer("begin", (), begin(spec), None, 0, 0)
     else:
         linux.observer = Recorder(sink)

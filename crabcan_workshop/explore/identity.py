@@ -4,7 +4,7 @@ from .start import capabilities, capability
 
 PDEATHSIG, KEEPCAPS, SECCOMP, CAPBSET_DROP, NO_NEW_PRIVS, AMBIENT = 1, 8, 22, 24, 38, 47
 AMBIENT_RAISE, AMBIENT_LOWER, AMBIENT_CLEAR_ALL = 2, 3, 4
-NOBODY = 65534  # an id that the map does not know (overflowuid in proc(5))
+
 
 
 def outside(state, user, kind, number_):

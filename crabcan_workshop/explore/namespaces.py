@@ -1,7 +1,7 @@
 """What the calls about namespaces and processes make of the state (namespaces(7))."""
 import re
 
-from .data import Unknown, arg, new_id, number, put, text
+from .data import Unknown, arg, new_id, number, numbers, put, text
 from .mounts import change, copy, subtree
 from .paths import place
 from .start import capability
@@ -136,15 +136,14 @@ def by_pid(state, pid):
     raise Unknown(f"no process {pid}")
 
 
-def posix_spawn(state, event, process):
-    """newuidmap and newgidmap write what we may not: their words are the map."""
-    path, words = text(arg(event, 0)), arg(event, 1)
-    kind = {"newuidmap": "uid", "newgidmap": "gid"}.get(path.rpartition("/")[2])
-    if kind is None:
-        return state
-    ids = [int(word) for word in words[2:]]
+def newidmap(state, event, process):
+    """newuidmap and newgidmap write what we may not: their words are the process and the map."""
+    kind = {"newuidmap": "uid", "newgidmap": "gid"}.get(text(arg(event, 0)).rpartition("/")[2])
+    if kind is None or event["result"] != 0:
+        raise Unknown("no map was written")
+    pid, *ids = numbers(event["args"][1:])
     lines = [ids[n:n + 3] for n in range(0, len(ids), 3)]
-    user = by_pid(state, words[1])["namespaces"]["user"]["id"]
+    user = by_pid(state, pid)["namespaces"]["user"]["id"]
     return put(state, "namespaces", user, "maps", kind, lines)
 
 

@@ -35,7 +35,7 @@ def exited(state, event, process):
 CALLS = {
     "begin": begin, "execve": execve, "exit": exited,
     **dict.fromkeys(("clone", "clone3", "fork", "vfork"), namespaces.clone3),
-    **{call: getattr(namespaces, call) for call in ("unshare", "setns", "posix_spawn", "sethostname")},
+    **{call: getattr(namespaces, call) for call in ("unshare", "setns", "newidmap", "sethostname")},
     **{call: getattr(mounts, call) for call in
        ("open_tree", "mount_setattr", "move_mount", "fsopen", "fsconfig", "fsmount")},
     **{call: getattr(roots, call) for call in
