@@ -34,7 +34,7 @@ class Start(Layer):
 
     def prepare(self, spec, undo):
         self.workdir = os.fsencode(spec.workdir)
-        self.program = Program(spec.command, spec.environment())
+        self.program = spec.program = Program(spec.command, spec.environment())
         self.parent_end, self.child_end = linux.socketpair(linux.AF_UNIX, linux.SOCK_SEQPACKET)
         undo.callback(linux.close, self.parent_end)
         undo.callback(self.child_end.close)

@@ -2,9 +2,9 @@
 from base64 import b64decode
 
 from .data import Unknown, arg, number, numbers, option, put, text
+from .maps import write as write_map
 from .namespaces import by_pid
-from .namespaces import write as write_map
-from .paths import join, on, place, start, walk
+from .paths import join, start, walk
 
 RLIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS",
            "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME")
