@@ -67,13 +67,12 @@ fork, setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
     system_call, (os.fork, os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve,
                   os.kill))
 ioctl = system_call(fcntl.ioctl)
-memfd_create, sendfile, dup2, posix_spawn = map(
-    system_call, (os.memfd_create, os.sendfile, os.dup2, os.posix_spawn))
+memfd_create, sendfile, dup2 = map(system_call, (os.memfd_create, os.sendfile, os.dup2))
 # A story of the isolation is better told without these.
 chmod, fchown, fstat, getcwd, listdir, lstat, readlink, scandir, uname, urandom, waitid = map(
     quiet, (os.chmod, os.fchown, os.fstat, os.getcwd, os.listdir, os.lstat,
             os.readlink, os.scandir, os.uname, os.urandom, os.waitid))
-flock, getrlimit, waitpid = map(quiet, (fcntl.flock, resource.getrlimit, os.waitpid))
+flock, getrlimit, posix_spawn, waitpid = map(quiet, (fcntl.flock, resource.getrlimit, os.posix_spawn, os.waitpid))
 sigaction, pthread_sigmask = quiet(_signal.signal), quiet(_signal.pthread_sigmask)
 pidfd_send_signal = system_call(_signal.pidfd_send_signal)
 

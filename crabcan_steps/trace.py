@@ -96,8 +96,9 @@ def record(spec):
             print(f"\033[36m{line}\033[0m" if os.isatty(2) else line, file=sys.stderr, flush=True)
 
     if file:
-        from .runtime.telling import begin, executed  # what a recording has besides the calls
+        from .telling import begin, executed  # what a recording has besides the calls
         linux.observer = Recorder(*executed(spec, sink))
+        linux.observer.file = file  # or the child would close it, unseen, when it takes another sink
         linux.observer("begin", (), begin(spec), None, 0, 0)
     else:
         linux.observer = Recorder(sink)

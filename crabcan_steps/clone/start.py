@@ -34,9 +34,9 @@ class Start(Layer):
 
     def prepare(self, spec, undo):
         self.workdir = os.fsencode(spec.workdir)
-        self.program = Program(spec.command, spec.environment())
+        self.program = spec.program = Program(spec.command, spec.environment())
         self.parent_end, self.child_end = linux.socketpair(linux.AF_UNIX, linux.SOCK_SEQPACKET)
-        undo.callback(self.parent_end.close)
+        undo.callback(linux.close, self.parent_end)
         undo.callback(self.child_end.close)
 
     def answer(self, word, pid):

@@ -2,10 +2,10 @@
 import re
 
 from .data import Unknown, arg, number, numbers, option, put, text
-from .mounts import cloexec, collect, hold
+from .mounts import cloexec, hold
 from .paths import start, walk
+from .trees import collect
 
-OPATH = 0x200000
 NAMESPACE = re.compile(r"/proc/(self|thread-self|\d+)/ns/\w+")
 
 

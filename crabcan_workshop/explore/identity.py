@@ -1,34 +1,11 @@
 """What the calls about users, capabilities and filters make of the state (capabilities(7))."""
 from .data import Unknown, arg, number, numbers, put
+from .maps import mapped, outside, user_of
 from .start import capabilities, capability
 
 PDEATHSIG, KEEPCAPS, SECCOMP, CAPBSET_DROP, NO_NEW_PRIVS, AMBIENT = 1, 8, 22, 24, 38, 47
 AMBIENT_RAISE, AMBIENT_LOWER, AMBIENT_CLEAR_ALL = 2, 3, 4
-NOBODY = 65534  # an id that the map does not know (overflowuid in proc(5))
 
-
-def outside(state, user, kind, number_):
-    """An id of a user namespace, as the host counts; None if the map has none such."""
-    while state["namespaces"][user]["parent"] is not None:
-        space = state["namespaces"][user]
-        number_ = next((out + number_ - first for first, out, count in space["maps"][kind]
-                        if first <= number_ < first + count), None)
-        if number_ is None:
-            return None
-        user = space["parent"]
-    return number_
-
-
-def user_of(process):
-    return process["namespaces"]["user"]["id"]
-
-
-def mapped(state, process, kind, number_):
-    """An id that a process asks for, as the host counts. Raises Unknown if it is not in the map."""
-    found = outside(state, user_of(process), kind, number_)
-    if found is None:
-        raise Unknown(f"{kind} {number_} is not in the map")
-    return found
 
 
 def changed(state, event, process, kind):

@@ -1,10 +1,10 @@
 """What the calls about limits, sessions and networks make of the state (cgroups(7), setrlimit(2))."""
 from base64 import b64decode
 
-from .data import Unknown, arg, drop, number, numbers, option, put, text
+from .data import Unknown, arg, number, numbers, option, put, text
+from .maps import write as write_map
 from .namespaces import by_pid
-from .namespaces import write as write_map
-from .paths import join, on, place, start, walk
+from .paths import join, start, walk
 
 RLIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS",
            "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME")
@@ -48,12 +48,12 @@ def mkdir(state, event, process):
     found = cgroup(state, process, path, option(event, "dir_fd"))
     if found is None:
         return state
-    return put(state, "cgroups", path, {"controllers": found[0], "path": found[1], "limits": {}})
+    return put(state, "cgroups", path, {"controllers": found[0], "path": found[1], "limits": {}, "removed": False})
 
 
 def rmdir(state, event, process):
     path = text(arg(event, 0))
-    return drop(state, "cgroups", path) if path in state["cgroups"] else state
+    return put(state, "cgroups", path, "removed", True) if path in state["cgroups"] else state
 
 
 def write(state, event, process):
@@ -69,7 +69,7 @@ def write(state, event, process):
     if file in MEMBERS:
         member = process if words.strip() in ("0", "") else by_pid(state, words.strip())
         return put(state, "processes", member["side"], "cgroup", {**member["cgroup"], found[0]: found[1]})
-    known = state["cgroups"].get(folder, {"controllers": found[0], "path": found[1], "limits": {}})
+    known = state["cgroups"].get(folder, {"controllers": found[0], "path": found[1], "limits": {}, "removed": False})
     return put(state, "cgroups", folder, put(known, "limits", file, words))
 
 

@@ -2,14 +2,13 @@
 import re
 
 from .data import Unknown, arg, new_id, number, put, text
-from .mounts import change, copy, subtree
 from .paths import place
 from .start import capability
+from .trees import change, copy, subtree
 
 FLAGS = {"time": 0x80, "mnt": 0x20000, "cgroup": 0x2000000, "uts": 0x4000000, "ipc": 0x8000000,
          "user": 0x10000000, "pid": 0x20000000, "net": 0x40000000}  # CLONE_NEW...
 INTO_CGROUP = 0x200000000
-FILE = re.compile(r"/proc/(self|\d+)/(uid_map|gid_map|setgroups)")
 JOINED = re.compile(r"/proc/(self|\d+)/ns/(\w+?)(?:_for_children)?")
 
 
@@ -134,33 +133,6 @@ def by_pid(state, pid):
         if str(process["pid"]) == str(pid):
             return process
     raise Unknown(f"no process {pid}")
-
-
-def posix_spawn(state, event, process):
-    """newuidmap and newgidmap write what we may not: their words are the map."""
-    path, words = text(arg(event, 0)), arg(event, 1)
-    kind = {"newuidmap": "uid", "newgidmap": "gid"}.get(path.rpartition("/")[2])
-    if kind is None:
-        return state
-    ids = [int(word) for word in words[2:]]
-    lines = [ids[n:n + 3] for n in range(0, len(ids), 3)]
-    user = by_pid(state, words[1])["namespaces"]["user"]["id"]
-    return put(state, "namespaces", user, "maps", kind, lines)
-
-
-def write(state, path, words, process):
-    """A file of /proc that says who is who in a user namespace; None if it is another file."""
-    match = FILE.fullmatch(path)
-    if not match:
-        return None
-    other = process if match[1] == "self" else by_pid(state, match[1])
-    user = other["namespaces"]["user"]["id"]
-    if match[2] == "setgroups":
-        return put(state, "namespaces", user, "setgroups", words.strip())
-    lines = [[int(word) for word in line.split()] for line in words.splitlines()]
-    if not all(len(line) == 3 for line in lines):
-        raise Unknown("no id map")
-    return put(state, "namespaces", user, "maps", match[2][:3], lines)
 
 
 def sethostname(state, event, process):

@@ -1,6 +1,5 @@
 """What a state means: for each property of the isolation matrix, whether it is closed for a process."""
-from .namespaces import by_pid  # noqa: F401
-from .paths import place, visible, walk
+from .paths import visible, walk
 
 ANYBODYS = {"PATH", "HOME", "HOSTNAME", "TERM", "PWD", "OLDPWD", "SHLVL", "_", "LANG", "USER", "LOGNAME",
             "SHELL", "container"}

@@ -3,7 +3,7 @@
 It is total: an event that nobody knows, or that makes no sense in this state, changes nothing and is
 counted. It never changes a state, so whoever failed half-way has changed nothing either.
 """
-from . import descriptors, identity, limits, mounts, namespaces, roots
+from . import descriptors, identity, limits, maps, mounts, namespaces, roots
 from .data import Unknown, arg, put, text
 from .identity import after_execve
 from .properties import judged
@@ -33,9 +33,9 @@ def exited(state, event, process):
 
 
 CALLS = {
-    "begin": begin, "execve": execve, "exit": exited,
+    "begin": begin, "execve": execve, "exit": exited, "newidmap": maps.newidmap,
     **dict.fromkeys(("clone", "clone3", "fork", "vfork"), namespaces.clone3),
-    **{call: getattr(namespaces, call) for call in ("unshare", "setns", "posix_spawn", "sethostname")},
+    **{call: getattr(namespaces, call) for call in ("unshare", "setns", "sethostname")},
     **{call: getattr(mounts, call) for call in
        ("open_tree", "mount_setattr", "move_mount", "fsopen", "fsconfig", "fsmount")},
     **{call: getattr(roots, call) for call in

@@ -1,9 +1,11 @@
 """What the older calls about mounts make of the state, and those that change root and directory."""
-from .data import Unknown, arg, drop, number, option, put, text
-from .mounts import (ATTRIBUTES, BIND, DETACH, MOVE, NOFOLLOW, PROPAGATION, REC, REMOUNT, attach,
-                     change, clone_tree, collect, new_filesystem, propagated, subtree)
+from .data import Unknown, arg, number, put, text
+from .mounts import PROPAGATION, propagated
 from .paths import place, start, top, walk
 from .start import attributes
+from .trees import attach, change, clone_tree, collect, new_filesystem, subtree
+
+REMOUNT, BIND, MOVE, REC, NOFOLLOW = 32, 4096, 8192, 16384, 8  # MS_..., and UMOUNT_NOFOLLOW
 
 
 def mount(state, event, process):

@@ -2,8 +2,7 @@
 import os
 import resource
 
-from .. import linux
-from ..args.program import Program
+from . import linux
 
 STATUS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Umask")
 NAMESPACES = ("pid", "uts", "mnt", "user", "ipc", "net", "cgroup", "time")
@@ -56,7 +55,7 @@ def executed(spec, sink):
         sink(event)
 
     def started():
-        program = Program(spec.command, spec.environment())
+        program = spec.program
         path = program.paths[len(failed)]
         linux.observer.side = "child"
         linux.observer("execve", (path, program.argv or [path], program.env), {}, None, 0, 0)
