@@ -65,13 +65,13 @@ def fetch():
 
 def bundle(name):
     """A file with all that it imports, made small; and {package: its directory} of what came in."""
-    told = BUILD / f"{name}.json"
-    result = subprocess.run([BUILD / "node_modules/.bin/esbuild", PAGE / name, *OPTIONS, f"--metafile={told}",
-                             "--log-level=warning"], cwd=BUILD, text=True, stdout=subprocess.PIPE,
-                            env={**os.environ, "NODE_PATH": str(BUILD / "node_modules")})
-    if result.returncode:
-        sys.exit(f"explorer.py: esbuild ended with {result.returncode}")
-    text = result.stdout.strip()
+    told, made = BUILD / f"{name}.json", BUILD / name
+    done = subprocess.run([BUILD / "node_modules/.bin/esbuild", PAGE / name, *OPTIONS, f"--metafile={told}",
+                           f"--outfile={made}", "--log-level=warning"], cwd=BUILD,
+                          env={**os.environ, "NODE_PATH": str(BUILD / "node_modules")})
+    if done.returncode:
+        sys.exit(f"explorer.py: esbuild ended with {done.returncode}")
+    text = made.read_text().strip()
     assert "</script" not in text.lower() and "</style" not in text.lower()
     inputs = json.loads(told.read_text())["outputs"].values()
     used = [source for output in inputs for source, share in output["inputs"].items() if share["bytesInOutput"]]

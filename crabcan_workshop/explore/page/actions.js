@@ -1,4 +1,5 @@
 // What the reader can do. Buttons, keys and links all end in these.
+import { besideShown } from "./store/recordings.js"
 import { events, found, step } from "./store/selectors.js"
 import { played, wentTo } from "./store/travel.js"
 
@@ -8,6 +9,14 @@ const SLOWEST = 250, FASTEST = 1000 / 60
 export const jumpTo = (id, place) => (dispatch, getState) => {
   const wanted = Math.max(0, Math.min(Math.round(place), events(getState(), id).length))
   if (wanted !== step(getState(), id)) dispatch(wentTo({ recording: id, step: wanted }))
+}
+
+// Beside another, recordings are looked at from their ends: one sees what each has come to.
+export const compare = other => (dispatch, getState) => {
+  dispatch(besideShown(other))
+  const { beside, shown } = getState().recordings
+  if (beside === null) return
+  for (const id of [beside, shown]) if (step(getState(), id) <= 1) dispatch(jumpTo(id, events(getState(), id).length))
 }
 
 export const go = by => (dispatch, getState) => {

@@ -4,6 +4,7 @@ import { outcome, words } from "../words/calls.js"
 import { standsFor } from "../words/descriptors.js"
 import { tell } from "../words/changes.js"
 import { chapter, manual, source } from "../words/manual.js"
+import { meaning } from "../words/meanings.js"
 import { ERRORS } from "../words/tables.js"
 import { About, html, layerClass, milliseconds, useContext, useSelect } from "./dom.js"
 
@@ -23,6 +24,7 @@ export const Call = ({ id }) => {
       ${gone ? html`<span class="chip out">left out</span>` : null}</p>
     <h2><${Words} event=${event} state=${before} /></h2>
     ${event.errno ? html`<p class="error">It failed: ${(ERRORS[event.errno] ?? [`errno ${event.errno}`, ""]).filter(Boolean).join(", ")}.</p>` : null}
+    <p class="meaning">${meaning(event)}</p>
     <${Told} told=${told} event=${event} gone=${gone} />
     <${More} event=${event} about=${about} />
   </section>`

@@ -6,7 +6,7 @@ import { eventSkipped } from "../store/travel.js"
 import { lines, quiet } from "../words/calls.js"
 import { html, layerClass, useEffect, useLayoutEffect, useMemo, useRef, useSelect, useState, useStore } from "./dom.js"
 
-const HIGH = 28, LANE = 16, AHEAD = 8
+const HIGH = 28, LANE = 26, AHEAD = 8
 
 export const Timeline = ({ id }) => {
   const all = useSelect(state => events(state, id)), here = useSelect(state => step(state, id))
@@ -23,7 +23,8 @@ export const Timeline = ({ id }) => {
   const rows = shown.slice(first, last).map((index, place) => html`<${Row} key=${index} id=${id} index=${index}
     event=${all[index]} text=${told[index]} top=${(first + place) * HIGH} here=${index === here - 1}
     past=${index < here} hit=${hitSet.has(index + 1)} sides=${sides} count=${all.length} />`)
-  return html`<div class="timeline" ref=${box}>
+  return html`<div class="lane-names" aria-hidden="true">${sides.length > 2 ? null : sides.map(side => html`<span style=${`width:${LANE + 8}px`}>${side}</span>`)}</div>
+    <div class="timeline" ref=${box}>
     <ol aria-label="Calls" style=${`height:${shown.length * HIGH}px`}>${rows}</ol>
   </div>`
 }

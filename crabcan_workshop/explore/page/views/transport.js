@@ -13,11 +13,11 @@ export const Transport = ({ id }) => {
   const event = all[here - 1]
   return html`<section class="transport" aria-label="Where in ${name}">
     <div class="buttons">
-      <button title="To the beginning (Home)" aria-label="To the beginning" onClick=${() => go(0)}>\u23ee</button>
-      <button title="Back (\u2190)" aria-label="One call back" onClick=${() => go(here - 1)}>\u25c0</button>
-      <button class="play" title="Play (space)" aria-label=${playing ? "Stop" : "Play"} onClick=${() => store.dispatch(togglePlay(id))}>${playing ? "\u275a\u275a" : "\u25b6"}</button>
-      <button title="On (\u2192)" aria-label="One call on" onClick=${() => go(here + 1)}>\u25b6\ufe0e\u2758</button>
-      <button title="To the end (End)" aria-label="To the end" onClick=${() => go(all.length)}>\u23ed</button>
+      <button title="To the beginning (Home)" aria-label="To the beginning" onClick=${() => go(0)}><${Icon} name="begin" /></button>
+      <button title="Back (\u2190)" aria-label="One call back" onClick=${() => go(here - 1)}><${Icon} name="back" /></button>
+      <button class="play" title="Play (space)" aria-label=${playing ? "Stop" : "Play"} onClick=${() => store.dispatch(togglePlay(id))}><${Icon} name=${playing ? "stop" : "play"} /></button>
+      <button title="On (\u2192)" aria-label="One call on" onClick=${() => go(here + 1)}><${Icon} name="on" /></button>
+      <button title="To the end (End)" aria-label="To the end" onClick=${() => go(all.length)}><${Icon} name="end" /></button>
     </div>
     <div class="track">
       <${Strip} events=${all} here=${here} />
@@ -28,6 +28,10 @@ export const Transport = ({ id }) => {
     <output class="count"><b>#${here}</b> of ${all.length}</output>
   </section>`
 }
+
+const SHAPES = { begin: "M5 3v10M13 3L7 8l6 5z", back: "M11 3L5 8l6 5z", play: "M5 2l9 6-9 6z", stop: "M4 3h3v10H4zM9 3h3v10H9z",
+  on: "M5 3l6 5-6 5z", end: "M11 3v10M3 3l6 5-6 5z" }
+const Icon = ({ name }) => html`<svg class="icon" viewBox="0 0 16 16" width="16" height="16" aria-hidden="true"><path d=${SHAPES[name]} /></svg>`
 
 // One column of pixels for each call, or several calls in one; the upper half is the parent's.
 const Strip = ({ events }) => {

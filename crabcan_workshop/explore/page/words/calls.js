@@ -94,7 +94,7 @@ const remember = (event, own, known) => {
   if (OPENS.has(event.call)) {
     const folder = known(event.options.dir_fd ?? event.args[0])
     const path = event.args.find(arg => typeof arg === "string") ?? ""
-    const short = path.startsWith("/") || !folder ? path : path ? `${folder}/${path}` : folder
+    const short = path.startsWith("/") || !folder ? path : path ? `${folder}/${path}`.replace("//", "/") : folder
     own.set(event.result, event.call === "fsmount" ? known(event.args[0]) : short.slice(0, LONG))
   } else if (event.call === "move_mount") own.set(event.args[0], known(event.args[1]))
 }

@@ -2,12 +2,13 @@
 import { names } from "./properties.js"
 import { place } from "./mounts.js"
 
-const MANY = 12
+const MANY = 7
 const KINDS = { mnt: "mount", uts: "hostname", pid: "PID", ipc: "IPC", net: "network", user: "user", cgroup: "cgroup", time: "time" }
 const SETS = ["effective", "permitted", "inheritable", "bounding", "ambient"]
 
 // [{mark: "+" | "-" | "~", text}]
 export const tell = (changes, before, after) => {
+  if (before.events === 0) return [] // `begin`: all of it is new, and none of it has happened
   const told = changes.list.flatMap(change => sentence(change, before, after) ?? [])
   const seen = new Set()
   const once = told.filter(({ text }) => !seen.has(text) && seen.add(text))
