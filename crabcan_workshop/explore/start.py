@@ -1,6 +1,6 @@
 """The state before the first call, and what `begin` says of it."""
 from .data import Unknown, numbers, put, text
-from .paths import place, walk
+from .paths import below, place, walk
 
 NAMESPACES = ("pid", "uts", "mnt", "user", "ipc", "net", "cgroup", "time")
 ALL_IDS = [[0, 0, 4294967295]]
@@ -91,10 +91,11 @@ def tree(lines):
         raise Unknown("no mounts")
     points = {name: found["at"] for name, found in mounts.items()}
     for name, found in mounts.items():
-        below = name != first and found["parent"] in mounts
-        mounts[name] = {**found, "parent": found["parent"] if below else None,
-                        "at": found["at"][len(points[found["parent"]].rstrip("/")):] if below else ""}
-    return mounts, first
+        hangs = name != first and found["parent"] in mounts
+        mounts[name] = {**found, "parent": found["parent"] if hangs else None,
+                        "at": found["at"][len(points[found["parent"]].rstrip("/")):] if hangs else ""}
+    reached = [first, *below({"mounts": mounts}, place(first))]
+    return {name: mounts[name] for name in reached}, first
 
 
 def mount(line):
