@@ -1,7 +1,8 @@
 // What the calls about descriptors make of the state.
 import { arg, get, has, number, numbers, option, put, text } from "./data.js"
-import { cloexec, collect, hold } from "./mounts.js"
+import { cloexec, hold } from "./mounts.js"
 import { start, walk } from "./paths.js"
+import { collect } from "./trees.js"
 
 const NAMESPACE = /^\/proc\/(self|thread-self|\d+)\/ns\/\w+$/
 

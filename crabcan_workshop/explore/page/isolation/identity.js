@@ -1,30 +1,11 @@
 // What the calls about users, capabilities and filters make of the state (capabilities(7)).
-import { Unknown, arg, get, need, number, numbers, put } from "./data.js"
+import { Unknown, arg, get, number, numbers, put } from "./data.js"
+import { mapped, outside, userOf } from "./maps.js"
 import { capabilities, capability, range } from "./start.js"
 
 const PDEATHSIG = 1, KEEPCAPS = 8, SECCOMP = 22, CAPBSET_DROP = 24, NO_NEW_PRIVS = 38, AMBIENT = 47
 const AMBIENT_RAISE = 2, AMBIENT_LOWER = 3, AMBIENT_CLEAR_ALL = 4
 const ALL = range(64).map(capability)
-
-// An id of a user namespace, as the host counts; null if the map has none such.
-const outside = (state, user, kind, wanted) => {
-  let space, id = wanted
-  while ((space = need(state.namespaces, user)).parent !== null) {
-    const line = space.maps[kind].find(([first, , count]) => first <= id && id < first + count)
-    if (!line) return null
-    id = line[1] + id - line[0]
-    user = space.parent
-  }
-  return id
-}
-
-const userOf = process => process.namespaces.user.id
-
-const mapped = (state, process, kind, wanted) => {
-  const found = outside(state, userOf(process), kind, wanted)
-  if (found === null) throw new Unknown(`${kind} ${wanted} is not in the map`)
-  return found
-}
 
 // Three ids: real, effective, saved. -1 leaves one as it is.
 const changed = (state, event, process, kind) => {

@@ -6,6 +6,7 @@ import { Unknown, arg, get, list, need, put, text } from "./data.js"
 import * as descriptors from "./descriptors.js"
 import * as identity from "./identity.js"
 import * as limits from "./limits.js"
+import * as maps from "./maps.js"
 import * as mounts from "./mounts.js"
 import * as namespaces from "./namespaces.js"
 import { judged } from "./properties.js"
@@ -34,8 +35,8 @@ const all = (names, deed) => Object.fromEntries(names.split(" ").map(name => [na
 const from = (module, names) => Object.fromEntries(names.split(" ").map(name => [name, module[name]]))
 
 const CALLS = {
-  begin, execve, exit: exited, ...all("clone clone3 fork vfork", namespaces.clone3),
-  ...from(namespaces, "unshare setns posix_spawn sethostname"),
+  begin, execve, exit: exited, newidmap: maps.newidmap, ...all("clone clone3 fork vfork", namespaces.clone3),
+  ...from(namespaces, "unshare setns sethostname"),
   ...from(mounts, "open_tree mount_setattr move_mount fsopen fsconfig fsmount"),
   ...from(roots, "mount pivot_root umount2 chdir fchdir chroot"),
   ...from(identity, "setresuid setresgid setgroups capset capbset_drop set_no_new_privs prctl"),

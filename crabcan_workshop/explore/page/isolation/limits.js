@@ -1,10 +1,10 @@
 // What the calls about limits, sessions and networks make of the state (cgroups(7), setrlimit(2)).
-import { RLIMITS } from "../words/tables.js"
+import { RLIMITS as KINDS } from "../words/tables.js"
 import { Unknown, arg, get, has, need, number, numbers, option, put, text } from "./data.js"
-import { byPid, write as writeMap } from "./namespaces.js"
+import { write as writeMap } from "./maps.js"
+import { byPid } from "./namespaces.js"
 import { join, start, walk } from "./paths.js"
 
-const KINDS = RLIMITS
 const MEMBERS = ["tasks", "cgroup.procs", "cgroup.threads"]
 const SIOCSIFFLAGS = 0x8914, IFF_UP = 1, JOIN_SESSION = 1
 const LOOPBACK = { up: true, addresses: ["127.0.0.1/8", "::1/128"], peer: null }

@@ -1,13 +1,12 @@
 // What the calls about namespaces and processes make of the state (namespaces(7)).
-import { Unknown, arg, get, has, list, need, newId, number, put, text } from "./data.js"
-import { change, copy, subtree } from "./mounts.js"
+import { Unknown, arg, get, has, need, newId, number, put, text } from "./data.js"
 import { place } from "./paths.js"
 import { capability, range } from "./start.js"
+import { change, copy, subtree } from "./trees.js"
 
 const FLAGS = { user: 0x10000000, cgroup: 0x2000000, ipc: 0x8000000, mnt: 0x20000, net: 0x40000000, pid: 0x20000000,
   time: 0x80, uts: 0x4000000 } // CLONE_NEW..., the user namespace first: it owns the others
 const INTO_CGROUP = 0x200000000
-const FILE = /^\/proc\/(self|\d+)\/(uid_map|gid_map|setgroups)$/
 const JOINED = /^\/proc\/(self|\d+)\/ns\/(\w+?)(?:_for_children)?$/
 
 // A new namespace, made by a process: {state, name}.
@@ -104,32 +103,6 @@ export const byPid = (state, pid) => {
   const found = Object.values(state.processes).find(process => String(process.pid) === String(pid))
   if (!found) throw new Unknown(`no process ${pid}`)
   return found
-}
-
-const integer = word => {
-  if (!/^[+-]?\d+$/.test(word)) throw new Unknown("no number")
-  return Number(word)
-}
-
-// newuidmap and newgidmap write what we may not: their words are the map.
-export const posix_spawn = (state, event) => {
-  const kind = { newuidmap: "uid", newgidmap: "gid" }[text(arg(event, 0)).split("/").at(-1)], words = arg(event, 1)
-  if (!kind) return state
-  const ids = list(words).slice(2).map(integer), lines = []
-  for (let n = 0; n < ids.length; n += 3) lines.push(ids.slice(n, n + 3))
-  return put(state, "namespaces", byPid(state, words[1]).namespaces.user.id, "maps", kind, lines)
-}
-
-// A file of /proc that says who is who in a user namespace; null if it is another file.
-export const write = (state, path, words, process) => {
-  const [, whose, file] = FILE.exec(path) ?? []
-  if (!file) return null
-  const user = (whose === "self" ? process : byPid(state, whose)).namespaces.user.id
-  if (file === "setgroups") return put(state, "namespaces", user, "setgroups", words.trim())
-  const lines = words.split("\n").slice(0, words.endsWith("\n") ? -1 : undefined)
-    .map(line => line.split(/\s+/).filter(Boolean).map(integer))
-  if (!lines.every(line => line.length === 3)) throw new Unknown("no id map")
-  return put(state, "namespaces", user, "maps", file.slice(0, 3), lines)
 }
 
 export const sethostname = (state, event, process) =>

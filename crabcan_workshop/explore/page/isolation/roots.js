@@ -1,8 +1,9 @@
 // What the older calls about mounts make of the state, and those that change root and directory.
 import { Unknown, arg, has, need, number, put, text } from "./data.js"
-import { PROPAGATION, attach, change, cloneTree, collect, newFilesystem, propagated, subtree } from "./mounts.js"
+import { PROPAGATION, propagated } from "./mounts.js"
 import { place, samePlace, start, top, walk } from "./paths.js"
 import { attributes } from "./start.js"
+import { attach, change, cloneTree, collect, newFilesystem, subtree } from "./trees.js"
 
 const REMOUNT = 32, BIND = 4096, MOVE = 8192, REC = 16384, NOFOLLOW = 8
 

@@ -1,7 +1,7 @@
 // The state before the first call, and what `begin` says of it.
 import { CAPABILITIES } from "../words/tables.js"
 import { Unknown, list, need, number, numbers, put, text } from "./data.js"
-import { place, walk } from "./paths.js"
+import { below, place, walk } from "./paths.js"
 
 const NAMESPACES = ["pid", "uts", "mnt", "user", "ipc", "net", "cgroup", "time"]
 const ALL_IDS = [[0, 0, 4294967295]]
@@ -78,11 +78,12 @@ const tree = lines => {
   const first = Object.keys(flat).find(name => !Object.hasOwn(flat, flat[name].parent))
   if (first === undefined) throw new Unknown("no mounts")
   for (const [name, found] of Object.entries(flat)) {
-    const below = name !== first && Object.hasOwn(flat, found.parent)
-    const above = below ? flat[found.parent].at.replace(/\/+$/, "") : ""
-    mounts[name] = { ...found, parent: below ? found.parent : null, at: below ? found.at.slice(above.length) : "" }
+    const hangs = name !== first && Object.hasOwn(flat, found.parent)
+    const above = hangs ? flat[found.parent].at.replace(/\/+$/, "") : ""
+    mounts[name] = { ...found, parent: hangs ? found.parent : null, at: hangs ? found.at.slice(above.length) : "" }
   }
-  return { mounts, first }
+  const reached = [first, ...below({ mounts }, place(first))]
+  return { mounts: Object.fromEntries(reached.map(name => [name, mounts[name]])), first }
 }
 
 // [id, mount] of a line of mountinfo (proc(5)). Where it hangs is an absolute path yet.

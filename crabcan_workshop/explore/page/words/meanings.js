@@ -9,7 +9,7 @@ const MEANINGS = {
   setns: "Moves the caller into a namespace that others have made.",
   sethostname: "Sets the name of the machine, as this UTS namespace sees it.",
   execve: "Becomes another program: the process stays, its code is replaced.",
-  posix_spawn: "Starts a helper program that may do what we may not.",
+  newidmap: "Has a helper program write an id map, which may do what we may not.",
   open: "Opens a file or directory: later calls use the number that it returns.",
   openat2: "Opens what is below a directory, without following links that lead elsewhere.",
   close: "Gives a descriptor back.", close_range: "Closes all descriptors between two numbers.",
