@@ -4,6 +4,7 @@ import { follow } from "./address.js"
 import { normal } from "./files.js"
 import { fold, initial, isolation } from "./isolation/isolation.js"
 import { listen } from "./keyboard.js"
+import { painted } from "./store/looks.js"
 import { added, refused } from "./store/recordings.js"
 import { closings, step } from "./store/selectors.js"
 import { makeStore } from "./store/store.js"
@@ -37,6 +38,9 @@ const toWall = () => {
 follow(store)
 listen(store, toWall)
 render(html`<${App} store=${store} about=${about} licences=${given("licences")} />`, document.getElementById("page"))
+
+// The first picture is there: now there is time to fold all of it.
+requestAnimationFrame(() => setTimeout(() => store.dispatch(painted()), 0))
 
 // For the tests, and for the curious at the console.
 globalThis.explorer = { store, fold, initial, isolation, jumpTo, added }

@@ -1,4 +1,4 @@
-// "What if this had not happened?" The events, with null in place of those that are left out.
+// "What if this had not happened?" The events, and of those that are left out it is said that they are.
 
 const FLAGS = { // which of clone3's flags are whose (see `flags` of each layer)
   clone: 0x20000000, hostname: 0x04000000, mounts: 0x00020000,
@@ -18,9 +18,9 @@ export const leaveOut = (events, { events: single, layers }) => {
   const whole = Object.keys(layers)
   if (!whole.length && !Object.keys(single).length) return events
   return events.map((event, index) => {
-    if (single[index]) return null
+    if (single[index]) return { ...event, skipped: true }
     if (event.call === "clone3") return fewer(event, whole)
-    return Object.hasOwn(layers, event.layer) && !birthOrDeath(event) ? null : event
+    return Object.hasOwn(layers, event.layer) && !birthOrDeath(event) ? { ...event, skipped: true } : event
   })
 }
 

@@ -29,4 +29,10 @@ export class Changes {
   }
 
   below(...path) { return this.touched.has(path.join("/")) }
+
+  // All that is new below here, as one text: the same text, the same marks.
+  key(...path) {
+    const begin = path.join("/")
+    return [...this.touched].filter(each => each.startsWith(begin)).join("\n")
+  }
 }

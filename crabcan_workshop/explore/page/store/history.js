@@ -19,7 +19,8 @@ export class History {
     let { step: place, state } = { step: kept * EVERY, state: this.kept[kept] }
     if (this.near.step <= wanted && this.near.step > place) ({ step: place, state } = this.near)
     while (place < wanted) {
-      state = isolation(state, action(this.events[place++]))
+      const event = this.events[place++]
+      state = isolation(state, { type: `call/${event.call}`, payload: event })
       if (place % EVERY === 0) this.kept[place / EVERY] = state
     }
     this.near = { step: wanted, state }
@@ -28,5 +29,3 @@ export class History {
 
   get end() { return this.last ??= this.at(this.events.length) }
 }
-
-const action = event => event ? { type: `call/${event.call}`, payload: event } : { type: "left out" }

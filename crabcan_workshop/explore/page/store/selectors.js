@@ -26,8 +26,6 @@ export const history = (events, out = NONE) => {
   return known.get(key)
 }
 
-export const isolationAt = (state, id) => history(events(state, id), left(state, id)).at(step(state, id))
-
 // {before, after, changes} of the step that we stand on.
 const moments = new Map()
 export const moment = (state, id) => {
@@ -40,12 +38,15 @@ const look = (events, left, step) => {
   return { before, after, changes: new Changes(before, after) }
 }
 
-// {property: index of the event that closes it for good}, of the whole recording as it is left.
-export const closings = (state, id) => history(events(state, id), left(state, id)).end.properties
+// {property: {closed, by}} at the end of the recording as it is left. A long one is folded to its end only
+// after the page has been painted: until then nothing is known (`ready`, in the looks).
+const UNKNOWN = {}
+export const closings = (state, id) =>
+  state.looks.ready || events(state, id).length < 1000 ? history(events(state, id), left(state, id)).end.properties : UNKNOWN
 
 // The properties that are closed at the end, but not without what is left out.
 export const fallen = (state, id) => {
-  if (!leavesOut(left(state, id))) return []
+  if (!state.looks.ready || !leavesOut(left(state, id))) return []
   const whole = history(events(state, id)).end.properties, now = closings(state, id)
   return Object.keys(whole).filter(name => whole[name].closed && !now[name]?.closed)
 }
@@ -80,7 +81,7 @@ export const found = createSelector([events, state => state.looks.query], (event
   if (!words.length) return []
   const told = lines(events)
   return events.flatMap((event, index) => {
-    const text = `#${index + 1} ${event.side} ${event.layer} ${told[index]}`.toLowerCase()
+    const text = `#${index + 1} ${event.side} ${event.layer} ${told.at(index)}`.toLowerCase()
     return words.every(word => text.includes(word)) ? [index + 1] : []
   })
 })

@@ -1,8 +1,7 @@
 // Two recordings side by side: each walks on its own; below, in what the two states differ.
-import { closings, events, isolationAt, moment, recording, step } from "../store/selectors.js"
+import { closings, events, moment, recording, step } from "../store/selectors.js"
 import { differ } from "../store/changes.js"
 import { jumpTo } from "../actions.js"
-import { lines } from "../words/calls.js"
 import { properties } from "../words/properties.js"
 import { Call } from "./call.js"
 import { html, layerClass, useMemo, useSelect, useStore } from "./dom.js"

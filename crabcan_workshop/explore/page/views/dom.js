@@ -1,5 +1,5 @@
 // The view library (preact, with htm in place of a compiler), and how a view hears of the store.
-import { createContext } from "preact"
+import { Component, createContext } from "preact"
 import { useContext, useEffect, useReducer, useRef } from "preact/hooks"
 
 export { html } from "htm/preact"
@@ -20,6 +20,12 @@ export const useSelect = select => {
     if (last.current.select(store.getState()) !== last.current.value) redraw()
   }), [store])
   return last.current.value
+}
+
+// What is drawn anew only when one of `on` is another: a step changes little of what there is to see.
+export class Still extends Component {
+  shouldComponentUpdate({ on }) { return on.some((value, place) => value !== this.props.on[place]) }
+  render({ draw }) { return draw() }
 }
 
 const LAYERS = new Set(["args", "clone", "hostname", "mounts", "namespaces", "caps", "seccomp", "cgroups", "terminal",

@@ -3,7 +3,7 @@ import { moment } from "../store/selectors.js"
 import { sideChosen } from "../store/looks.js"
 import { standsFor } from "../words/descriptors.js"
 import { place } from "../words/mounts.js"
-import { html, useSelect, useStore } from "./dom.js"
+import { Still, html, useSelect, useStore } from "./dom.js"
 import { Mounts } from "./mounts.js"
 import { Namespaces } from "./namespaces.js"
 import { Panel } from "./panel.js"
@@ -18,15 +18,18 @@ export const State = ({ id }) => {
   const process = chosen(after, side)
   if (!process) return null
   const own = (...path) => changes.below("processes", process.side, ...path)
+  const key = (...path) => changes.key("processes", process.side, ...path)
+  const panel = (View, ...on) => html`<${Still} on=${[process.side, ...on]}
+    draw=${() => html`<${View} state=${after} process=${process} own=${own} changes=${changes} last=${after.last} />`} />`
   return html`<div class="state">
-    <${Namespaces} state=${after} changes=${changes} />
+    ${panel(Namespaces, after.namespaces, after.processes, after.mounts, changes.key("namespaces"), changes.key("processes"))}
     <${Sides} state=${after} process=${process} />
-    <${Process} state=${after} process=${process} own=${own} />
-    <${Mounts} state=${after} process=${process} changes=${changes} />
-    <${Powers} process=${process} own=${own} last=${after.last} />
-    <${Filter} process=${process} own=${own} />
-    <${Limits} state=${after} process=${process} own=${own} changes=${changes} />
-    <${Descriptors} state=${after} process=${process} own=${own} />
+    ${panel(Process, process, after.mounts, key())}
+    ${panel(Mounts, after.mounts, process.root, process.namespaces, changes.key("mounts"))}
+    ${panel(Powers, process.capabilities, process.namespaces, key("capabilities"))}
+    ${panel(Filter, process.filters, key("filters"))}
+    ${panel(Limits, process.rlimits, process.cgroup, after.cgroups, key("rlimits"), key("cgroup"), changes.key("cgroups"))}
+    ${panel(Descriptors, process.descriptors, after.mounts, key("descriptors"))}
   </div>`
 }
 

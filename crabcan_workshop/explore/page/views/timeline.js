@@ -4,7 +4,7 @@ import { jumpTo } from "../actions.js"
 import { events, found, left, sidesOf, step } from "../store/selectors.js"
 import { eventSkipped } from "../store/travel.js"
 import { lines, quiet } from "../words/calls.js"
-import { html, layerClass, useEffect, useLayoutEffect, useMemo, useRef, useSelect, useState, useStore } from "./dom.js"
+import { Still, html, layerClass, useEffect, useLayoutEffect, useMemo, useRef, useSelect, useState, useStore } from "./dom.js"
 
 const HIGH = 28, LANE = 26, AHEAD = 8
 
@@ -13,6 +13,7 @@ export const Timeline = ({ id }) => {
   const hidden = useSelect(state => state.looks.quiet)
   const hits = useSelect(state => found(state, id))
   const sides = useSelect(state => sidesOf(state, id))
+  const out = useSelect(state => left(state, id))
   const told = lines(all)
   const shown = useMemo(() => all.flatMap((event, index) => hidden && quiet(event) && event.call !== "begin" ? [] : [index]), [all, hidden])
   const hitSet = useMemo(() => new Set(hits), [hits])
@@ -20,9 +21,11 @@ export const Timeline = ({ id }) => {
   const [box, top, height] = useWindow(row * HIGH)
   const first = Math.max(0, Math.floor(top / HIGH) - AHEAD)
   const last = Math.min(shown.length, Math.ceil((top + height) / HIGH) + AHEAD)
-  const rows = shown.slice(first, last).map((index, place) => html`<${Row} key=${index} id=${id} index=${index}
-    event=${all[index]} text=${told[index]} top=${(first + place) * HIGH} here=${index === here - 1}
-    past=${index < here} hit=${hitSet.has(index + 1)} sides=${sides} count=${all.length} />`)
+  const rows = shown.slice(first, last).map((index, place) => {
+    const top = (first + place) * HIGH, now = index === here - 1, past = index < here, hit = hitSet.has(index + 1)
+    return html`<${Still} key=${index} on=${[top, now, past, hit, out, all]} draw=${() => html`<${Row} id=${id} index=${index} event=${all[index]}
+      text=${told.at(index)} top=${top} here=${now} past=${past} hit=${hit} sides=${sides} count=${all.length} out=${out} />`} />`
+  })
   return html`<div class="lane-names" aria-hidden="true">${sides.length > 2 ? null : sides.map(side => html`<span style=${`width:${LANE + 8}px`}>${side}</span>`)}</div>
     <div class="timeline" ref=${box}>
     <ol aria-label="Calls" style=${`height:${shown.length * HIGH}px`}>${rows}</ol>
@@ -60,9 +63,8 @@ const useWindow = place => {
   return [box, ...view]
 }
 
-const Row = ({ id, index, event, text, top, here, past, hit, sides, count }) => {
+const Row = ({ id, index, event, text, top, here, past, hit, sides, count, out }) => {
   const store = useStore()
-  const out = useSelect(state => left(state, id))
   const gone = Boolean(out.events[index]) || Object.hasOwn(out.layers, event.layer)
   const classes = ["row", layerClass(event.layer), here && "here", past && "past", hit && "hit", gone && "gone", event.errno && "failed"]
   const name = event.call.slice(0, 60), rest = text.startsWith(event.call) ? text.slice(event.call.length) : text

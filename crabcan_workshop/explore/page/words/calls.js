@@ -67,27 +67,35 @@ export const outcome = event => {
 const QUIET = new Set(["openat2", "open", "stat", "close", "mkdir", "symlink", "getpid", "waitid"])
 export const quiet = event => QUIET.has(event.call) || event.errno !== 0
 
-// All lines of a recording, told once: what each descriptor was opened for is remembered on the way.
+// The lines of a recording, each told when it is asked for. What each descriptor was opened for is found
+// out once, in a walk through all of them.
 const told = new WeakMap()
 export const lines = events => {
-  if (!told.has(events)) told.set(events, tellAll(events))
+  if (!told.has(events)) told.set(events, new Lines(events))
   return told.get(events)
 }
 
-const OPENS = new Set(["open", "openat", "openat2", "open_tree", "fsopen", "fsmount", "opened"])
+const OPENS = new Set(["open", "openat", "openat2", "open_tree", "fsopen", "fsmount"])
 
-const tellAll = events => {
-  const opened = new Map(), makers = new Map()
-  return events.map(event => {
-    if (!opened.has(event.side)) opened.set(event.side, new Map())
-    if (event.call === "clone3" && !event.errno) makers.set("child", event.side)
-    if (event.makes) makers.set(event.makes, event.side)
-    const own = opened.get(event.side), makers_ = opened.get(makers.get(event.side))
-    const known = fd => own.get(fd) ?? makers_?.get(fd) ?? ""
-    const text = line(event, known)
-    if (!event.errno) remember(event, own, known)
-    return text
-  })
+class Lines {
+  constructor(events) {
+    this.events = events
+    this.known = []  // of each event: {descriptor: what it stands for}, where it has some
+    this.text = []
+    const opened = new Map(), makers = new Map()
+    events.forEach((event, index) => {
+      if (!opened.has(event.side)) opened.set(event.side, new Map())
+      if (event.call === "clone3" && !event.errno) makers.set("child", event.side)
+      if (event.makes) makers.set(event.makes, event.side)
+      const own = opened.get(event.side), above = opened.get(makers.get(event.side))
+      const known = fd => own.get(fd) ?? above?.get(fd) ?? ""
+      const fds = [...event.args.slice(0, 2), event.options.dir_fd, event.options.userns_fd].filter(Number.isInteger)
+      if (fds.length) this.known[index] = new Map(fds.map(fd => [fd, known(fd)]))
+      if (!event.errno) remember(event, own, known)
+    })
+  }
+
+  at(index) { return this.text[index] ??= line(this.events[index], fd => this.known[index]?.get(fd) ?? "") }
 }
 
 const remember = (event, own, known) => {
