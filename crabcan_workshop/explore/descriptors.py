@@ -62,6 +62,15 @@ def dup2(state, event, process):
     return put(state, "processes", process["side"], "descriptors", new, copy)
 
 
+def fcntl(state, event, process):
+    """Says whether execve closes one (F_SETFD)."""
+    fd = str(number(arg(event, 0)))
+    if fd not in process["descriptors"]:
+        raise Unknown("no such descriptor")
+    closes = bool(number(arg(event, 2)) & 1)  # FD_CLOEXEC
+    return put(state, "processes", process["side"], "descriptors", fd, "cloexec", closes)
+
+
 def executed(state, side):
     """execve closes what it is told to."""
     kept = {fd: what for fd, what in state["processes"][side]["descriptors"].items() if not what["cloexec"]}

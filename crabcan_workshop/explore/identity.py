@@ -102,6 +102,11 @@ def filtered(state, event, process):
     return put(state, "processes", process["side"], "filters", [*process["filters"], program])
 
 
+def seccomp(state, event, process):
+    """seccomp(2) can do the same as prctl; its other operations only ask."""
+    return filtered(state, event, process) if number(arg(event, 0)) == 1 else state
+
+
 def after_execve(state, process):
     """The sets after execve: root's come back as far as the bounding set, nobody else's but ambient ones."""
     sets, root = process["capabilities"], outside(state, user_of(process), "uid", 0)

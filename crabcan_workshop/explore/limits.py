@@ -17,6 +17,8 @@ def setrlimit(state, event, process):
     kind, pair = number(arg(event, 0)), numbers(arg(event, 1))
     if not 0 <= kind < len(RLIMITS) or len(pair) != 2:
         raise Unknown("no such limit")
+    if "pid" in event["options"]:  # prlimit(2): another's
+        process = by_pid(state, event["options"]["pid"])
     return put(state, "processes", process["side"], "rlimits", RLIMITS[kind], pair)
 
 
@@ -79,10 +81,18 @@ def ioctl(state, event, process):
         return state
     data = b64decode(event["data"])
     name, flags = data[:16].rstrip(b"\0").decode(), int.from_bytes(data[16:18], "little")
+    return set_link(state, process, name, bool(flags & IFF_UP))
+
+
+def link(state, event, process):
+    """The same by netlink, as a reader of strace's lines tells it: a name, and whether it is up."""
+    return set_link(state, process, text(arg(event, 0)), bool(arg(event, 1)))
+
+
+def set_link(state, process, name, up):
     net = process["namespaces"]["net"]["id"]
-    up = bool(flags & IFF_UP)
-    link = LOOPBACK if up and name == "lo" else {"up": up, "addresses": [], "peer": None}
-    return put(state, "namespaces", net, "links", name, link)
+    found = LOOPBACK if up and name == "lo" else {"up": up, "addresses": [], "peer": None}
+    return put(state, "namespaces", net, "links", name, found)
 
 
 def setsid(state, event, process):

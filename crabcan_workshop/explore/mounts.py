@@ -70,15 +70,15 @@ def propagated(now, kind):
 
 
 def move_mount(state, event, process):
-    moved = process["descriptors"].get(str(arg(event, 0)), {})
+    moved = start(state, process, number(arg(event, 0)))
     where = start(state, process, number(arg(event, 1)))
-    if moved.get("kind") == "mount":
-        name = moved["mount"]
-    elif moved.get("kind") == "place" and moved["place"]["path"] == "":
-        name = moved["place"]["mount"]
-    else:
+    if path := event["options"].get("from"):
+        moved = walk(state, process, text(path), moved)
+    if path := event["options"].get("to"):
+        where = walk(state, process, text(path), where)
+    if moved["path"]:
         raise Unknown("no mount to move")
-    return attach(state, name, where)
+    return attach(state, moved["mount"], where)
 
 
 def fsopen(state, event, process):

@@ -1,7 +1,10 @@
 """Where a path leads: places, mounts on top of mounts, and what /proc/PID/mountinfo would say."""
+import re
+
 from .data import Unknown
 
 AT_FDCWD = -100
+MAGIC = re.compile(r"/proc/(?:self|thread-self)/fd/(\d+)(?=/|$)")
 
 
 def place(mount, path=""):
@@ -25,6 +28,10 @@ def top(state, where):
 def walk(state, process, path, start=None):
     """The place that a path leads to. Links are not followed: a recording does not know them."""
     root = process["root"]
+    if match := MAGIC.match(path):  # a link that leads to where a descriptor stands
+        found = process["descriptors"].get(match[1], {})
+        if found.get("kind") in ("place", "mount"):
+            start, path = found.get("place") or place(found["mount"]), path[match.end():].lstrip("/")
     here = root if path.startswith("/") else start or process["cwd"]
     for name in path.split("/"):
         if name == "..":

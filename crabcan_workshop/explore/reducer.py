@@ -43,11 +43,12 @@ CALLS = {
     **{call: getattr(identity, call) for call in
        ("setresuid", "setresgid", "setgroups", "capset", "capbset_drop", "set_no_new_privs", "prctl")},
     **{call: getattr(limits, call) for call in
-       ("setrlimit", "mkdir", "rmdir", "write", "ioctl", "setsid", "keyctl", "umask")},
-    "open": descriptors.open_, "openat2": descriptors.openat2,
-    **{call: getattr(descriptors, call) for call in ("close", "close_range", "dup2")},
+       ("setrlimit", "mkdir", "rmdir", "write", "ioctl", "link", "setsid", "keyctl", "umask")},
+    "open": descriptors.open_, "dup": descriptors.dup2, "seccomp": identity.seccomp,
+    **dict.fromkeys(("openat", "openat2"), descriptors.openat2),
+    **{call: getattr(descriptors, call) for call in ("close", "close_range", "dup2", "fcntl")},
     **dict.fromkeys(("socket", "socketpair", "signalfd", "memfd_create", "accept", "pipe2", "eventfd",
-                     "pidfd_open"), descriptors.other),
+                     "pidfd_open", "epoll_create1", "inotify_init1"), descriptors.other),
     **dict.fromkeys(("stat", "symlink", "send", "recv", "kill", "pidfd_send_signal", "sendfile",
                      "setdomainname", "mknod"), same),
 }
