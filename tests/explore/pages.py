@@ -72,15 +72,15 @@ class Page:
     def too_wide(self):
         return self.script("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
-    def barriers(self):
+    def barriers(self, rules=None):
         """What axe-core has against it."""
         files = importlib.metadata.files("axe-playwright-python")
         source = next(file for file in files if file.name == "axe.min.js").read_text()
         self.script(f"if (!window.axe) {{ {source} }}; 0")
         return self.script("""(async () => {
-            const found = await axe.run(document, { resultTypes: ["violations"] })
+            const found = await axe.run(document, %s)
             return found.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.target + ": " + n.failureSummary).slice(0, 3)])
-        })()""")
+        })()""" % json.dumps({"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}))
 
 
 def lines(events):

@@ -65,7 +65,7 @@ def test_each_state_of_a_chapter_is_the_same(page, step):
     compare(page, record.record(step))
 
 
-@pytest.mark.parametrize("left", [4, 5, 9])
+@pytest.mark.parametrize("left", [5])
 def test_also_if_calls_are_left_out(page, left):
     events = record.record(9)
     compare(page, [{**event, "skipped": True} if n % left == left - 1 else event for n, event in enumerate(events)])
