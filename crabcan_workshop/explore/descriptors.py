@@ -13,7 +13,8 @@ def opened(state, event, process, path, fd):
     """A path that was opened: a place, or a namespace."""
     if NAMESPACE.fullmatch(path):
         return hold(state, process, event, {"kind": "namespace", "path": path})
-    where = walk(state, process, path, start(state, process, fd))
+    begin = None if path.startswith("/") else start(state, process, fd)
+    where = walk(state, process, path, begin)
     return hold(state, process, event, {"kind": "place", "place": where})
 
 

@@ -84,7 +84,7 @@ KEPT = {
     "open": lambda a: ("open", a[:2], {CLOEXEC: bool(a[1] & O_CLOEXEC)}),
     "creat": lambda a: ("open", [a[0], 0o1101], {CLOEXEC: False}),
     "execve": lambda a: ("execve", [a[0], a[1], variables(a[2])], {}),
-    "execveat": lambda a: ("execve", [a[1] or getattr(a[0], "path", ""), a[2], variables(a[3])], {}),
+    "execveat": lambda a: ("execve", [a[1] or a[2][0], a[2], variables(a[3])], {}),
     "mount": lambda a: ("mount", [*a[:3], a[3] & 0xFFFF if a[3] & 0xFFFF0000 == MAGIC else a[3], *a[4:5]], {}),
     "setuid": lambda a: ("setresuid", ids([a[0]] * 3), {}), "setgid": lambda a: ("setresgid", ids([a[0]] * 3), {}),
     "setreuid": lambda a: ("setresuid", ids([a[0], a[1], a[1]]), {}),
@@ -155,5 +155,5 @@ def made(name, call):
     flags = MADE[name]
     flags = call.args[flags] if flags is not None and isinstance(call.args[flags], int) else 0
     closes = name == "pidfd_open" or bool(flags & (1 if name == "memfd_create" else O_CLOEXEC))
-    call_name = {"accept4": "accept", "pipe": "pipe2"}.get(name, name).removesuffix("2" if name == "eventfd2" else "-")
-    return (call_name, [], {CLOEXEC: closes}), pair if name in ("socketpair", "pipe2", "pipe") else call.result
+    ours = {"accept4": "accept", "pipe": "pipe2", "eventfd2": "eventfd", "signalfd4": "signalfd"}.get(name, name)
+    return (ours, [], {CLOEXEC: closes}), pair if name in ("socketpair", "pipe2", "pipe") else call.result

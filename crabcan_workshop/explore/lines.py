@@ -54,7 +54,7 @@ def one(pid, at, text):
     if not tail or not head or tail[1] == "?":
         return
     args = list(values(text[head.end():tail.start()]))
-    result = file(int(tail[1], 0), tail[2]) if NUMBER.fullmatch(tail[1]) else tail[1]
+    result = file(whole(tail[1]), tail[2]) if NUMBER.fullmatch(tail[1]) else tail[1]
     if tail[3]:
         result = int(tail[3])  # a process: by the number that everybody here knows
     yield Call(pid, at, head[1], args, result, tail[4] if result == -1 and tail[4] else "", float(tail[5] or 0))
@@ -110,7 +110,7 @@ def value(word):
         return list(values(word[1:-1]))
     if word.startswith("{") and word.endswith("}"):
         return dict(pair for part in split(word[1:-1]) if (pair := named(part.strip())))
-    if match := re.match(r"(-?\d+)<(.*)>$", word, re.S):
+    if match := re.match(r"(-?\d+)<(.*)>(?:\(deleted\))?$", word, re.S):
         return file(int(match[1]), match[2])
     if all(NUMBER.fullmatch(part) for part in word.split("|")):
         total = 0

@@ -79,6 +79,8 @@ def clone3(state, event, process):
     child = {**process, "side": side, "pid": pid, "maker": process["side"], "alive": True, "next": {},
              "inits": bool(flags & FLAGS["pid"]), "death_signal": 0}
     state = put(state, "processes", side, child)
+    if event.get("leads"):
+        state = {**state, "subject": side}
     for kind, name in inherited.items():
         child = state["processes"][side]
         state = enter(state, side, kind, name, "new")

@@ -95,7 +95,7 @@ TESTS = {
 
 def judged(state):
     """The state with its properties looked at again; what has just closed gets the event's index."""
-    child, now = state["processes"].get("child"), {}
+    child, now = state["processes"].get(state["subject"]), {}
     for name, test in TESTS.items():
         before = state["properties"].get(name, {"closed": False, "by": None})
         closed = bool(child and test(state, child))

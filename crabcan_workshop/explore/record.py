@@ -27,7 +27,12 @@ def record(step, command=("true",), options=()):
 
 def read(file):
     """The events of a --trace file, in the order in which they were; filters looked at."""
-    return ordered(map(json.loads, Path(file).read_text().splitlines()))
+    return parse(Path(file).read_text().splitlines())
+
+
+def parse(lines):
+    """The events of lines of JSON."""
+    return ordered(map(json.loads, lines))
 
 
 def ordered(events):

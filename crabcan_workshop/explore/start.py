@@ -51,7 +51,8 @@ def initial():
         "keyring": "inherited", "session": "inherited", "death_signal": 0, "umask": 18,
         "program": None, "environment": None}
     return {"events": 0, "unknown": 0, "failed": 0, "last": len(CAPABILITIES) - 1,
-            "began": {"environ": [], "hostname": ""}, "processes": {"parent": parent},
+            "began": {"environ": [], "hostname": ""},
+            "subject": "child", "processes": {"parent": parent},
             "namespaces": namespaces, "mounts": {"m0": {
                 "namespace": "mnt:0", "parent": None, "at": "", "root": "/", "fstype": "", "source": "",
                 "device": "host", "attributes": [], "propagation": "private", "options": {},

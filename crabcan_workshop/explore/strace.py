@@ -83,18 +83,23 @@ def born(call, process, begin):
 
 def named(events, first):
     """The events with sides for numbers: parent, child (the container's program), and others by program."""
-    names, container = {first: "parent"}, contained(events, first)
+    container = contained(events, first)
+    names = {first: "parent"} | ({container: "child"} if container is not None else {})
     programs = {first: "parent"}
     for each in events:
         if each["call"] == "execve" and not each["errno"]:
             programs[each["side"]] = str(each["args"][0]).rpartition("/")[2]
         if "makes" in each:
             programs[each["makes"]] = programs.get(each["side"], "process")
-            names.setdefault(each["makes"], f"{programs[each['makes']]} {len(names) + 1}")
-    if container is not None:
-        names[container] = "child"
+            names.setdefault(each["makes"], f"{programs[each['makes']]} {len(names) + (container is None)}")
+    makers = {each["makes"]: each["side"] for each in events if "makes" in each}
+    line = set()
+    while container in makers and container not in line:
+        line.add(container)
+        container = makers[container]
     return [{**each, "side": names.get(each["side"], "parent"),
-             **({"makes": names[each["makes"]]} if "makes" in each else {})} for each in events]
+             **({"makes": names[each["makes"]], "leads": each["makes"] in line} if "makes" in each else {})}
+            for each in events]
 
 
 def contained(events, first):
