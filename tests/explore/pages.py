@@ -3,7 +3,7 @@ import importlib.metadata
 import json
 
 import browser as chromium
-from crabcan_workshop.explore import embed
+from crabcan_workshop.explore.document import document
 
 KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "Home": 36, "End": 35, "Escape": 27, "Enter": 13, " ": 32, "/": 191, "?": 191}
 
@@ -17,7 +17,7 @@ class Page:
     def open(self, recordings, step="", width=1280, **more):
         self.number += 1  # to another part of the same page a browser only scrolls
         self.file = file = self.folder / f"{self.number}.html"
-        file.write_text(embed.page(recordings, **more))
+        file.write_text(document([(name, "", events) for name, events in recordings.items()], **more))
         self.browser.prefers("light")
         self.browser.width(width)
         self.browser.go(file.as_uri() + step)
