@@ -3,7 +3,7 @@ import importlib.metadata
 import json
 
 import browser as chromium
-from crabcan_workshop.explore import embed
+from crabcan_workshop.explore.document import document
 
 KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "Home": 36, "End": 35, "Escape": 27, "Enter": 13, " ": 32, "/": 191, "?": 191}
 
@@ -17,7 +17,7 @@ class Page:
     def open(self, recordings, step="", width=1280, **more):
         self.number += 1  # to another part of the same page a browser only scrolls
         self.file = file = self.folder / f"{self.number}.html"
-        file.write_text(embed.page(recordings, **more))
+        file.write_text(document([(name, "", events) for name, events in recordings.items()], **more))
         self.browser.prefers("light")
         self.browser.width(width)
         self.browser.go(file.as_uri() + step)
@@ -72,15 +72,15 @@ class Page:
     def too_wide(self):
         return self.script("document.documentElement.scrollWidth - document.documentElement.clientWidth")
 
-    def barriers(self):
+    def barriers(self, rules=None):
         """What axe-core has against it."""
         files = importlib.metadata.files("axe-playwright-python")
         source = next(file for file in files if file.name == "axe.min.js").read_text()
         self.script(f"if (!window.axe) {{ {source} }}; 0")
         return self.script("""(async () => {
-            const found = await axe.run(document, { resultTypes: ["violations"] })
+            const found = await axe.run(document, %s)
             return found.violations.map(v => [v.impact, v.id, v.nodes.map(n => n.target + ": " + n.failureSummary).slice(0, 3)])
-        })()""")
+        })()""" % json.dumps({"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}))
 
 
 def lines(events):

@@ -47,6 +47,9 @@ export const option = (event, name, place = null, otherwise = null) => {
   return place === null ? otherwise : arg(event, place, otherwise)
 }
 
+// What Python holds to be true: an empty list is not.
+export const truth = value => value !== null && typeof value === "object" ? Object.keys(value).length > 0 : Boolean(value)
+
 // Is the bit set? Flags may need more than the 32 bits that & knows.
 export const has = (flags, bit) => Math.floor(flags / bit) % 2 === 1
 

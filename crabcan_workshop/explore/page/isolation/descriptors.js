@@ -1,5 +1,5 @@
 // What the calls about descriptors make of the state.
-import { arg, get, has, number, numbers, option, put, text } from "./data.js"
+import { arg, get, has, need, number, numbers, option, put, text, truth } from "./data.js"
 import { cloexec, hold } from "./mounts.js"
 import { start, walk } from "./paths.js"
 import { collect } from "./trees.js"
@@ -9,7 +9,8 @@ const NAMESPACE = /^\/proc\/(self|thread-self|\d+)\/ns\/\w+$/
 // A path that was opened: a place, or a namespace.
 const opened = (state, event, process, path, fd) => {
   if (NAMESPACE.test(path)) return hold(state, process, event, { kind: "namespace", path })
-  return hold(state, process, event, { kind: "place", place: walk(state, process, path, start(state, process, fd)) })
+  const begin = path.startsWith("/") ? null : start(state, process, fd)
+  return hold(state, process, event, { kind: "place", place: walk(state, process, path, begin) })
 }
 
 export const open = (state, event, process) => opened(state, event, process, text(arg(event, 0)), option(event, "dir_fd"))
@@ -41,7 +42,14 @@ export const dup2 = (state, event, process) => {
   const old = String(number(arg(event, 0))), fresh = String(number(arg(event, 1, event.result)))
   if (old === fresh) return state
   const what = get(process.descriptors, old, { kind: "other", what: "" })
-  return put(state, "processes", process.side, "descriptors", fresh, { ...what, cloexec: Boolean(get(event.options, "cloexec", false)) })
+  return put(state, "processes", process.side, "descriptors", fresh, { ...what, cloexec: truth(get(event.options, "cloexec", false)) })
+}
+
+// Says whether execve closes one (F_SETFD).
+export const fcntl = (state, event, process) => {
+  const fd = String(number(arg(event, 0)))
+  need(process.descriptors, fd)
+  return put(state, "processes", process.side, "descriptors", fd, "cloexec", has(number(arg(event, 2)), 1)) // FD_CLOEXEC
 }
 
 // execve closes what it is told to.

@@ -1,5 +1,5 @@
 // What the calls about users, capabilities and filters make of the state (capabilities(7)).
-import { Unknown, arg, get, number, numbers, put } from "./data.js"
+import { Unknown, arg, get, number, numbers, put, truth } from "./data.js"
 import { mapped, outside, userOf } from "./maps.js"
 import { capabilities, capability, range } from "./start.js"
 
@@ -52,13 +52,19 @@ export const set_no_new_privs = (state, event, process) => put(state, "processes
 export const prctl = (state, event, process) => {
   const choice = number(arg(event, 0)), value = arg(event, 1, 0), own = (...rest) => put(state, "processes", process.side, ...rest)
   if (choice === PDEATHSIG) return own("death_signal", number(value))
-  if (choice === KEEPCAPS) return own("keep_capabilities", Boolean(value))
+  if (choice === KEEPCAPS) return own("keep_capabilities", truth(value))
   if (choice === NO_NEW_PRIVS) return set_no_new_privs(state, event, process)
   if (choice === CAPBSET_DROP) return dropBounding(state, process, number(value))
-  // One more filter: all are asked, and the stricter answer counts.
-  if (choice === SECCOMP) return own("filters", [...process.filters, get(event, "filter") || { instructions: null }])
+  if (choice === SECCOMP) return filtered(state, event, process)
   return choice === AMBIENT ? own("capabilities", "ambient", ambient(event, process)) : state
 }
+
+// One more filter: all are asked, and the stricter answer counts.
+const filtered = (state, event, process) => put(state, "processes", process.side, "filters",
+  [...process.filters, truth(get(event, "filter", null)) ? event.filter : { instructions: null }])
+
+// seccomp(2) can do the same as prctl; its other operations only ask.
+export const seccomp = (state, event, process) => number(arg(event, 0)) === 1 ? filtered(state, event, process) : state
 
 // The ambient set after one of the operations that it has.
 const ambient = (event, process) => {

@@ -40,9 +40,10 @@ const CALLS = {
   ...from(mounts, "open_tree mount_setattr move_mount fsopen fsconfig fsmount"),
   ...from(roots, "mount pivot_root umount2 chdir fchdir chroot"),
   ...from(identity, "setresuid setresgid setgroups capset capbset_drop set_no_new_privs prctl"),
-  ...from(limits, "setrlimit mkdir rmdir write ioctl setsid keyctl umask"),
-  ...from(descriptors, "open openat2 close close_range dup2"),
-  ...all("socket socketpair signalfd memfd_create accept pipe2 eventfd pidfd_open", descriptors.other),
+  ...from(limits, "setrlimit mkdir rmdir write ioctl link setsid keyctl umask"),
+  ...from(descriptors, "open close close_range dup2 fcntl"), dup: descriptors.dup2, seccomp: identity.seccomp,
+  ...all("openat openat2", descriptors.openat2),
+  ...all("socket socketpair signalfd memfd_create accept pipe2 eventfd pidfd_open epoll_create1 inotify_init1", descriptors.other),
   ...all("stat symlink send recv kill pidfd_send_signal sendfile setdomainname mknod", same),
 }
 

@@ -1,6 +1,6 @@
 // What the calls about limits, sessions and networks make of the state (cgroups(7), setrlimit(2)).
 import { RLIMITS as KINDS } from "../words/tables.js"
-import { Unknown, arg, get, has, need, number, numbers, option, put, text } from "./data.js"
+import { Unknown, arg, get, has, need, number, numbers, option, put, text, truth } from "./data.js"
 import { write as writeMap } from "./maps.js"
 import { byPid } from "./namespaces.js"
 import { join, start, walk } from "./paths.js"
@@ -12,7 +12,8 @@ const LOOPBACK = { up: true, addresses: ["127.0.0.1/8", "::1/128"], peer: null }
 export const setrlimit = (state, event, process) => {
   const kind = number(arg(event, 0)), pair = numbers(arg(event, 1))
   if (!KINDS[kind] || pair.length !== 2) throw new Unknown("no such limit")
-  return put(state, "processes", process.side, "rlimits", KINDS[kind], pair)
+  const other = Object.hasOwn(event.options, "pid") ? byPid(state, event.options.pid) : process // prlimit(2): another's
+  return put(state, "processes", other.side, "rlimits", KINDS[kind], pair)
 }
 
 // {controllers, path} of the cgroup whose directory is at a path, as the process has it; null if it is no cgroup's.
@@ -56,9 +57,15 @@ export const ioctl = (state, event, process) => {
   if (arg(event, 1) !== SIOCSIFFLAGS || !Object.hasOwn(event, "data")) return state
   const data = Uint8Array.from(atob(event.data), letter => letter.charCodeAt(0))
   const name = new TextDecoder("utf-8", { fatal: true }).decode(data.slice(0, 16)).replace(/\0+$/, "")
-  const up = has((data[16] ?? 0) + 256 * (data[17] ?? 0), IFF_UP)
-  const link = up && name === "lo" ? LOOPBACK : { up, addresses: [], peer: null }
-  return put(state, "namespaces", process.namespaces.net.id, "links", name, link)
+  return setLink(state, process, name, has(data[16] ?? 0, IFF_UP))
+}
+
+// The same by netlink, as a reader of strace's lines tells it: a name, and whether it is up.
+export const link = (state, event, process) => setLink(state, process, text(arg(event, 0)), truth(arg(event, 1)))
+
+const setLink = (state, process, name, up) => {
+  const found = up && name === "lo" ? LOOPBACK : { up, addresses: [], peer: null }
+  return put(state, "namespaces", process.namespaces.net.id, "links", name, found)
 }
 
 export const setsid = (state, event, process) => put(state, "processes", process.side, "session", "own")

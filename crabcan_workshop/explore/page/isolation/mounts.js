@@ -1,5 +1,5 @@
 // What the newer calls about mounts make of the state (mount_namespaces(7), open_tree(2), fsopen(2)).
-import { Unknown, arg, get, has, need, number, option, put, text } from "./data.js"
+import { Unknown, arg, get, has, need, number, option, put, text, truth } from "./data.js"
 import { start, walk } from "./paths.js"
 import { attributes, bitsOf } from "./start.js"
 import { attach, change, cloneTree, newFilesystem, subtree } from "./trees.js"
@@ -14,7 +14,7 @@ const target = (state, process, event, flags) => {
 }
 
 // Whether an execve will close it: ours all are, so a call says only if not.
-export const cloexec = event => Boolean(get(event.options, "cloexec", true))
+export const cloexec = event => truth(get(event.options, "cloexec", true))
 
 // Puts what a call has opened behind the descriptor that it returned.
 export const hold = (state, process, event, what) =>
@@ -50,11 +50,12 @@ export const propagated = (now, kind) => {
 }
 
 export const move_mount = (state, event, process) => {
-  const moved = get(process.descriptors, String(arg(event, 0)), {})
-  const where = start(state, process, number(arg(event, 1)))
-  if (moved.kind === "mount") return attach(state, moved.mount, where)
-  if (moved.kind === "place" && moved.place.path === "") return attach(state, moved.place.mount, where)
-  throw new Unknown("no mount to move")
+  const ends = [["from", 0], ["to", 1]].map(([name, place]) => {
+    const at = start(state, process, number(arg(event, place))), path = get(event.options, name, "")
+    return truth(path) ? walk(state, process, text(path), at) : at
+  })
+  if (ends[0].path) throw new Unknown("no mount to move")
+  return attach(state, ends[0].mount, ends[1])
 }
 
 export const fsopen = (state, event, process) =>

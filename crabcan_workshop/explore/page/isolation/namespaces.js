@@ -1,5 +1,5 @@
 // What the calls about namespaces and processes make of the state (namespaces(7)).
-import { Unknown, arg, get, has, need, newId, number, put, text } from "./data.js"
+import { Unknown, arg, get, has, need, newId, number, put, text, truth } from "./data.js"
 import { place } from "./paths.js"
 import { capability, range } from "./start.js"
 import { change, copy, subtree } from "./trees.js"
@@ -73,6 +73,7 @@ export const clone3 = (state, event, process) => {
   if (side === null || number(pid) === 0) return state // --init: its child is as it is itself
   const child = { ...process, side: text(side), pid, maker: process.side, alive: true, next: {}, inits: has(flags, FLAGS.pid), death_signal: 0 }
   let next = put(state, "processes", side, child)
+  if (truth(get(event, "leads", false))) next = { ...next, subject: side }
   for (const [kind, name] of Object.entries(process.next)) {
     next = enter(next, side, kind, name, "new")
     const others = Object.values(next.processes).some(other => other.namespaces.pid.id === name && other.side !== side)

@@ -2,6 +2,7 @@
 import { Unknown, get, need } from "./data.js"
 
 const AT_FDCWD = -100
+const MAGIC = /^\/proc\/(?:self|thread-self)\/fd\/(\d+)(?=\/|$)/
 
 // A file or directory: a mount, and the path below that mount's root ("" is the root).
 export const place = (mount, path = "") => ({ mount, path })
@@ -31,13 +32,21 @@ export const top = (state, where) => {
 
 // The place that a path leads to. Links are not followed: a recording does not know them.
 export const walk = (state, process, path, start = null) => {
-  const { root } = process
-  let here = path.startsWith("/") ? root : start ?? process.cwd
-  for (const name of path.split("/")) {
+  const { root } = process, { from, rest } = behind(process, path) ?? { from: start, rest: path }
+  let here = rest.startsWith("/") ? root : from ?? process.cwd
+  for (const name of rest.split("/")) {
     if (name === "..") here = above(state, root, here)
     else if (name !== "" && name !== ".") here = top(state, place(here.mount, `${here.path}/${name}`))
   }
   return here
+}
+
+// Of a link to where a descriptor stands: that place, and the rest of the path; null if it is none.
+const behind = (process, path) => {
+  const [link, fd] = MAGIC.exec(path) ?? []
+  const found = get(process.descriptors, fd, {})
+  if (found.kind !== "place" && found.kind !== "mount") return null
+  return { from: found.place ?? place(found.mount), rest: path.slice(link.length).replace(/^\/+/, "") }
 }
 
 // The directory above a place; the root's is itself.

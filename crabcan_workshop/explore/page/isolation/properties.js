@@ -71,8 +71,8 @@ const TESTS = {
 
 // The state with its properties looked at again; what has just closed gets the event's index.
 export const judged = (state, before) => {
-  const child = get(state.processes, "child")
-  if (before.properties === state.properties && Object.keys(state.properties).length && child === get(before.processes, "child") &&
+  const child = get(state.processes, state.subject)
+  if (before.properties === state.properties && Object.keys(state.properties).length && child === get(before.processes, before.subject) &&
     ["mounts", "namespaces", "cgroups", "began"].every(slice => state[slice] === before[slice])) return state
   let changed = false
   const now = Object.fromEntries(Object.entries(TESTS).map(([name, test]) => {

@@ -36,7 +36,7 @@ const parent = {
 
 export const initial = {
   events: 0, unknown: 0, failed: 0, last: CAPABILITIES.length - 1, began: { environ: [], hostname: "" },
-  processes: { parent },
+  subject: "child", processes: { parent },
   namespaces: Object.fromEntries(NAMESPACES.map(kind => [`${kind}:0`, { kind, owner: kind === "user" ? null : "user:0", ...host(kind) }])),
   mounts: { m0: { namespace: "mnt:0", parent: null, at: "", root: "/", fstype: "", source: "", device: "host",
     attributes: [], propagation: "private", options: {}, idmapped: false } },

@@ -51,6 +51,10 @@ export const fallen = (state, id) => {
   return Object.keys(whole).filter(name => whole[name].closed && !now[name]?.closed)
 }
 
+// How many of the calls that were not left out have nothing to work on then.
+export const senseless = (state, id) => leavesOut(left(state, id)) && state.looks.ready
+  ? history(events(state, id), left(state, id)).end.unknown - history(events(state, id)).end.unknown : 0
+
 // A layer, and how long the kernel worked for it; in it the calls. The slowest first.
 export const times = createSelector([events], events => {
   const layers = new Map()

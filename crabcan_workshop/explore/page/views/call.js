@@ -14,11 +14,11 @@ export const Call = ({ id }) => {
   const out = useSelect(state => left(state, id))
   const { before, after, changes } = useSelect(state => moment(state, id))
   const event = all[here - 1]
-  if (!event) return html`<section class="call card"><h2>Before the first call</h2>
-    <p>Nothing has happened yet. Press <kbd>\u2192</kbd> for the next call, or <kbd>space</kbd> to play.</p></section>`
+  if (!event) return html`<div class="call card"><h2>Before the first call</h2>
+    <p>Nothing has happened yet. Press <kbd>\u2192</kbd> for the next call, or <kbd>space</kbd> to play.</p></div>`
   const gone = out.events[here - 1] || Object.hasOwn(out.layers, event.layer)
   const told = tell(changes, before, after)
-  return html`<section class=${`call card ${layerClass(event.layer)}`} aria-label="The call">
+  return html`<div role="group" class=${`call card ${layerClass(event.layer)}`} aria-label="The call">
     <p class="facts"><span class="chip layer">${event.layer || "no layer"}</span> <span class="chip">${event.side}</span>
       <span class="chip">${milliseconds(event.microseconds)}</span>
       ${gone ? html`<span class="chip out">left out</span>` : null}</p>
@@ -27,7 +27,7 @@ export const Call = ({ id }) => {
     <p class="meaning">${meaning(event)}</p>
     <${Told} told=${told} event=${event} gone=${gone} />
     <${More} event=${event} about=${about} />
-  </section>`
+  </div>`
 }
 
 // The words of the call. What a descriptor stands for, the state before it knows.

@@ -65,7 +65,7 @@ const Differences = ({ left, right }) => {
     return found
   }, states)
   return html`<section class="card wide"><h2>In what the two states differ <span class="sum">#${steps[0]} and #${steps[1]}</span></h2>
-    <div class="scroll" tabindex="0" role="group" aria-label="Differences, as a table"><table class="differences"><thead><tr><th></th>${titles.map(title => html`<th>${title}</th>`)}</tr></thead><tbody>${rows.slice(0, MANY).map(({ path, was, is }) => html`<tr><th scope="row">${path.join(" ")}</th><td>${short(was, is)}</td><td>${short(is, was)}</td></tr>`)}</tbody></table></div>
+    <div class="scroll" tabindex="0" role="group" aria-label="Differences, as a table"><table class="differences"><thead><tr><th>what</th>${titles.map(title => html`<th>${title}</th>`)}</tr></thead><tbody>${rows.slice(0, MANY).map(({ path, was, is }) => html`<tr><th scope="row">${path.join(" ")}</th><td>${short(was, is)}</td><td>${short(is, was)}</td></tr>`)}</tbody></table></div>
     ${rows.length > MANY ? html`<p class="hint">and ${rows.length - MANY} more</p>` : rows.length ? null : html`<p class="hint">In nothing.</p>`}</section>`
 }
 

@@ -11,7 +11,7 @@ export const Transport = ({ id }) => {
   const name = useSelect(state => recording(state, id)?.name)
   const go = place => store.dispatch(jumpTo(id, place))
   const event = all[here - 1]
-  return html`<section class="transport" aria-label="Where in ${name}">
+  return html`<div role="group" class="transport" aria-label="Where in ${name}">
     <div class="buttons">
       <button title="To the beginning (Home)" aria-label="To the beginning" onClick=${() => go(0)}><${Icon} name="begin" /></button>
       <button title="Back (\u2190)" aria-label="One call back" onClick=${() => go(here - 1)}><${Icon} name="back" /></button>
@@ -26,7 +26,7 @@ export const Transport = ({ id }) => {
         onInput=${input => go(Number(input.target.value))} />
     </div>
     <output class="count"><b>#${here}</b> of ${all.length}</output>
-  </section>`
+  </div>`
 }
 
 const SHAPES = { begin: "M5 3v10M13 3L7 8l6 5z", back: "M11 3L5 8l6 5z", play: "M5 2l9 6-9 6z", stop: "M4 3h3v10H4zM9 3h3v10H9z",

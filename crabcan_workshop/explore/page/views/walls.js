@@ -1,7 +1,7 @@
 // The walls: each property of the isolation, open or closed, with the call that closed it; and what
 // falls open again if something is left out.
 import { jumpTo } from "../actions.js"
-import { closings, fallen, layersOf, left, leavesOut, moment } from "../store/selectors.js"
+import { closings, fallen, layersOf, left, leavesOut, moment, senseless } from "../store/selectors.js"
 import { layerSkipped, nothingSkipped } from "../store/travel.js"
 import { properties } from "../words/properties.js"
 import { html, layerClass, useSelect, useStore } from "./dom.js"
@@ -30,7 +30,7 @@ export const WhatIf = ({ id }) => {
   const store = useStore()
   const layers = useSelect(state => layersOf(state, id)), out = useSelect(state => left(state, id))
   const open = useSelect(state => fallen(state, id).join(" "))
-  const count = Object.keys(out.events).length
+  const lost = useSelect(state => senseless(state, id)), count = Object.keys(out.events).length
   return html`<section class="whatif card" aria-labelledby=${`whatif-${id}`}>
     <h2 id=${`whatif-${id}`}>What if it had not happened?</h2>
     <p class="layers">${layers.map(({ name, chapter }) => html`<button class=${`chip layer ${layerClass(name)}`} aria-pressed=${Object.hasOwn(out.layers, name)}
@@ -38,6 +38,7 @@ export const WhatIf = ({ id }) => {
     ${leavesOut(out) ? html`<p role="status" class=${open ? "warning" : "calm"}>
         Without ${[...Object.keys(out.layers), ...count ? [`${count} single ${count === 1 ? "call" : "calls"}`] : []].join(", ")}:
         ${open ? html` <b>open again: ${open.split(" ").map((name, place) => html`${place ? ", " : ""}<span>${name}</span>`)}</b>` : " every wall still stands."}
+        ${lost > 0 ? ` ${lost} later ${lost === 1 ? "call finds" : "calls find"} nothing to work on.` : ""}
         <button class="plain" onClick=${() => store.dispatch(nothingSkipped(id))}>Let all happen again</button></p>`
     : html`<p class="hint">Leave out a layer here, or a single call with its \u2715 in the list, and see which walls fall.</p>`}
   </section>`
