@@ -40,7 +40,8 @@ def add_arguments(name, parser):
 def main(options):
     try:
         recordings = list(chosen(options))
-        save(document(recordings), options.output)
+        two = options.strace or "mine" in options.what  # are there to be compared
+        save(document(recordings, beside=1 if two else None), options.output)
     except (ExploreError, StraceError, RoomError, workspace.WorkspaceError, RuntimeError) as error:
         print(f"workshop: explore: {error}", file=sys.stderr)
         return 1

@@ -1,4 +1,5 @@
 """`workshop explore` and `crabcan run --explore`: what they record, and the page that they make of it."""
+import html
 import json
 import re
 import subprocess
@@ -6,6 +7,7 @@ import sys
 
 import pytest
 from conftest import CHECKOUT
+from crabcan_workshop import lab
 from crabcan_workshop.explore import record
 from crabcan_workshop.explore.document import document
 from crabcan_workshop.explore.questions import compare, skip, skip_layer, without
@@ -16,7 +18,7 @@ HOSTILE = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)>\u
 
 
 def recordings(page):
-    return json.loads(SCRIPT.search(page)[1])
+    return json.loads(SCRIPT.search(page)[1])["recordings"]
 
 
 def explore(*words, folder, status=0, **more):
@@ -94,6 +96,15 @@ def test_after_a_run(who, folder):
     assert state["processes"]["child"]["program"].endswith("/sh") and state["properties"]["calls"]["closed"]
     result = who.crabcan("run", "--explore", "--", "nosuch", cwd=folder)
     assert result.returncode == 127 and (folder / "explorer.html").exists()
+
+
+def test_in_a_notebook_it_is_a_frame(root):
+    shown = lab.explore(3)
+    assert "  name     sethostname" in repr(shown) and "  caps     open" in repr(shown)
+    frame = shown._repr_html_()
+    assert frame.count("<") == 2 and 'sandbox="allow-scripts allow-downloads"' in frame
+    events = recordings(html.unescape(re.search('srcdoc="(.*)"', frame, re.S)[1]))[0]["events"]
+    assert [event["call"] for event in events][0] == "begin"
 
 
 def test_without_pivot_root_the_host_s_files_are_there(whole):
