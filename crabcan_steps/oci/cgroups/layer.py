@@ -1,4 +1,4 @@
-"""The layers that put a container, and later whoever joins it, into its cgroups."""
+"""The layer that puts a container into its cgroups."""
 import errno
 import fcntl
 import os
@@ -7,6 +7,7 @@ from ... import linux
 from ...layer import Layer, LayerError, Stage, exists, warn
 from . import delegation, devices, tree, update
 from .freezer import frozen
+from .join import JoinCgroup
 from .limits import wanted
 from .names import canonical
 from .processes import main, processes, remove
@@ -86,37 +87,7 @@ class BundleCgroup(Layer):
             systemd.start(self.groups, self.unit, self.resources, pid)
             self.set()
 
-    def child(self):
-        for file in self.tasks:  # 0 is whoever writes it
-            linux.write(file, "0")
-
-
-class JoinCgroup(Layer):
-    """The cgroup of a container that runs already, for `exec`. `sub` as in processes.join()."""
-    chapter, name, stage = 10, "cgroups", Stage.CLONE
-
-    def __init__(self, groups, sub="", init=None):
-        self.groups, self.sub, self.init = groups, sub, init
-
-    def prepare(self, spec, undo):
-        self.tasks = []
-        if unknown := sorted(set(self.sub if isinstance(self.sub, dict) else ()) - set(self.groups["paths"])):
-            raise LayerError(self.name, f"--cgroup: unknown controller {unknown[0]}", 0)
-        for controller, path in self.groups["paths"].items():
-            place = tree.below(path, self.sub if isinstance(self.sub, str)
-                               else self.sub.get(controller, ""))
-            if self.sub and not exists(place):
-                raise LayerError(self.name, f"adding pid of the new process to {place}/cgroup.procs",
-                                 errno.ENOENT)
-            if controller == "":
-                self.flags = linux.CLONE_INTO_CGROUP
-                self.cgroup = linux.open(delegation.leaf(place, "" if self.sub else self.init),
-                                         os.O_RDONLY | os.O_DIRECTORY)
-                undo.callback(linux.close, self.cgroup)
-            elif f"{place}/tasks" not in self.tasks:
-                self.tasks.append(f"{place}/tasks")
-
-    child = BundleCgroup.child
+    child = JoinCgroup.child
 
 
 def claim(groups, undo):
