@@ -24,6 +24,8 @@ exec {runtime} "$@"
 REASONS = {
     "*checkpoint*": "no checkpoints here",
     "*systemd*": "no systemd runs here",
+    "*exec_add_no_new_privileges": "as runc: exec keeps the container's noNewPrivileges, and crun's drops it",
+    "*exec-root-netns-with-userns": "joins /proc/1/ns/net, which a machine may keep even from root",
 }
 
 
