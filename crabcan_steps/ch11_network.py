@@ -16,6 +16,7 @@ from .layer import Layer, LayerError, warn
 from .net import bridge, links, names, rules
 from .net.leases import Leases, free
 from .net.netlink import Netlink
+from .net.ports import Ports, opened
 
 INSIDE = "eth0"
 
@@ -57,7 +58,7 @@ class Address(Layer):
         return {"number": number, "port": f"{bridge.CABLE}{number}", "name": spec.name, "host": spec.hostname,
                 "ip": f"{network['range']}.{number}", "mac": mac,
                 "ip6": ip6 + [links.link_local(mac)] * bool(ip6), "internal": spec.internal,
-                "published": [], "add_host": list(spec.add_host), "pid": os.getpid()}
+                "published": opened(spec.publish), "add_host": list(spec.add_host), "pid": os.getpid()}
 
 
 class Cable(Layer):
@@ -115,4 +116,4 @@ def release(leases, gone):
 def connected(spec, layers):
     """The layers, with those of this chapter among them: the names come before the mounts that show them."""
     place = next((n for n, layer in enumerate(layers) if layer.name == "mounts"), len(layers))
-    return [*layers[:place], Address(), *layers[place:], Cable()]
+    return [*layers[:place], Ports(), Address(), *layers[place:], Cable()]
