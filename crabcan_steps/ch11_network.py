@@ -10,11 +10,14 @@ this to the host: for him a program in between makes each connection again, as i
 """
 import errno
 import os
+import time
 
 from . import linux
-from .layer import Layer, LayerError, warn
+from .ch05_namespaces import Namespaces
+from .layer import Layer, LayerError
 from .net import bridge, links, names, rules
-from .net.leases import Leases, free
+from .net.beside import after_us
+from .net.leases import Leases, free, note
 from .net.netlink import Netlink
 from .net.ports import Ports, opened
 
@@ -36,13 +39,14 @@ class Address(Layer):
 
     def prepare(self, spec, undo):
         with Leases() as leases:
-            release(leases, leases.dead())
+            release(leases, leases.dead())  # what killed ones have left
             network = leases.read("network") or bridge.set_up(leases)
             others = leases.living()
             lease = self.lease(spec, network, others)
             held = leases.take(lease["number"], lease)
             undo.callback(give_back, lease, held)
             leases.introduce()
+        after_us(lambda: left(lease), undo)
         spec.network, spec.lease = network, lease
         spec.files = names.files(spec, leases.path, lease, bridge.own_addresses())
 
@@ -69,6 +73,7 @@ class Cable(Layer):
         self.network, self.lease = spec.network, spec.lease
 
     def parent(self, pid, undo):
+        note(self.lease["number"], pid)
         known = rules.Nft(rules.elements("add", self.lease))  # meanwhile:
         namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         host = Netlink()
@@ -95,6 +100,15 @@ def give_back(lease, held):
         release(leases, {lease["number"]: lease})
 
 
+def left(lease):
+    """The same, when we were killed: somebody beside us does it."""
+    for _ in range(100):  # the kernel may still be closing what we had open
+        with Leases() as leases:
+            if not leases.held(lease["number"]):
+                return release(leases, leases.dead())
+        time.sleep(0.01)
+
+
 def release(leases, gone):
     """Forgets containers that have ended: their cables, what the rules know of them, their names."""
     if not gone and leases.numbers():
@@ -114,6 +128,18 @@ def release(leases, gone):
 
 
 def connected(spec, layers):
-    """The layers, with those of this chapter among them: the names come before the mounts that show them."""
+    """The layers, with those of this chapter: what says the names stands before the mounts that show them."""
+    before, after = [Ports(), Address()], [Cable()]
+    if spec.net == "pasta":
+        from .net.pasta import Alone, Pasta
+        before, after = [Alone()], [Pasta()]
+    elif spec.net != "bridge":
+        for layer in layers:
+            if isinstance(layer, Namespaces):
+                layer.flags &= ~linux.CLONE_NEWNET
+        before, after = [], []
+        if spec.net != "host":
+            from .net.joined import Joined
+            before = [Joined()]
     place = next((n for n, layer in enumerate(layers) if layer.name == "mounts"), len(layers))
-    return [*layers[:place], Ports(), Address(), *layers[place:], Cable()]
+    return [*layers[:place], *before, *layers[place:], *after]
