@@ -88,6 +88,7 @@ def create(spec, layers, start=None):
 def clone(layers):
     """Starts the child, in all the new namespaces at once."""
     flags = cgroup = 0
+    collects = gc.isenabled()
     for layer in layers:
         flags |= layer.flags
         cgroup = cgroup or layer.cgroup
@@ -98,7 +99,8 @@ def clone(layers):
     except OSError as error:
         raise LayerError.of(Clone.name, error) from error
     finally:
-        gc.enable()
+        if collects:
+            gc.enable()
 
 
 def child(layers, start):

@@ -36,8 +36,10 @@ class Waiting(Start):
         self.keep = inherited(spec.settings.get("preserve-fds") or 0)
         self.hooks = spec.config.get("hooks") or {}
         self.state = quickjson.dumps({**spec.told, "status": "created", "pid": 4194305}).split("4194305")
-        from .namespaces import accounts  # in the child it would be too late
-        self.accounts = accounts
+        self.accounts = None
+        if not self.program.env.get(b"HOME"):
+            from .namespaces import accounts  # in the child it would be too late
+            self.accounts = accounts
         spec.ask, spec.inside = self.ask, self.inside
         self.listener = None
         if spec.waits:

@@ -10,7 +10,7 @@ from .runtime.interpreter import shelter
 USAGE = f"""crabcan {__version__}: a container runtime to learn from
 
   crabcan run [OPTIONS] [--] [COMMAND [ARG ...]]       a container with all layers
-  crabcan step N [OPTIONS] [--] [COMMAND [ARG ...]]    the checkpoint of chapter N, 1 to {LAST + 1}
+  crabcan step N [OPTIONS] [--] [COMMAND [ARG ...]]    the checkpoint of chapter N, 1 to {LAST + 2}
   crabcan run --help                                   the options, with examples
   crabcan seccomp PROFILE [CALL ...]                   which rule decides about which call
   crabcan completion bash                              (or zsh, fish) what makes Tab complete them
@@ -57,6 +57,8 @@ def command(argv):
     if word == "step" and rest[:1] == ["10"]:
         from .oci.stepping import step  # its container is a file
         return step(rest[1:])
+    if word == "step" and rest[:1] == ["11"]:
+        return execute(11, rest[1:], "crabcan step 11")
     if word == "seccomp":
         return rules(rest)
     if word in ("completion", "complete"):
@@ -66,7 +68,7 @@ def command(argv):
     if word and word.startswith("-"):
         return execute(LAST, argv, "crabcan run")
     if word == "step":
-        print(f"crabcan: step wants the number of a chapter, 1 to {LAST + 1}", file=sys.stderr)
+        print(f"crabcan: step wants the number of a chapter, 1 to {LAST + 2}", file=sys.stderr)
     elif word:
         print(f"crabcan: no command '{word}': try `crabcan run -- {word}`", file=sys.stderr)
     else:

@@ -81,7 +81,7 @@ pidfd_send_signal = system_call(_signal.pidfd_send_signal)
 def read(path, text=True):
     """Reads a whole file: text, or bytes."""
     try:
-        with io.open(path, "rb") as file:
+        with io.open(path, "rb", 0) as file:
             data = file.read()
             return os.fsdecode(data) if text else data  # names in it may be anything
     except OSError as e:

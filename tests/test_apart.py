@@ -114,3 +114,15 @@ def test_pythonpath_does_not_reach_what_the_tests_start(copy):
     result = subprocess.run([sys.executable, "-I", "-m", "pytest", "tests/test_path.py"], cwd=copy, text=True,
                             capture_output=True, env=os.environ | {"PYTHONPATH": str(copy / "elsewhere")})
     assert result.returncode == 0, result.stdout
+
+
+def test_what_a_run_leaves_is_removed_however_deep(tmp_path):
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    apart.clear(tmp_path / "d")
+    assert not os.listdir(tmp_path)

@@ -49,6 +49,7 @@ def test_a_kept_capability_works(who):
 def test_a_capability_that_does_not_exist(who):
     result = who.crabcan("run", "--cap-add", "NET_ROW", "--", "true")
     assert result.returncode == 125 and "NET_ROW: did you mean NET_RAW?" in result.stderr
+    assert "chapter 6 (caps): --cap-add: no capability" in result.stderr
     result = who.crabcan("run", "--cap-add", "EFFECTIVE", "--", "true")  # python-prctl's name for a set
     assert result.returncode == 125 and "no capability EFFECTIVE" in result.stderr
 
@@ -57,6 +58,16 @@ def test_a_capability_that_the_filter_makes_useless_is_said(who):
     result = who.crabcan("run", "--cap-add", "SYS_ADMIN", "--", "true")
     assert result.returncode == 0 and "SYS_ADMIN" in result.stderr and "filter" in result.stderr
     assert who.crabcan("run", "--cap-add", "SYS_ADMIN", "--layers", "all,-seccomp", "--", "true").stderr.count("SYS_ADMIN") == 0
+
+
+def test_each_of_them_is_and_no_other(root):
+    useless = "BPF,PERFMON,SYSLOG,SYS_ADMIN,SYS_BOOT,SYS_CHROOT,SYS_MODULE,SYS_PTRACE,SYS_RAWIO,SYS_TIME,SYS_TTY_CONFIG"
+    words = ["run", "--cap-add", f"{useless},NET_ADMIN"]
+    assert f"--cap-add {useless}: the filter refuses" in root.crabcan(*words, "--", "true").stderr
+    for more in ["--seccomp", "unconfined"], ["--seccomp", "allow-list"]:
+        result = root.crabcan(*words, *more, "--", "true")
+        assert (result.returncode, result.stderr) == (0, ""), (more, result)
+    assert root.crabcan("run", "--cap-add", "NET_ADMIN", "--", "true").stderr == ""
 
 
 # ---------------------------------------------------------------- which ones
@@ -78,7 +89,7 @@ def test_one_that_is_younger_than_the_kernel(monkeypatch):
     spec.cap_add = ["BPF"]
     with pytest.raises(LayerError) as error:
         ch06_caps.Choice().prepare(spec, None)
-    assert "no BPF" in error.value.about
+    assert "no BPF" in error.value.about and (error.value.layer, error.value.errno) == ("caps", 0)
 
 
 BECOMES_SOMEBODY = """import os

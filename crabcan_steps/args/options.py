@@ -8,6 +8,7 @@ EXAMPLES = """examples:
   crabcan run -- sh -c 'id; hostname; ps ax'     one command
   crabcan run --memory 64M --pids 20 -- python3  less than the default 1G and 64 processes
   crabcan run -m ./root -v ~/data:/data:ro -- ls /data
+  crabcan run --net bridge -p 8080:80 -- python3 -m http.server 80
   crabcan run --layers all,-seccomp -- bash      leave one layer out, on purpose
   crabcan step 3 -- hostname                     the container as chapter 3 leaves it
   crabcan run -d -- true                         what each layer asks of the kernel
@@ -15,7 +16,8 @@ EXAMPLES = """examples:
 
 exit status: the command's own; 128+n if signal n ended it; 125 crabcan could not make the
 container; 126 the command is not executable; 127 it was not found; 2 wrong usage"""
-REPEATED = "-e, -a, -v, --tmpfs, --device, --cap-add, --cap-drop and --ulimit can be repeated"
+REPEATED = ("-e, -a, -v, --tmpfs, --device, --cap-add, --cap-drop, --ulimit, -p, --dns and --add-host "
+            "can be repeated")
 ROWS = [row for row in TABLE if isinstance(row, Option)]
 NAMED = {name: row for row in ROWS for name in row.names}
 

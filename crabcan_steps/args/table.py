@@ -1,5 +1,5 @@
 """The table of options, for chapter 1: the parser, --help and the completion are made of it."""
-from . import paths, values
+from . import network, paths, values
 from .actions import (Option, add, entrypoint, environment, extend, mount, never, nothing, only, put,
                       security, ulimit, useless, user)
 
@@ -53,6 +53,19 @@ TABLE = (
     Option("--nofile", "N", put("nofile", values.number(3, 1 << 20)),
            "at most so many open files (64)"),
     Option("--ulimit", "NAME=SOFT[:HARD]", ulimit, "another limit of setrlimit(2)"),
+    "the network:",
+    Option("--net --network", "MODE", put("net", network.mode),
+           "none, bridge (root), pasta (a user), container:NAME (none)", ("none", "bridge", "pasta")),
+    Option("-p --publish", "[ADDR:]HOST:INSIDE", extend("publish", network.ports),
+           "a port of the host leads in: 8080:80, 53:53/udp (127.0.0.1)"),
+    Option("--name", "NAME", put("name", network.name), "what its neighbours on the bridge call it"),
+    Option("--dns", "ADDRESS", add("dns", network.address), "ask this server for names (the host's)"),
+    Option("--add-host", "NAME:ADDRESS", add("add_host", network.host), "a line for its /etc/hosts"),
+    Option("--ip", "ADDRESS", put("ip", lambda text: network.address(text, (4,))),
+           "its address on the bridge (the next free)"),
+    Option("--ip6", "ADDRESS", put("ip6", lambda text: network.address(text, (6,))), "and that of IPv6"),
+    Option("--mac --mac-address", "ADDRESS", put("mac", network.mac), "its MAC address"),
+    Option("--internal", None, put("internal"), "neighbours only, no way out"),
     "the course:",
     Option("-d --debug", None, put("debug"), "tell what each layer asks of the kernel"),
     Option("--trace", "FILE", put("trace", values.something),
@@ -64,12 +77,8 @@ TABLE = (
            "run nothing: write it as a bundle, for crabcan-oci, runc or crun"),
     Option("--help", None, nothing, "this"),
     # What else fingers type that know Docker.
-    Option("--net --network", "MODE",
-           only(("none",), f"there is its own, with a loopback only; {HOST}namespaces")),
-    Option("-p --publish", "PORTS",
-           never(f"nothing outside reaches its network; {HOST}namespaces")),
     Option("-P --publish-all", None,
-           never(f"nothing outside reaches its network; {HOST}namespaces")),
+           never("which ports, nobody knows: -p HOST:INSIDE each")),
     Option("--pid", "MODE",
            only(("private",), "without processes of its own it is no container (chapter 2)")),
     Option("--ipc", "MODE", only(("private",), f"{HOST}namespaces")),
@@ -81,8 +90,6 @@ TABLE = (
                  "or --layers all,-NAME")),
     Option("--detach", None,
            never("it stays with its caller: put & behind it (--help lists what there is)")),
-    Option("--name", "NAME",
-           useless("--name: nothing keeps a list of containers; a name inside is --hostname")),
     Option("-l --label", "NAME", useless("--label: nothing keeps a list of containers")),
     Option("--shm-size", "SIZE", never("--tmpfs /dev/shm:size=SIZE")),
     Option("--cpu-shares", "N", never("--cpus limits; a share is none")),

@@ -24,7 +24,7 @@ def main(argv=None):
             print(commandline.usage(command))
             return 0
         arguments(command, words)
-        shelter([command])
+        shelter(sys.argv[1:] if argv is None else argv)
         return act(settings, command, options, words, log)
     except commandline.Misused as error:
         log.error(f"{error} (see crabcan-oci --help)")

@@ -6,7 +6,6 @@ from ..ch03_hostname import Hostname
 from ..ch05_namespaces import Keyring
 from .namespaces import Maps, Network, Spaces
 from .process import (BoundingSet, Caps, Identity, Labels, Limits, Scheduling, WorkDir)
-from .tree import Tree
 
 
 class Bundle(Spec):
@@ -28,6 +27,7 @@ class Bundle(Spec):
         self.uid, self.gid = user.get("uid", 0), user.get("gid", 0)
         self.umask = user.get("umask", 0o022)
         self.groups = list(dict.fromkeys(user.get("additionalGids") or ()))
+        self.last_capability = int(linux.read("/proc/sys/kernel/cap_last_cap"))
 
     def note(self, **words):
         """Writes something into the container's record, long before that is whole."""
@@ -61,7 +61,8 @@ class Single(Clone):
 
 def layers(spec):
     """The layers that a container of this bundle needs."""
-    from .cgroups.layer import BundleCgroup
+    from .cgroups.layer import BundleCgroup  # only now, as `exec` needs neither
+    from .tree import Tree
     chosen = [Single, Spaces]
     if "user" in spec.spaces:
         chosen.append(Maps)

@@ -21,6 +21,7 @@ class Node:
         self.kind, self.device = KINDS[kind], os.makedev(major, minor)
         self.mode, self.uid, self.gid = mode & 0o7777, uid, gid
         self.name, self.tree = f"linux.devices: {self.target}", None
+        self.outside = None  # (a directory of ours, uid, gid) to make it in, where inside nobody can
 
     @classmethod
     def of(cls, entry):
@@ -30,19 +31,39 @@ class Node:
                    0o666 if mode is None else mode, entry.get("uid") or 0, entry.get("gid") or 0)
 
     def hold(self, undo=None):
-        """Opens the machine's own, for where none can be made."""
+        """Opens the machine's own, for where none can be made. Where it has none, we make one outside."""
         if self.tree is not None or self.kind == stat.S_IFIFO:
             return
+        held = self.found()
+        made = held is None and self.outside
+        if made:
+            held = self.made_outside(*self.outside)
+        if held is None:
+            return  # then it must be made inside
+        self.tree = linux.open_tree("", linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH, dir_fd=held)
+        linux.close(held)
+        if undo:
+            undo.callback(linux.close, self.tree)
+        if made:  # /run may be mounted so that there are no devices in it
+            linux.mount_setattr("", linux.AT_EMPTY_PATH, dir_fd=self.tree, attr_clr=linux.MOUNT_ATTR_NODEV)
+
+    def found(self):
+        """A descriptor of the machine's own; None if there is none."""
         try:
             held = linux.open(self.target, os.O_PATH)
         except OSError:
-            return  # the machine has none: then it must be made
-        status = linux.fstat(held)
-        if stat.S_IFMT(status.st_mode) == self.kind and status.st_rdev == self.device:
-            self.tree = linux.open_tree("", linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH, dir_fd=held)
-            if undo:
-                undo.callback(linux.close, self.tree)
-        linux.close(held)
+            return None
+        if self.same(held):
+            return held
+        return linux.close(held)
+
+    def made_outside(self, folder, uid, gid):
+        """A descriptor of a new one, in our directory: it is removed with that."""
+        name = ".device" + self.target.replace("/", "-")
+        linux.mknod(name, self.kind | self.mode, self.device, folder)
+        held = linux.openat2(folder, name, os.O_PATH, NO_LINKS)
+        self.give(held, uid, gid)
+        return held
 
     def make(self, root):
         above, name = os.path.split(self.target)
@@ -60,24 +81,27 @@ class Node:
         try:
             linux.mknod(name, self.kind | self.mode, self.device, folder)
         except FileExistsError:
-            return self.same(folder, name)
+            return self.same(name, folder)
         except PermissionError:
             return False
         there = linux.openat2(folder, name, os.O_PATH, NO_LINKS)
-        path = f"/proc/self/fd/{there}"
-        linux.chmod(path, self.mode)  # whatever the umask made of it
-        os.chown(path, self.uid, self.gid)
+        self.give(there, self.uid, self.gid)
         linux.close(there)
         return True
 
+    def give(self, held, uid, gid):
+        """Its mode, whatever the umask made of it, and its owner."""
+        linux.chmod(f"/proc/self/fd/{held}", self.mode)
+        os.chown(f"/proc/self/fd/{held}", uid, gid)
+
     def there(self, folder, name):
         """Below a mount of the machine's files nothing is made: it is there, or cannot be had."""
-        if not named(self.name, self.same, folder, name):
+        if not named(self.name, self.same, name, folder):
             raise PermissionError(1, "another one stands there", self.name)
 
-    def same(self, folder, name):
-        """Tells whether what stands there already is this device; else the machine's goes over it."""
-        status = linux.lstat(name, dir_fd=folder)
+    def same(self, there, folder=None):
+        """Tells whether what stands there, a name or a descriptor, is this device already."""
+        status = linux.fstat(there) if folder is None else linux.lstat(there, dir_fd=folder)
         return stat.S_IFMT(status.st_mode) == self.kind and status.st_rdev == self.device
 
     def bound(self, root):

@@ -35,9 +35,8 @@ class StillThere(Layer):
         linux.close(process)
 
 
-def spec_of(state, process, settings):
+def spec_of(state, config, process, settings):
     """What to run, in the container of a state."""
-    config = state.config()
     if process is None:
         raise Refused("exec: no process")
     if process.get("capabilities") is None:
@@ -58,7 +57,7 @@ def joins(spec):
     """The container's cgroup is entered first: from inside it could not be seen."""
     if not spec.cgroups:
         return []
-    from .cgroups.layer import JoinCgroup
+    from .cgroups.join import JoinCgroup
     return [JoinCgroup(spec.cgroups, where(spec.settings.get("cgroup") or ()), spec.folder.record["pid"])]
 
 
@@ -80,14 +79,14 @@ def layers(spec):
     return found + extras(spec)
 
 
-def start(state, process, settings):
+def start(state, config, process, settings):
     """Starts a process in a running container; returns it, and the console if we hold its other end."""
     status = state.status()
     if status == "paused" and not settings.get("ignore-paused"):
         raise Refused("cannot exec in a paused container (use --ignore-paused to override)")
     if status not in ("running", "created", "paused"):
         raise Refused("cannot exec in a stopped container")
-    spec = spec_of(state, process, settings)
+    spec = spec_of(state, config, process, settings)
     chain = layers(spec)
     container = ch02_clone.create(spec, chain, Waiting())
     if settings.get("pid-file"):

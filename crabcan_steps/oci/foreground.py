@@ -9,7 +9,7 @@ from ..runtime.terminal import wants_keys
 from .console import TIOCGPTPEER, Console
 
 
-def follow(container, chain, options):
+def follow(container, chain):
     """What wait() is to watch while the container runs; None where it has our own 0 to 2."""
     console = next((layer for layer in chain if isinstance(layer, Console)), None)
     if console is None or console.ours is None:

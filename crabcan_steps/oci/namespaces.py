@@ -136,6 +136,11 @@ def lines(mappings):
     return [(m["containerID"], m["hostID"], m["size"]) for m in mappings or ()]
 
 
+def outside(maps, number):
+    """Whose id on the machine a container's is; None if it is in no map."""
+    return next((host + number - first for first, host, count in maps if first <= number < first + count), None)
+
+
 class Network(Layer):
     """What only the namespaces' own /proc/sys can be told, and the loopback of a new network."""
     chapter, name, stage = 10, "namespaces", Stage.HOSTNAME  # while /proc is the machine's

@@ -63,11 +63,10 @@ class Identity(ch05_namespaces.Identity):
 
 def chosen(spec, which):
     """The numbers of a set of process.capabilities. What this kernel does not have is told."""
-    last = int(linux.read("/proc/sys/kernel/cap_last_cap"))
     found = []
     for word in (spec.process.get("capabilities") or {}).get(which) or ():
         number = ch06_caps.KNOWN.get(word.removeprefix("CAP_"))
-        if number is None or number > last:
+        if number is None or number > spec.last_capability:
             spec.settings["log"].warn(f"process.capabilities.{which}: no {word} here; left out")
         else:
             found.append(number)
@@ -79,7 +78,7 @@ class BoundingSet(ch06_caps.BoundingSet):
 
     def prepare(self, spec, undo):
         self.kept = chosen(spec, "bounding")
-        self.last = int(linux.read("/proc/sys/kernel/cap_last_cap"))
+        self.last = spec.last_capability
 
 
 class Caps(ch06_caps.Capabilities):

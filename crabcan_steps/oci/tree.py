@@ -14,7 +14,7 @@ from .covers import Hidden, ReadOnly
 from .devices import Node, defaults, links
 from .mountoptions import PROPAGATION, RDONLY
 from .mounts import CLONED, Mount
-from .namespaces import lines
+from .namespaces import lines, outside
 from .root import BundleRoot
 
 
@@ -37,6 +37,11 @@ class Tree(Layer):
         self.nodes |= {node.target: node for node in map(Node.of, spec.linux.get("devices") or ())}
         self.nodes = list(self.nodes.values()) if self.furnish else []
         self.plain = "user" in spec.spaces  # then the kernel lets nobody make devices
+        if os.geteuid() == 0 and self.plain and not spec.spaces["user"]:
+            maps = [lines(spec.linux.get(f"{kind}Mappings")) for kind in ("uid", "gid")]
+            for node in self.nodes:
+                owner = list(map(outside, maps, (node.uid, node.gid)))
+                node.outside = None if None in owner else (spec.folder.folder, *owner)
         self.covers = [Hidden(path) for path in spec.linux.get("maskedPaths") or ()]
         self.covers += [ReadOnly(path) for path in spec.linux.get("readonlyPaths") or ()]
         self.propagation = spec.linux.get("rootfsPropagation") or "rprivate"

@@ -113,13 +113,14 @@ def poststart(state):
 
 def run_(root, options, words):
     from .. import ch02_clone
-    from .foreground import follow
     options["detached"] = options.get("detach", False)
     spec, chain, state = prepared(root, options, words[0], waits=False)
     container = made(spec, chain, state)
     ready = None
     try:
-        ready = follow(container, chain, options)
+        if spec.terminal:
+            from .foreground import follow
+            ready = follow(container, chain)
         ch02_clone.start(container)
         options["log"].debug("init: closing the pipe to signal completion: its program runs")
         poststart(state)
@@ -145,7 +146,6 @@ def exec_(root, options, words):
     from .. import ch02_clone
     from . import execute
     from .config import check_process
-    from .foreground import follow
     from .reading import load
     state = State.open(root, words[0], lock=False)
     config = state.config()
@@ -162,12 +162,15 @@ def exec_(root, options, words):
         process["terminal"] = True
     options["detached"] = options.get("detach", False)
     options["log"].debug(f"nsexec container setup: joins {state.record.get('pid')}")
-    container, chain = execute.start(state, process, options)
+    container, chain = execute.start(state, config, process, options)
     options["log"].debug(f"child process in init(): {container.pid}; setns_init: about to exec: it does")
-    ready = follow(container, chain, options)
     if options.get("detach"):
         return 0
     try:
+        ready = None
+        if process.get("terminal"):
+            from .foreground import follow
+            ready = follow(container, chain)
         return ch02_clone.wait(container, ready)
     finally:
         if container.terminal:

@@ -124,7 +124,8 @@ def mounts(spec):
 
 def write(spec, folder):
     """Writes config.json and, if the root is our own, rootfs/ into a directory that is not there yet."""
-    for option, value in (("--layers", spec.layers != "all"), ("--init", spec.init), ("--io-weight", spec.io_weight)):
+    for option, value in (("--layers", spec.layers != "all"), ("--init", spec.init), ("--io-weight", spec.io_weight),
+                          ("--net", spec.net != "none")):
         if value:
             raise Refused(f"--write-bundle: a bundle cannot say what {option} says")
     try:

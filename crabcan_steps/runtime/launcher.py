@@ -13,6 +13,8 @@ sys.path += ["/usr/lib/python3/dist-packages", f"{HERE}/.venv/lib/{VERSION}/site
 try:
     if sys.argv[1:2] == ["oci"]:
         del sys.argv[1]
+        import gc
+        gc.disable()  # it ends long before there is anything worth collecting
         from crabcan_steps.oci.interpreter import shelter
         shelter(sys.argv)
         from crabcan_steps.oci.__main__ import leave, main

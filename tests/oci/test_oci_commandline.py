@@ -222,3 +222,23 @@ def test_delete_ends_whom_somebody_has_frozen_elsewhere(boxes):
         (group / "freezer.state").write_text("THAWED")
         assert wait_for(lambda: not (group / "tasks").read_text())
         group.rmdir()
+
+
+# ---------------------------------------------------------------- time
+
+@pytest.mark.parametrize("mapped", [True, False], ids=["another's root", "the machine's root"])
+def test_python_begins_a_second_time_only_where_it_could_be_written(boxes, mapped):
+    """From the sealed copy (CVE-2019-5736): it costs as much as everything else that exec does."""
+    box = boxes.box()
+    if mapped:
+        box.map()
+    for words in ("create", "--bundle", box.folder, box.name), ("exec", box.name, "true"):
+        log = boxes.folder / words[0]
+        trace = ["strace", "-qq", "-o", str(log), "-e", "trace=memfd_create,execve,execveat"]
+        result = subprocess.run([*trace, *boxes.words(*words)], **boxes.options(
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60))
+        assert result.returncode == 0, words
+        copies = log.read_text().count('memfd_create("crabcan"')
+        assert copies == (0 if mapped else 1), (words[0], log.read_text())
+        if words[0] == "create":
+            box.must("start")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from boxes import Engine
+from cells import boxes  # noqa: F401
 
 MAPS = [{"containerID": 0, "hostID": 100000, "size": 65536}]
 NOTIFY = "import os, socket; s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); " \
@@ -81,3 +82,14 @@ def test_places_are_made_for_everybody_whatever_our_callers_umask_is(engine):
         assert engine.does("run", "--bundle", engine.box, "one").split() == ["755", "700", "666"]
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize("name", ["/dev/is-nowhere-else", "/dev/null"])
+def test_a_device_where_the_kernel_lets_nobody_make_any(boxes, name):  # noqa: F811
+    """In a user namespace: the machine's own is bound, and what it lacks is made outside, with its owner."""
+    box = boxes.box(lambda config: config["linux"].update(devices=[
+        {"path": name, "type": "c", "major": 1, "minor": 3, "fileMode": 0o626, "uid": 10, "gid": 11}])).map()
+    said = box.run(f"stat -c '%t:%T' {name}; stat -c '%a %u:%g' {name}; echo x >{name} && echo written")
+    assert said.splitlines()[::2] == ["1:3", "written"]
+    assert name == "/dev/null" or said.splitlines()[1] == "626 10:11"
+    assert not box.left()

@@ -97,8 +97,8 @@ OF_BUNDLES = {
            "log.Log.record write",
     PROC: "ids.namespace_of open; ids.namespace_of write; namespaces.come_back open; process.Labels.prepare exists; "
           "process.Limits.adjust write; procfs.write write; state.born read; tree.Tree.parent open; "
-          "devices.Node.made chmod; devices.Node.made chown; notify.listen chmod; state.State.busy open",
-    HOST: "devices.Node.hold open; namespaces.Maps.prepare exists; seccomp.code read; writing.seccomp read; "
+          "devices.Node.give chmod; devices.Node.give chown; notify.listen chmod; state.State.busy open",
+    HOST: "devices.Node.found open; namespaces.Maps.prepare exists; seccomp.code read; writing.seccomp read; "
           "cgroupmounts.CgroupMount.tree_of open",
     ONCE: "mounts.Mount.hold open; namespaces.Spaces.prepare open; reading.load open; commands/update.from_file open; "
           "tree.Tree.open open; log.Log.record open",

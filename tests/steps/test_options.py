@@ -242,10 +242,17 @@ def test_no_limit_on_processes(root):
 
 
 def test_what_needs_a_layer_that_is_left_out_is_refused(root):
-    for words, chapter in ((["--tmpfs", "/x"], 4), (["--init"], 2), (["--user", "x"], 5), (["--caps", "docker"], 6),
-                           (["--ulimit", "core=0"], 8)):
-        result = root.crabcan("step", str(chapter - 1), *words, "--", "true")
-        assert result.returncode == 2 and f"without chapter {chapter}" in result.stderr, result
+    for words, chapter, name in (
+            ("--init", 2, "clone"), ("--hostname h", 3, "hostname"), ("--mount /srv", 4, "mounts"), ("--add /srv:/x", 4, "mounts"),
+            ("--read-only", 4, "mounts"), ("--tmpfs /x", 4, "mounts"), ("--device /dev/full", 4, "mounts"),
+            ("--uid 7", 5, "namespaces"), ("--user x", 5, "namespaces"), ("--caps docker", 6, "caps"),
+            ("--cap-add CHOWN", 6, "caps"), ("--cap-drop CHOWN", 6, "caps"), ("--seccomp unconfined", 7, "seccomp"),
+            ("--memory 64M", 8, "cgroups"), ("--memory-swap 64M", 8, "cgroups"), ("--pids 9", 8, "cgroups"),
+            ("--cpus 1", 8, "cgroups"), ("--io-weight 9", 8, "cgroups"), ("--nofile 9", 8, "cgroups"),
+            ("--ulimit core=0", 8, "cgroups")):
+        result = root.crabcan("step", str(chapter - 1), *words.split(), "--", "true")
+        said = f"{words.split()[0]} has no effect without chapter {chapter} ({name})"
+        assert result.returncode == 2 and said in result.stderr, (words, result)
     assert root.crabcan("step", "1", "-u", "0", "--", "/bin/true").returncode == 0  # the original's
 
 
