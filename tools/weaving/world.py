@@ -42,13 +42,12 @@ def ip(*lines):
     subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True, stdout=subprocess.DEVNULL)
 
 
-def switch(**values):
+def switch(values):
     """Sets sysctls of this network namespace: a new one has what the machine has."""
     for name, value in values.items():
-        path = f"/proc/sys/net/{name.replace('__', '/')}"
-        if os.path.exists(path):
-            with open(path, "w") as file:
-                file.write(value)
+        if os.path.exists(f"/proc/sys/net/{name}"):
+            with open(f"/proc/sys/net/{name}", "w") as file:
+                file.write(str(value))
 
 
 # ---------------------------------------------------------------- the internet
@@ -143,7 +142,8 @@ def enter():
        f"address add {HOST}/24 dev eth0", "link set eth0 up", f"route add default via {ROUTER}")
     if os.path.exists("/proc/sys/net/ipv6/conf/eth0"):
         ip(f"address add {HOST6}/64 dev eth0 nodad", f"route add default via {ROUTER6} dev eth0")
-    switch(ipv4__ip_forward="0", ipv6__conf__all__forwarding="0")
+    switch({"ipv4/ip_forward": 0, "ipv6/conf/all/forwarding": 0,
+            "bridge/bridge-nf-call-iptables": 0, "bridge/bridge-nf-call-ip6tables": 0})
     ours.send(b"!")
     if ours.recv(9) != b"ready":
         raise OSError("the internet has no servers")
