@@ -16,6 +16,7 @@ import ctypes
 import os
 import signal
 import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -160,6 +161,10 @@ def furnish():
     call("mount", b"/run/cgroup", b"/sys/fs/cgroup", None, MS_BIND | MS_REC, None)
     call("umount2", b"/run/cgroup", MNT_DETACH)
     os.rmdir("/run/cgroup")
+    if os.path.exists("/dev/net/tun"):  # which udev gives to everybody, where there is one
+        call("mount", b"tun", b"/dev/net", b"tmpfs", 0, b"mode=755")
+        os.mknod("/dev/net/tun", 0o600 | stat.S_IFCHR, os.makedev(10, 200))
+        os.chmod("/dev/net/tun", 0o666)
     for path, text in (("/etc/resolv.conf", f"nameserver {DNS}\n"), ("/etc/machine-id", f"{MACHINE}\n")):
         if os.path.exists(path):
             with open(ours := f"/run/{os.path.basename(path)}", "w") as file:
