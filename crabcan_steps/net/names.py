@@ -56,12 +56,6 @@ def forgive(error):
         raise error
 
 
-def files(spec, folder, lease, foreign):
-    """What chapter 4 is to mount over the root's own files."""
-    return [Over(f"{folder}/{lease['number']}.hosts", "/etc/hosts", READ_ONLY),
-            Text("/etc/resolv.conf", "" if spec.internal else resolvers(spec.dns, foreign))]
-
-
 def hosts(spec_hosts, own=None, others=()):
     """The text of /etc/hosts: ourselves, --add-host, and the neighbours that have a --name."""
     lines = [LOCAL]
