@@ -10,7 +10,8 @@ import time
 from crabcan_steps import linux
 from crabcan_steps.mounts.root import IN_ROOT
 
-from . import bounds, build
+from .. import chapters
+from . import bounds, build, internet
 from .harm import Harm, changes
 from .join import Place
 from .keeper import PRECIOUS
@@ -35,6 +36,10 @@ class Machine(Runs):
         self.kept, self.runs, self.slowest = {}, [], 0
         self.file = ""  # the learner's
         self.alone = 0  # an exercise: then the other's functions are ours
+        self.internet = None
+        if chapters.NAMES[chapter] == "network":
+            self.internet = internet.Internet(keeper)
+            self.place.ask(lambda: internet.resolvers(self.internet.server))
         self.watch = None if groups.bounded() else bounds.Watch(keeper)
         self.host = {**self.sight.look(keeper), "hostname": build.NAME}
         self.sleepers = descendants(keeper)
