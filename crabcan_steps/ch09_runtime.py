@@ -41,7 +41,7 @@ def assemble(spec, chapter):
         for field, option in layer.options.items():
             if vars(spec).get(field):
                 raise UsageError(f"{option} has no effect without chapter {layer.chapter} ({layer.name})")
-    if vars(spec).keys() & NETWORK.keys():
+    if chapter > LAST or vars(spec).keys() & NETWORK.keys():
         layers = networked(spec, chapter, layers, wanted)
     if chapter > 1 and os.geteuid() != 0 and not any(isinstance(x, Users) for x in layers):
         warn("not root, so this step borrows the user namespace of chapter 5")
@@ -51,9 +51,13 @@ def assemble(spec, chapter):
 
 def networked(spec, chapter, layers, wanted):
     """The same with the layers of chapter 11, which few ask for: only then it is loaded."""
-    for field, option in NETWORK.items():
-        if vars(spec).get(field) and field != "net" and spec.net in ("none", "host"):
-            raise UsageError(f"{option} has no effect without a network: --net bridge, or pasta for a user")
+    from .args.network import conflict
+    if chapter > LAST and "net" not in vars(spec):  # `crabcan step 11`
+        spec.net = "pasta" if os.geteuid() else "bridge"
+    if spec.net == "none" and vars(spec).pop("name", None):
+        warn("--name: nothing keeps a list of containers, and without --net there are no neighbours: left out")
+    if text := conflict(spec, NETWORK, os.geteuid() == 0):
+        raise UsageError(text)
     if spec.net == "none":
         return layers
     if spec.net == "host" and "network" in wanted:

@@ -10,12 +10,14 @@ this to the host: for him a program in between makes each connection again, as i
 """
 import errno
 import os
+import time
 
 from . import linux
+from .ch05_namespaces import Namespaces
 from .layer import Layer, warn
 from .mounts.parts import READ_ONLY
 from .net import beside, bridge, firewall, links, names, ports, rules
-from .net.leases import Leases
+from .net.leases import Leases, note
 from .net.netlink import Netlink
 from .oci.quickjson import dumps
 
@@ -44,6 +46,7 @@ class Address(Layer):
             self.lease = bridge.describe(spec, network, leases.living())
             self.held = leases.take(self.lease["number"], self.lease)
             leases.introduce()
+        beside.after_us(lambda: left(self.lease), undo)
         spec.network, spec.lease = network, self.lease
         servers = "" if spec.internal else names.resolvers(spec.dns, bridge.own_addresses())
         spec.files = [names.Over(f"{leases.path}/{self.lease['number']}.hosts", "/etc/hosts", READ_ONLY),
@@ -77,6 +80,7 @@ class Cable(Layer):
         self.network, self.lease = spec.network, spec.lease
 
     def parent(self, pid, undo):
+        note(self.lease["number"], pid)
         known = rules.Nft(rules.elements("add", self.lease))  # meanwhile:
         namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         host = Netlink()
@@ -129,8 +133,17 @@ def give_back(address):
             linux.close(address.held)
             gone[address.lease["number"]] = address.lease
         release(leases, gone)
-        if not leases.numbers():
-            leases.close_down()
+        leases.close_down()
+
+
+def left(lease):
+    """The same, when we were killed: somebody beside us does it."""
+    for _ in range(100):  # the kernel may still be closing what we had open
+        with Leases() as leases:
+            if lease["number"] not in leases.living():
+                release(leases, leases.dead())
+                return leases.close_down()
+        time.sleep(0.01)
 
 
 def release(leases, gone):
@@ -151,6 +164,18 @@ def release(leases, gone):
 
 
 def connected(spec, layers):
-    """The layers, with those of this chapter among them: the names come before the mounts that show them."""
+    """The layers, with those of this chapter: what says the names stands before the mounts that show them."""
+    before, after = [Ports(), Address()], [Cable()]
+    if spec.net == "pasta":
+        from .net.pasta import Alone, Pasta
+        before, after = [Alone()], [Pasta()]
+    elif spec.net != "bridge":
+        for layer in layers:
+            if isinstance(layer, Namespaces):
+                layer.flags &= ~linux.CLONE_NEWNET
+        before, after = [], []
+        if spec.net != "host":
+            from .net.joined import Joined
+            before = [Joined()]
     place = next((n for n, layer in enumerate(layers) if layer.name == "mounts"), len(layers))
-    return [*layers[:place], Ports(), Address(), *layers[place:], Cable()]
+    return [*layers[:place], *before, *layers[place:], *after]

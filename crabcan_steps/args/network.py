@@ -80,3 +80,25 @@ def span(words, text):
               f"'{word}' is no port: 1 to 65535")
     check(not dash or int(first) <= int(last), text, f"{words} ends before it begins")
     return int(first), int(last if dash else first)
+
+
+OF_PASTA = ("publish", "dns", "add_host", "mac")  # what there is without a bridge
+
+
+def conflict(spec, options, root):
+    """Says what in these options cannot be together, or nothing."""
+    kind = spec.net.partition(":")[0]
+    useless = [option for field, option in options.items() if vars(spec).get(field) and field != "net"]
+    if kind in ("none", "host") and useless:
+        return f"{useless[0]} has no effect without a network: --net bridge, or pasta for a user"
+    if kind == "container" and useless:
+        return f"{useless[0]} has no effect with --net {spec.net}: that one has it all already"
+    if kind in ("bridge", "container") and not root:
+        return f"--net {spec.net} is for root, who may change the host's network: as a user, --net pasta"
+    if kind == "pasta" and root:
+        return "--net pasta is for an ordinary user: as root, --net bridge"
+    others = [option for field, option in options.items() if vars(spec).get(field) and field not in OF_PASTA
+              and field != "net"]
+    if kind == "pasta" and others:
+        return f"{others[0]} has no effect with --net pasta: it has neither bridge nor neighbours"
+    return None

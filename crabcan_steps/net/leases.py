@@ -5,6 +5,7 @@
         network                      what the first has set up, for the last to take away
         7                            a lease; its crabcan holds its lock as long as it lives
         7.hosts                      what that container sees as /etc/hosts
+        7.init                       its first process
 
 The kernel drops a lock with its holder, also after kill -9. So a lease that can be locked is nobody's,
 and whoever starts or ends next sweeps it.
@@ -60,7 +61,10 @@ class Leases:
 
     def held(self, number):
         """Tells whether somebody holds a lease's lock."""
-        fd = os.open(f"{self.path}/{number}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fd = os.open(f"{self.path}/{number}", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
         try:
             fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False
@@ -77,7 +81,7 @@ class Leases:
         return fd
 
     def remove(self, number):
-        for name in f"{number}.hosts", str(number):
+        for name in f"{number}.hosts", f"{number}.init", str(number):
             self.clear(name)
 
     def read(self, name):
@@ -116,7 +120,9 @@ class Leases:
                 self.write(f"{number}.hosts", text)
 
     def close_down(self):
-        """Nothing is left of it: for whoever has taken the last lease away."""
+        """Nothing is left of it, once nobody has a lease."""
+        if self.numbers():
+            return
         for name in {*os.listdir(self.path)} - {"lock"}:
             self.clear(name)
         self.clear("lock")  # who waits for it sees that, and makes a new one
@@ -143,10 +149,16 @@ def free(wanted, taken, network):
     return int(last)
 
 
+def note(number, pid):
+    """Writes down the first process of a container that has a lease: ours, so nobody else writes it."""
+    linux.write(f"{Leases().path}/{number}.init", str(pid), os.O_WRONLY | os.O_CREAT)
+
+
 def find(name):
     """The lease of a container by its --name, or of the process with this number."""
     with Leases() as leases:
         for number, lease in leases.living().items():
-            if name in (lease.get("name"), str(lease.get("init"))):
+            lease["init"] = leases.text(f"{number}.init")
+            if name in (lease["name"], str(lease["pid"]), lease["init"]) and lease["init"]:
                 return number, lease
     return None, None

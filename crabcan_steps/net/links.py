@@ -114,6 +114,14 @@ def add_default_route(netlink, gateway):
                 route_head(family, 0, RTN_UNICAST) + attributes({RTA_GATEWAY: raw}), NEW)
 
 
+def add_unreachable(netlink, where):
+    """Where nothing goes, whatever other routes say: the nearer one counts."""
+    address, _, prefix = where.partition("/")
+    raw, family = packed(address)
+    netlink.ask(f"ip {'-6 ' * (len(raw) == 16)}route add unreachable {where}", "RTM_NEWROUTE",
+                route_head(family, int(prefix), RTN_UNREACHABLE) + attributes({RTA_DST: raw}), NEW)
+
+
 def route_head(family, prefix, kind):
     return struct.pack("=BBBBBBBBI", family, prefix, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, SCOPE_UNIVERSE, kind, 0)
 

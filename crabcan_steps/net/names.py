@@ -56,6 +56,18 @@ def forgive(error):
         raise error
 
 
+def static(spec):
+    """What chapter 4 is to mount over the root's own files, for a container without neighbours."""
+    return [Text("/etc/hosts", f"127.0.0.1 {spec.hostname}\n" * bool(spec.hostname) + hosts(spec.add_host)),
+            Text("/etc/resolv.conf", resolvers(spec.dns, ()))]
+
+
+def shared(folder, number, lease):
+    """The same for one in another's network: its names, too."""
+    ours = [Over(f"{folder}/{number}.hosts", "/etc/hosts", READ_ONLY)] if lease else []
+    return [*ours, Text("/etc/resolv.conf", "" if lease and lease["internal"] else resolvers((), ()))]
+
+
 def hosts(spec_hosts, own=None, others=()):
     """The text of /etc/hosts: ourselves, --add-host, and the neighbours that have a --name."""
     lines = [LOCAL]

@@ -15,9 +15,11 @@ import socket
 
 from crabcan_steps import linux
 from crabcan_steps.net import links
-from crabcan_steps.net.netlink import Netlink, attributes
+from crabcan_steps.net.netlink import Netlink
 
+from ..exercises.facts import Absent
 from .join import Place, only
+from .nets import Net, cable
 from .server import serve
 
 SWITCHES = {"ipv4/ip_forward": "0", "ipv6/conf/all/forwarding": "0"}  # a new one has what the host has
@@ -25,7 +27,7 @@ STUB, REAL = "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"
 ETH_P_IP = 0x0800
 
 
-class Internet(Place):
+class Internet(Net):
     """The server's network: ask() goes there."""
 
     def __init__(self, keeper):
@@ -61,7 +63,8 @@ class Internet(Place):
             linux.unshare(linux.CLONE_NEWNET)
             world = os.open("/proc/self/ns/net", os.O_RDONLY)
             there = Netlink()
-            cable(room, world, self.mtu)
+            cable(room, "eth0", {links.IFLA_IFNAME: "eth0", links.IFLA_MTU: self.mtu, links.IFLA_NET_NS_FD: world},
+                  self.mtu)
             for netlink, address, six in (room, self.host, self.host6), (there, self.server, self.server6):
                 links.set_up(netlink, "lo")
                 links.set_up(netlink, "eth0")
@@ -85,20 +88,15 @@ class Internet(Place):
         packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_IP))
         return web, names, packets
 
+    def need(self):
+        """Raises Absent if this machine gives the room no network to play with."""
+        if self.problem != b"ready":
+            raise Absent(f"no network for the room: {self.problem.decode(errors='replace')}")
+
     def heard(self):
         """What the server has heard since it was asked last: (kind, from whom, what)."""
         self.said.send(b"?")
         return [tuple(one) for one in json.loads(self.said.recv(1 << 18))]
-
-
-def cable(room, world, mtu):
-    """Both ends are called eth0, as they are in different places."""
-    peer = links.link_head() + attributes({links.IFLA_IFNAME: "eth0", links.IFLA_MTU: mtu,
-                                           links.IFLA_NET_NS_FD: world})
-    room.ask("ip link add eth0 type veth", "RTM_NEWLINK", links.link_head() + attributes({
-        links.IFLA_IFNAME: "eth0", links.IFLA_MTU: mtu,
-        links.IFLA_LINKINFO: {links.IFLA_INFO_KIND: "veth", links.IFLA_INFO_DATA: {links.VETH_INFO_PEER: peer}}}),
-        links.NEW)
 
 
 def resolvers(server):
