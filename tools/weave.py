@@ -9,8 +9,9 @@ In a page, directly above a fenced block:
       first/container.py::* (a program that stands beside the pages: chapters/first/container.py)
   <!-- run: crabcan step 3 -- hostname -->       a command and its output; several commands in the
       lines of one comment share a shell. Options: run (exit 1): status of the last command;
-      (user): not as root; (bare): no `$ command` line; (needs cgroup v2), (needs PROGRAM ...): on hosts
-      without it left as it is
+      (user): not as root; (bare): no `$ command` line; (world): in a network of its own, with an
+      internet (tools/weaving/world.py); (needs cgroup v2), (needs PROGRAM ...): on hosts without it
+      left as it is
 """
 import argparse
 import difflib

@@ -120,7 +120,9 @@ class Leases:
                 self.write(f"{number}.hosts", text)
 
     def close_down(self):
-        """Nothing is left of it: for whoever has taken the last lease away."""
+        """Nothing is left of it, once nobody has a lease."""
+        if self.numbers():
+            return
         for name in {*os.listdir(self.path)} - {"lock"}:
             self.clear(name)
         self.clear("lock")  # who waits for it sees that, and makes a new one

@@ -48,7 +48,7 @@ class Runs:
     def calls(self, *options, step=None, before=()):
         """The container's start, and the calls of which it tells, for a reason: (side, call, rest)."""
         answer = self.crabcan("-d", *options, command=["true"], step=step, before=before)
-        found = (re.match(r"[0-9] \w+ +(parent|child) +(\w+)\((.*)", line)
+        found = (re.match(r"[0-9]+ \w+ +(parent|child) +(\w+)\((.*)", line)
                  for line in answer.err.splitlines())
         return answer, [line.groups() for line in found if line]
 
@@ -118,7 +118,7 @@ class Runs:
         # None: the kernel, asked to end one of the room's, has taken the copy of us that waits.
         if answer.status in (None, -9, 137) and self.groups.full():
             raise Harm(TOO_MUCH)
-        self.compare()
+        self.compare(0.5 if kill else 0.05)  # after kill -9 somebody may be there who cleans up
         return answer
 
     def environment(self):
