@@ -2,7 +2,6 @@
 import argparse
 import os
 import sys
-import webbrowser
 from pathlib import Path
 
 from .. import chapters
@@ -18,7 +17,7 @@ EXAMPLES = """examples:
   workshop explore                    all checkpoints, the last one first
   workshop explore 4                  chapter 4's, with chapter 5's to compare it with
   workshop explore mine 4             yours, beside ours
-  workshop explore FILE               what `crabcan run --trace FILE` has recorded
+  workshop explore FILE               what `crabcan run --trace FILE` has recorded; - is standard input
   workshop explore --strace -- bwrap --ro-bind / / --unshare-all true
                                       another runtime's, beside ours"""
 LINE = "crabcan step {} --trace /tmp/explore -- true >/tmp/said 2>&1; cat /tmp/explore"
@@ -41,7 +40,8 @@ def add_arguments(name, parser):
 def main(options):
     try:
         recordings = list(chosen(options))
-        save(document(recordings), options.output)
+        two = options.strace or "mine" in options.what  # are there to be compared
+        save(document(recordings, beside=1 if two else None), options.output)
     except (ExploreError, StraceError, RoomError, workspace.WorkspaceError, RuntimeError) as error:
         print(f"workshop: explore: {error}", file=sys.stderr)
         return 1
@@ -60,6 +60,7 @@ def show(path):
     """Says where the page is, and opens it where there is a screen to open it on."""
     print(f"{path}: open it in a browser; it needs nothing else")
     if sys.stdout.isatty() and (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        import webbrowser  # only now: it takes 5 ms
         webbrowser.open(path.as_uri())
 
 
@@ -79,6 +80,8 @@ def chosen(options):
         if word.isdigit() and words[words.index(word) - 1:words.index(word)] == ["mine"]:
             yield mine(number(word), options.dir)
             yield checkpoint(number(word))
+        elif word == "-":
+            yield "your run", "crabcan run --explore", loaded("/dev/stdin")
         elif word.isdigit():
             yield checkpoint(number(word))
             if len(words) == 1 and int(word) < chapters.WHOLE:

@@ -80,6 +80,8 @@ MAY = {
     ("terminal", "Terminal.parent", "chmod"): BYTES,
     ("terminal", "is_pipe", "readlink"): PROC,
     ("trace", "record", "open"): ONCE,
+    ("exploring", "finish", "open"): "a recording of ours in memory, or --trace's file that the user has named",
+    ("exploring", "finish", "posix_spawn"): HOST,
     ("telling", "begin", "readlink"): PROC, ("telling", "begin", "lexists"): PROC,
     ("telling", "lines", "read"): PROC, ("telling", "descriptors", "readlink"): PROC,
 }
