@@ -339,7 +339,8 @@ def accept(listener):
 DEFAULTS = tuple(valid_signals() - {SIGKILL, SIGSTOP})  # what posix_spawn is to set to the default
 
 
-# Chapter 10's cgroups.
+# Chapter 10's cgroups, and mounts that it must find again.
+STATX_MNT_ID, STATX_MNT_ID_UNIQUE = 0x1000, 0x4000  # <linux/stat.h>
 NUMBERS["bpf"] = {"x86_64": 321}.get(os.uname().machine, 280)
 eventfd, chown = quiet(os.eventfd), quiet(os.chown)
 
@@ -351,6 +352,17 @@ def bpf(command, attributes):
     Returns the result, and the attributes as the kernel has changed them."""
     union = ctypes.create_string_buffer(attributes, len(attributes))
     return raw_call("bpf", command, ctypes.addressof(union), len(attributes)), union.raw
+
+
+@quiet
+def mount_ids(fd):
+    """The numbers of the mount that a descriptor is on (statx(2)): one that no other mount will have, where
+    the kernel is 6.8 or younger, and that of mountinfo, which is given again when a mount has gone."""
+    found, numbers = ctypes.create_string_buffer(256), []
+    for mask in (STATX_MNT_ID_UNIQUE, STATX_MNT_ID):
+        libc_call("statx", fd, b"", AT_EMPTY_PATH, mask, found)
+        numbers += struct.unpack_from("Q", found, 144)  # stx_mnt_id
+    return numbers
 
 
 @quiet
