@@ -80,7 +80,8 @@ def name_source(found):
     indent, module, name, marks, language = found.groups()
     name = name.removesuffix(".__head__").replace("..", " to ").replace('"', "'")
     whole = name.startswith("__") or name == "*"
-    folder = "chapters" if (CHAPTERS / module).is_file() else "crabcan_steps"
+    folder = "chapters" if (CHAPTERS / module).is_file() else \
+        "crabcan_workshop" if module.startswith("explore/") else "crabcan_steps"
     place = f"{folder}/{module}" + ("" if whole else f", {name}")
     return f'{indent}{marks}{language} title="{place}"'
 
