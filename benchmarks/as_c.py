@@ -133,7 +133,7 @@ int main(int argc, char **argv) {
 """
 
 
-NO_WORK = ("begin", "send", "recv", "close", "dup2", "execve")  # the program does these by itself
+NO_WORK = ("begin", "send", "recv", "close", "dup2", "execve")  # these the program does by itself
 
 
 def program(events, filters):

@@ -3,6 +3,7 @@
 
     tools/explorer.py            make it anew
     tools/explorer.py --check    only say whether it is what would be made
+    tools/explorer.py --fetch    only bring the libraries here, while there is a network
 
 The libraries come through npm, each held by its hash (page/package-lock.json), into build/explorer;
 esbuild puts them and our modules into one script. Readers of the page need none of this.
@@ -31,6 +32,8 @@ LICENCE = re.compile(r"licen[cs]e(\.\w+)?$", re.I)
 def main():
     if not shutil.which("npm"):
         sys.exit("explorer.py: npm is missing: apt-get install npm. To read the page nobody needs it.")
+    if "--fetch" in sys.argv[1:]:
+        return fetch()
     page = make()
     if "--check" not in sys.argv[1:]:
         MADE.write_text(page)
@@ -57,6 +60,7 @@ def fetch():
     done = BUILD / "done"
     if done.exists() and done.read_text() == wanted:
         return
+    print("explorer.py: bringing the libraries here with npm", file=sys.stderr)
     for name in LISTS:
         shutil.copy(PAGE / name, BUILD)
     subprocess.run(NPM, cwd=BUILD, check=True)

@@ -57,7 +57,7 @@ CALLS = {
 def reduce(state, event):
     """The state after an event. Raises nothing, and changes neither of the two."""
     try:
-        made = judged(next_state(state, event))
+        made = judged(next_state(state, event), state)
     except (Unknown, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
         made = {**state, "unknown": state["unknown"] + 1}
     return {**made, "events": state["events"] + 1}

@@ -98,6 +98,33 @@ def test_after_a_run(who, folder):
     assert result.returncode == 127 and (folder / "explorer.html").exists()
 
 
+def cells(text):
+    """{property: its cells} of the text form; a cell is what stands after two spaces."""
+    _, *rows = [re.split(r"  +", line) for line in re.sub(r"#(\d+) +", r"#\1 ", text).splitlines()]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_as_text_with_and_without_an_event(place, whole):
+    record.write(whole, place / "run.jsonl")
+    at = next(n for n, event in enumerate(whole, 1) if event["call"] == "pivot_root")
+    for word in "pivot_root", str(at):
+        told = cells(explore("run.jsonl", "--text", "--without", word, folder=place).stdout)
+        assert told["mounts"] == [f"#{at} child pivot_root", "open"] and told["files"][1] == "open"
+        assert told["cpu"] == ["open", "open"] and told["name"][0] == told["name"][1] != "open"
+    told = cells(explore("run.jsonl", "--text", "--without", "seccomp", folder=place).stdout)
+    assert [name for name, pair in told.items() if pair[0] != pair[1]] == ["filter", "calls"]
+    assert not (place / "explorer.html").exists()
+    result = explore("run.jsonl", "--without", "nosuch", folder=place, status=1)
+    assert "no event nosuch: a number up to" in result.stderr and "seccomp" in result.stderr
+
+
+def test_text_cannot_steer_a_terminal(place):
+    event = {"side": "parent", "chapter": 0, "layer": "", "call": "sethostname\x1b[31m", "args": ["x"], "options": {},
+             "result": None, "errno": 0, "microseconds": 0}
+    record.write([event, {**event, "call": "clone3", "args": [1 << 29], "result": [5, 6], "side": "parent"}], place / "x.jsonl")
+    assert explore("x.jsonl", "--text", folder=place).stdout.replace("\n", "").isprintable()
+
+
 def test_in_a_notebook_it_is_a_frame(root):
     shown = lab.explore(3)
     assert "  name     sethostname" in repr(shown) and "  caps     open" in repr(shown)
