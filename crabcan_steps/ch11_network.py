@@ -46,7 +46,6 @@ class Address(Layer):
             held = leases.take(lease["number"], lease)
             undo.callback(give_back, lease, held)
             leases.introduce()
-        after_us(lambda: left(lease), undo)
         spec.network, spec.lease = network, lease
         spec.files = names.files(spec, leases.path, lease, bridge.own_addresses())
 
@@ -74,6 +73,7 @@ class Cable(Layer):
 
     def parent(self, pid, undo):
         note(self.lease["number"], pid)
+        after_us(lambda: left(self.lease), undo)
         known = rules.Nft(rules.elements("add", self.lease))  # meanwhile:
         namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         host = Netlink()

@@ -55,7 +55,7 @@ def take_down(leases, network):
     links.delete(netlink, BRIDGE)
     netlink.close()
     away.wait()
-    leases.close_down()
+    leases.clear("network")
 
 
 def words(network):
