@@ -16,7 +16,7 @@ from . import linux
 from .ch05_namespaces import Namespaces
 from .layer import Layer, LayerError
 from .net import bridge, links, names, rules
-from .net.beside import after_us
+from .net.beside import AfterUs
 from .net.leases import Leases, free, note
 from .net.netlink import Netlink
 from .net.ports import Ports, opened
@@ -38,6 +38,7 @@ class Address(Layer):
     }
 
     def prepare(self, spec, undo):
+        spec.watch = AfterUs(undo)
         with Leases() as leases:
             release(leases, leases.dead())  # what killed ones have left
             network = leases.read("network") or bridge.set_up(leases)
@@ -69,11 +70,11 @@ class Cable(Layer):
     chapter, name = 11, "network"
 
     def prepare(self, spec, undo):
-        self.network, self.lease = spec.network, spec.lease
+        self.network, self.lease, self.watch = spec.network, spec.lease, spec.watch
 
     def parent(self, pid, undo):
         note(self.lease["number"], pid)
-        after_us(lambda: left(self.lease), undo)
+        self.watch.begin(lambda: left(self.lease))
         known = rules.Nft(rules.elements("add", self.lease))  # meanwhile:
         namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         host = Netlink()
@@ -111,20 +112,21 @@ def left(lease):
 
 def release(leases, gone):
     """Forgets containers that have ended: their cables, what the rules know of them, their names."""
-    if not gone and leases.numbers():
-        return
-    netlink = Netlink()
-    for number, lease in gone.items():
-        links.delete(netlink, f"{bridge.CABLE}{number}")
-        leases.remove(number)
-    netlink.close()
+    others = set(leases.numbers()) - gone.keys()
     network = leases.read("network")
-    if network and not leases.numbers():
+    if gone:
+        netlink = Netlink()
+        for number in gone:
+            links.delete(netlink, f"{bridge.CABLE}{number}")
+        netlink.close()
+    if not others and network:
         bridge.take_down(leases, network)
-    elif network:
-        rules.Nft("".join(rules.elements("add", one) + rules.elements("delete", one)
+    elif gone and network:
+        rules.Nft("".join(rules.elements("add", one) + rules.elements("delete", one)  # it may not be known yet
                           for one in gone.values() if one)).wait()
-        leases.introduce()
+    for number in gone:  # last: who is killed half-way is still there, dead, for the next one
+        leases.remove(number)
+    leases.introduce()
 
 
 def connected(spec, layers):
