@@ -56,14 +56,8 @@ def forgive(error):
         raise error
 
 
-def files(spec, folder, lease, foreign):
-    """What chapter 4 is to mount over the root's own files."""
-    return [Over(f"{folder}/{lease['number']}.hosts", "/etc/hosts", READ_ONLY),
-            Text("/etc/resolv.conf", "" if spec.internal else resolvers(spec.dns, foreign))]
-
-
 def static(spec):
-    """The same for a container without neighbours."""
+    """What chapter 4 is to mount over the root's own files, for a container without neighbours."""
     return [Text("/etc/hosts", f"127.0.0.1 {spec.hostname}\n" * bool(spec.hostname) + hosts(spec.add_host)),
             Text("/etc/resolv.conf", resolvers(spec.dns, ()))]
 
