@@ -223,6 +223,8 @@ def whole(machine):
 @fact(2, "this machine is a router for its containers only", "sysctl net.ipv4.ip_forward; nft list ruleset")
 def router(machine):
     found = usual(machine)
+    must(not found.unwaited, "nft has ended, and nobody has asked how", "the rules stand before anybody runs: "
+         "Nft.wait(), which raises what nft says")
     must("table inet crabcan" in found.rules, "no rules", "rules.tables() go to rules.Nft")
     text = re.sub(r'"', "", found.rules)
     return must(f"iifname != {bridge.BRIDGE} oifname != {bridge.BRIDGE} drop" in text.replace("meta nfproto ipv4 ", ""),
@@ -394,6 +396,8 @@ two = begin("--ip", SECOND, "--", "sh", "-c", "echo up; read x; grep -w " + NAME
 heard(two[1], b"up")
 other = begin("--", "sh", "-c", "getent ahostsv4 " + NAME)
 say("knows", *end(*other)[1].split()[:1])
+pod = end(*begin("--net", "container:" + NAME, "--", "cat", "/proc/net/fib_trie"))
+say("pod", pod[0], FIRST in pod[1])
 end(*one)
 rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True).stdout
 say("rules", FIRST in rules, SECOND in rules)
@@ -445,3 +449,10 @@ def unruly(machine):
     lines = neighbours(machine)[3]
     return must(lines.get("unruly") == ["125", "1", "True", "False"], " ".join(lines.get("unruly", ["?"])), "without rules nobody "
                 "guards the cable: Nft.wait() before the container goes on, and its error comes home") and "so"
+
+
+@fact(1, "another can join its network", "crabcan step 11 --net bridge --name db -- cat /etc/hosts")
+def pod(machine):
+    lines = neighbours(machine)[3]
+    return must(lines.get("pod") == ["0", "True"], " ".join(lines.get("pod", ["?"])), "--net container:NAME looks for the "
+                "first process of the one with that name: note(self.lease[\"number\"], pid)") and "so"

@@ -2,6 +2,7 @@
 import json
 
 from ..exercises.facts import Wrong, must
+from ..measure.observe import stat_of
 from .nets import Net
 
 INSIDE = """
@@ -79,6 +80,7 @@ class Seen:
         self.net = Net(outside["pid"])  # held, so that the cable outlives its owner
         self.outside, self.inside, self.host = outside, self.net.state(), self.machine.net.state()
         self.rules = self.machine.net.rules()
+        self.unwaited = [pid for pid in self.machine.beside(outside["runtime"]["pid"]) if stat_of(pid)[0] == "Z"]
         self.forwards = self.machine.net.switch("ipv4/ip_forward")
         self.met = meanwhile(self) if meanwhile else None
 

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -17,6 +18,8 @@ WORLD = CHECKOUT / "tools/weaving/world.py"
 def recording(tmp_path_factory):
     if os.geteuid() != 0:
         pytest.skip("a bridge is root's")
+    if not shutil.which("nft"):
+        pytest.skip("no nftables")
     words = [sys.executable, "-I", WORLD, sys.executable, CHECKOUT / "tests/book/recorder.py",
              sys.executable, "-P", "-m", "crabcan_steps"]
     result = subprocess.run(words, cwd=tmp_path_factory.mktemp("recorded"), text=True, capture_output=True, timeout=60,
