@@ -13,7 +13,6 @@ import os
 import time
 
 from . import linux
-from .ch05_namespaces import Namespaces
 from .layer import Layer, warn
 from .mounts.parts import READ_ONLY
 from .net import beside, bridge, firewall, links, names, ports, rules
@@ -31,7 +30,6 @@ class Address(Layer):
                "ip6": "--ip6", "mac": "--mac", "internal": "--internal"}
     cures = {
         ("lease", errno.EADDRNOTAVAIL): "as many containers as one bridge holds here: end some",
-        ("open", errno.EACCES): "only root has leases",
         ("netlink", errno.EPERM): "only root of the host may change its network: as a user, --net pasta",
         ("netlink", errno.EOPNOTSUPP): "this kernel lacks it: `modprobe bridge veth`",
         ("write", errno.EROFS): "/proc/sys is read-only here: are we in a container?",
@@ -39,6 +37,7 @@ class Address(Layer):
     held = None  # the descriptor that says: this lease is somebody's
 
     def prepare(self, spec, undo):
+        spec.watch = beside.AfterUs(undo)
         with Leases() as leases:
             undo.callback(give_back, self)  # also after a failure in the middle of this
             release(leases, leases.dead())
@@ -46,7 +45,6 @@ class Address(Layer):
             self.lease = bridge.describe(spec, network, leases.living())
             self.held = leases.take(self.lease["number"], self.lease)
             leases.introduce()
-        beside.after_us(lambda: left(self.lease), undo)
         spec.network, spec.lease = network, self.lease
         servers = "" if spec.internal else names.resolvers(spec.dns, bridge.own_addresses())
         spec.files = [names.Over(f"{leases.path}/{self.lease['number']}.hosts", "/etc/hosts", READ_ONLY),
@@ -77,10 +75,11 @@ class Cable(Layer):
     chapter, name = 11, "network"
 
     def prepare(self, spec, undo):
-        self.network, self.lease = spec.network, spec.lease
+        self.network, self.lease, self.watch = spec.network, spec.lease, spec.watch
 
     def parent(self, pid, undo):
         note(self.lease["number"], pid)
+        self.watch.begin(lambda: left(self.lease))
         known = rules.Nft(rules.elements("add", self.lease))  # meanwhile:
         namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         host = Netlink()
@@ -94,8 +93,8 @@ class Cable(Layer):
         links.add_default_route(inside, f"{self.network['range']}.1")
         if self.network["prefix"]:
             links.add_default_route(inside, f"{self.network['prefix']}::1")
-        for socket in host, inside:
-            socket.close()
+        host.close()
+        inside.close()
         linux.close(namespace)
         known.wait()
 
@@ -128,54 +127,35 @@ class Ports(Layer):
 def give_back(address):
     """The end of a lease, or of what was half made; the last one takes the bridge away."""
     with Leases() as leases:
-        gone = {}
-        if address.held is not None:
-            linux.close(address.held)
-            gone[address.lease["number"]] = address.lease
-        release(leases, gone)
-        leases.close_down()
+        if address.held is None:
+            return release(leases, {})
+        linux.close(address.held)
+        release(leases, {address.lease["number"]: address.lease})
 
 
 def left(lease):
     """The same, when we were killed: somebody beside us does it."""
     for _ in range(100):  # the kernel may still be closing what we had open
         with Leases() as leases:
-            if lease["number"] not in leases.living():
-                release(leases, leases.dead())
-                return leases.close_down()
+            if not leases.held(lease["number"]):
+                return release(leases, leases.dead())
         time.sleep(0.01)
 
 
 def release(leases, gone):
     """Forgets containers that have ended: their cables, what the rules know of them, their names."""
-    netlink = Netlink()
-    for number, lease in gone.items():
-        links.delete(netlink, f"{bridge.CABLE}{number}")
-        leases.remove(number)
-    netlink.close()
+    others = set(leases.numbers()) - gone.keys()
     network = leases.read("network")
-    if network and not leases.numbers():
+    netlink = Netlink()
+    for number in gone:
+        links.delete(netlink, f"{bridge.CABLE}{number}")
+    netlink.close()
+    if network and not others:
         bridge.take_down(network)
         leases.clear("network")
     elif network and gone:
-        rules.Nft("".join(rules.elements("add", one) + rules.elements("delete", one)
+        rules.Nft("".join(rules.elements("add", one) + rules.elements("delete", one)  # it may not be known yet
                           for one in gone.values() if one)).wait()
-        leases.introduce()
-
-
-def connected(spec, layers):
-    """The layers, with those of this chapter: what says the names stands before the mounts that show them."""
-    before, after = [Ports(), Address()], [Cable()]
-    if spec.net == "pasta":
-        from .net.pasta import Alone, Pasta
-        before, after = [Alone()], [Pasta()]
-    elif spec.net != "bridge":
-        for layer in layers:
-            if isinstance(layer, Namespaces):
-                layer.flags &= ~linux.CLONE_NEWNET
-        before, after = [], []
-        if spec.net != "host":
-            from .net.joined import Joined
-            before = [Joined()]
-    place = next((n for n, layer in enumerate(layers) if layer.name == "mounts"), len(layers))
-    return [*layers[:place], *before, *layers[place:], *after]
+    for number in gone:  # last: who is killed half-way is still there, dead, for the next one
+        leases.remove(number)
+    leases.introduce()
