@@ -344,7 +344,7 @@ def killing(machine, lease, also=()):
         must(False, answer.seen, reason(machine, answer))
 
 
-@fact(2, "after kill -9 somebody beside it takes all away", "")
+@fact(1, "after kill -9 somebody beside it takes all away", "")
 def cleaned(machine):
     before = machine.net.state()
     killing(machine, f"{RANGE}.{number(9, 250)}")
@@ -355,7 +355,7 @@ def cleaned(machine):
         except Wrong:
             time.sleep(0.05)
     raise Wrong(" ".join(link["name"] for link in machine.net.state()["links"]), "nobody outlives kill -9, but for a "
-                "process that waits for our end: beside.after_us(), which calls left()")
+                "process that waits for our end: self.watch.begin(), which calls left()")
 
 
 @fact(2, "and if that one is killed, too, the next start does", "")
