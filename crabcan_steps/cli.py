@@ -12,10 +12,13 @@ USAGE = f"""crabcan {__version__}: a container runtime to learn from
   crabcan run [OPTIONS] [--] [COMMAND [ARG ...]]       a container with all layers
   crabcan step N [OPTIONS] [--] [COMMAND [ARG ...]]    the checkpoint of chapter N, 1 to {LAST + 1}
   crabcan run --help                                   the options, with examples
+  crabcan pull | images | layers | ... --help          images, and what is in them: chapter 12
   crabcan seccomp PROFILE [CALL ...]                   which rule decides about which call
   crabcan completion bash                              (or zsh, fish) what makes Tab complete them
 
 `run` may be left out before an option: crabcan -m ./root -c /bin/sh"""
+
+IMAGES = ("pull", "images", "inspect", "history", "rmi", "prune", "save", "push", "commit", "layers")
 
 
 def main(argv=None):
@@ -59,6 +62,9 @@ def command(argv):
         return step(rest[1:])
     if word == "seccomp":
         return rules(rest)
+    if word in IMAGES:
+        from .images.commands import main as images  # with http, json and the rest: 60 ms
+        return images(word, rest)
     if word in ("completion", "complete"):
         return complete(word, rest)
     if word == "run":
@@ -113,6 +119,10 @@ def execute(chapter, argv, prog):
         if spec.debug or spec.trace:
             from .trace import record  # only now: with its json it takes 5 ms
             record(spec)
+        if spec.image:
+            place = "images"
+            from .ch12_images import run as run_image
+            return run_image(spec)
         layers = assemble(spec, chapter)
         if spec.write_bundle:
             from .oci.writing import write

@@ -1,0 +1,115 @@
+"""Chapter 12: images. Two JSON documents and some tar files, each found by its hash.
+
+    a name  -->  index.json  -->  manifest  -->  configuration    what to run, in which order the layers lie
+                                            -->  layer, layer ... tars, to be unpacked one upon the other
+
+A layer only adds: what it takes away of those below it, it says by whiteouts. Unpacked, each is a
+directory that many containers share; overlayfs shows them as one, and keeps what a container writes
+in a directory of its own. The configuration becomes the Spec of chapter 1. All else is as it was.
+"""
+import errno
+import os
+
+from . import linux
+from .ch01_args import Spec
+from .ch04_mounts import Mounts
+from .ch05_namespaces import Identity, Users
+from .ch09_runtime import assemble, run as run_layers
+from .images import container, overlay
+from .images.config import ImageIdentity, configure
+from .images.errors import ImageError
+from .images.pull import Options, find, pull, unpack_all
+from .images.store import Store
+from .layer import warn
+from .mounts.parts import LOCKED, Bind
+from .mounts.root import ROOTS
+from .oci.root import BundleRoot
+
+
+class Overlay(Bind):
+    """The root: the image's layers with the container's own on top."""
+
+    def __init__(self, make):
+        super().__init__("the image", "/", LOCKED, None)
+        self.make_it, self.directory = make, True
+
+    def open(self):
+        if self.tree is None:
+            self.tree = self.make_it()
+            linux.mount_setattr("", linux.AT_EMPTY_PATH, self.attributes, linux.MS_PRIVATE, dir_fd=self.tree)
+        ROOTS[self.tree] = BundleRoot(self.tree)  # places that it lacks are made: it is nobody else's
+        return self.tree
+
+
+class Place:
+    """A directory that must be there: the working directory, a volume."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def make(self, root):
+        linux.close(ROOTS[root].place(self.path, True))
+
+
+class ImageMounts(Mounts):
+    """Chapter 4's, with an overlay for a root."""
+    cures = {**Mounts.cures,
+             ("mount", errno.EINVAL): "overlayfs does not take these directories: see dmesg",
+             ("mount", errno.ENODEV): "this kernel has no overlayfs: modprobe overlay",
+             ("mount", errno.EPERM): "overlayfs for ordinary users needs Linux 5.11"}
+
+    def prepare(self, spec, undo):
+        super().prepare(spec, undo)
+        self.plan += [Place(path) for path in (*spec.volumes, spec.workdir)]
+
+    def hold(self, undo=None):
+        spec = self.spec
+        chains = spec.chains[::-1]
+        if undo:  # root: all that can fail, before clone
+            made = overlay.shifted(spec.store, chains, spec.box.name, spec.maps)
+            self.root = Overlay(lambda: made)
+        else:
+            self.root = Overlay(lambda: overlay.own(spec.store.path, chains, spec.box.name))
+        super().hold(undo)
+
+
+def layers(spec):
+    """Those of chapters 2 to 9, with the image's instead of two of them."""
+    ours = {Mounts: ImageMounts, Identity: ImageIdentity}
+    return [ours[type(layer)]() if type(layer) in ours else layer for layer in assemble(spec, 9)]
+
+
+def image_of(store, spec):
+    """The image that --image names: from the store, or brought there."""
+    options = Options()
+    options.platform, options.insecure = spec.platform, spec.insecure
+    if ":" in spec.image and spec.image.split(":")[0] in ("oci", "oci-archive", "docker-archive"):
+        return pull(store, spec.image, options)
+    try:
+        image = find(store, spec.image)
+    except ImageError:
+        warn(f"{spec.image}: is not here yet, and is pulled")
+        return pull(store, spec.image, options)
+    unpack_all(store, image, options)
+    return image
+
+
+def run(spec):
+    """Pull, unpack, configure, run. Returns the exit status."""
+    store = Store()
+    store.share()
+    image = image_of(store, spec)
+    configure(spec, image)
+    spec.store, spec.chains = store, image.chains()
+    spec.prefix = "trusted.overlay." if os.geteuid() == 0 else "user.overlay."
+    container.sweep(store)
+    users = Users()
+    users.prepare(Spec(), None)
+    spec.maps = users.maps
+    spec.mount = f"image {spec.image}"  # as far as others ask: not a root of our own
+    spec.box = container.create(store, image, users, spec.name)
+    store.unshare()
+    try:
+        return run_layers(spec, layers(spec))
+    finally:
+        spec.box.close()
