@@ -91,7 +91,12 @@ def images(store, options):
     from .image import Image
     rows = []
     for name, one in sorted(store.names().items()):
-        image = Image(store.read(one["digest"]), name)
+        try:
+            image = Image(store.read(one["digest"]), name)
+        except ImageError as error:
+            warn(f"{name}: is damaged: pull it again ({error})")
+            rows.append({"name": name, "digest": one["digest"], "layers": 0, "size": 0, "damaged": True})
+            continue
         rows.append({"name": name, "digest": image.digest, "layers": len(image.layers),
                      "size": sum(layer["size"] for layer in image.layers)})
     boxes = [{"name": name, "image": said.get("image"), "running": runs} for name, said, runs in container.every(store)]
@@ -99,7 +104,8 @@ def images(store, options):
         print(json.dumps({"images": rows, "containers": boxes}, indent=2))
         return
     for row in rows:
-        print(printable(f"{row['name']:40} {row['digest'][7:19]}  {row['layers']:3} layers  {megabytes(row['size']):>9}"))
+        print(printable(f"{row['name']:40} {row['digest'][7:19]}  {row['layers']:3} layers  {megabytes(row['size']):>9}"
+                        + ("  damaged" if "damaged" in row else "")))
     for box in boxes:
         print(printable(f"container {box['name']}: of {box['image']}, {'running' if box['running'] else 'kept'}"))
     if not rows and sys.stdout.isatty():

@@ -2,6 +2,7 @@
 import os
 
 from .. import linux
+from ..layer import warn
 from . import container
 from .errors import ImageError
 from .image import Image
@@ -14,15 +15,18 @@ from .store import FOLDER
 def needed(store):
     """(digests, chains) that images with a name need, and containers that are there."""
     digests, chains = set(), set()
-    wanted = [one["digest"] for one in store.index()]
-    wanted += [said.get("digest") for _, said, _ in container.every(store)]
-    for digest in filter(None, wanted):
+    used = {said.get("digest") for _, said, _ in container.every(store)}
+    for digest in {*(one["digest"] for one in store.index()), *used} - {None}:
         try:
             image = Image(store.read(digest), digest)
-            digests |= {digest, image.target["digest"], *(one["digest"] for one in image.layers)}
-            chains |= {chain[7:] for chain in image.configure(store.read(image.target["digest"])).chains()}
+            image.configure(store.read(image.target["digest"]))
         except ImageError as error:
-            raise ImageError(f"nothing is removed, as it is not known what is needed: {error}") from None
+            if digest in used:
+                raise ImageError(f"nothing is removed, as it is not known what a container needs: {error}") from None
+            warn(f"{error}: as good as not there, until it is pulled again")
+            continue
+        digests |= {digest, image.target["digest"], *(one["digest"] for one in image.layers)}
+        chains |= {chain[7:] for chain in image.chains()}
     return digests, chains
 
 

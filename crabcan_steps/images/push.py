@@ -8,7 +8,7 @@ import urllib.parse
 from .errors import ImageError
 from .reference import Reference
 from .registry import Registry
-from .store import NAME, PIECE, Store
+from .store import NAME, PIECE, Store, where
 
 
 def push(store, image, text, options):
@@ -59,7 +59,12 @@ def folder(store, path, named, blobs):
     other = Store(os.path.abspath(path), plain=True)
     for digest in blobs:
         copy(store, other, digest)
+        os.chmod(where(digest), 0o644, dir_fd=other.root)
     other.name(named["annotations"][NAME], named)
+    os.rmdir("partial", dir_fd=other.root)
+    os.unlink("names", dir_fd=other.root)
+    for name in "index.json", "oci-layout":
+        os.chmod(name, 0o644, dir_fd=other.root)
 
 
 def copy(store, other, digest):

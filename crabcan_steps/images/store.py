@@ -56,8 +56,8 @@ class Store:
         self.root = linux.open(self.path, FOLDER)
         status = linux.fstat(self.root)
         if plain:
-            for name in "blobs", "blobs/sha256", "blobs/sha512":
-                self.folder(name)
+            for name in "blobs", "blobs/sha256", "partial":
+                self.folder(name, 0o755)
             return
         if status.st_uid != os.geteuid() or status.st_mode & 0o022:
             raise ImageError(f"{self.path}: belongs to somebody else, or others may write there")
@@ -67,10 +67,10 @@ class Store:
             self.folder(name)
         self.lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self.root)
 
-    def folder(self, name):
+    def folder(self, name, mode=0o700):
         """Makes a directory, if it is not there."""
         try:
-            linux.mkdir(name, 0o700, dir_fd=self.root)
+            linux.mkdir(name, mode, dir_fd=self.root)
         except FileExistsError:
             pass
 
