@@ -18,12 +18,15 @@ from .ch09_runtime import assemble, run as run_layers
 from .images import container, overlay
 from .images.config import ImageIdentity, configure
 from .images.errors import ImageError
+from .images.flatten import flatten
 from .images.pull import Options, find, pull, unpack_all
 from .images.store import Store
-from .layer import warn
+from .layer import LayerError, warn
 from .mounts.parts import LOCKED, Bind
 from .mounts.root import ROOTS
 from .oci.root import BundleRoot
+
+MOUNTING = ("mount", "mount_setattr", "open_tree", "unshare")  # what an overlay is made with
 
 
 class Overlay(Bind):
@@ -39,6 +42,15 @@ class Overlay(Bind):
             linux.mount_setattr("", linux.AT_EMPTY_PATH, self.attributes, linux.MS_PRIVATE, dir_fd=self.tree)
         ROOTS[self.tree] = BundleRoot(self.tree)  # places that it lacks are made: it is nobody else's
         return self.tree
+
+
+class Copy(Bind):
+    """The root where there can be no overlay."""
+
+    def open(self):
+        tree = super().open()
+        ROOTS[tree] = BundleRoot(tree)
+        return tree
 
 
 class Place:
@@ -65,7 +77,9 @@ class ImageMounts(Mounts):
     def hold(self, undo=None):
         spec = self.spec
         chains = spec.chains[::-1]
-        if undo:  # root: all that can fail, before clone
+        if spec.copied:
+            self.root = Copy(f"{spec.store.path}/containers/{spec.box.name}/rootfs", "/", LOCKED)
+        elif undo:  # root: all that can fail, before clone
             made = overlay.shifted(spec.store, chains, spec.box.name, spec.maps)
             self.root = Overlay(lambda: made)
         else:
@@ -96,11 +110,20 @@ def image_of(store, spec):
 
 def run(spec):
     """Pull, unpack, configure, run. Returns the exit status."""
+    try:
+        return brought(spec)
+    except ImageError as error:
+        warn(error)
+        return 125
+
+
+def brought(spec):
+    """The same. Raises ImageError, LayerError."""
     store = Store()
     store.share()
     image = image_of(store, spec)
     configure(spec, image)
-    spec.store, spec.chains = store, image.chains()
+    spec.store, spec.chains, spec.copied = store, image.chains(), False
     spec.prefix = "trusted.overlay." if os.geteuid() == 0 else "user.overlay."
     container.sweep(store)
     users = Users()
@@ -110,6 +133,13 @@ def run(spec):
     spec.box = container.create(store, image, users, spec.name)
     store.unshare()
     try:
+        return run_layers(spec, layers(spec))
+    except LayerError as error:
+        if error.call not in MOUNTING or spec.copied:
+            raise
+        warn(f"{error.explain(layers(spec))}: so the image is copied, which takes its time and room")
+        spec.copied = True
+        flatten(store, spec.chains[::-1], spec.box.name, users)
         return run_layers(spec, layers(spec))
     finally:
         spec.box.close()

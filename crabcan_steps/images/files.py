@@ -42,6 +42,9 @@ class Folder:
             raise ImageError(f"{self.path}/{name}: is no file")
         return file, linux.fstat(fd).st_size
 
+    def close(self):
+        linux.close(self.root)
+
 
 class Archive:
     """Files in a tar, found by one look over its headers; links in it are names of other members."""
@@ -80,6 +83,9 @@ class Archive:
             raise ImageError(f"{self.path}: has no {name}")
         at, size = self.members[path]
         return Part(self.path, at, size), size
+
+    def close(self):
+        self.file.close()
 
 
 class Part:
@@ -142,7 +148,7 @@ class Layout:
             take(store, one["digest"], one["size"], fetch, told)
 
     def close(self):
-        """Nothing is kept."""
+        self.files.close()
 
 
 class Saved(Layout):

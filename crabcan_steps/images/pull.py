@@ -2,7 +2,7 @@
 import os
 
 from .. import linux
-from ..layer import attempt, warn
+from ..layer import Undo, attempt, warn
 from .errors import Corrupt, ImageError
 from .image import Image, choose, is_index, machine, parsed
 from .mapped import inside, lone
@@ -13,7 +13,7 @@ from .remove import remove
 from .store import FOLDER
 from .stream import Stream
 from .transfer import bring
-from .tree import Tree
+from .tree import Tree, like
 from .unpack import Unpack
 
 MOST_BYTES, MOST_FILES = 16 << 30, 2_000_000  # of one layer, unless --max-size and --max-files say
@@ -145,43 +145,54 @@ def unpack_missing(store, image, options):
         layers = linux.open("layers", FOLDER, dir_fd=store.root)
         for new, _ in made:
             attempt(remove, layers, new)
+        linux.close(layers)
         raise
+    finally:
+        linux.close(lock)
     return told
 
 
 def unpack(store, image, at, name, lower, options):
     """One layer, upon those below it. Returns what is to be told."""
-    layers = linux.open("layers", FOLDER, dir_fd=store.root)
-    remove(layers, name)  # left by somebody who was killed
-    linux.mkdir(name, 0o700, dir_fd=layers)
-    linux.mkdir(f"{name}/fs", 0o755, dir_fd=layers)
-    roots = [linux.open(f"{one}/fs", FOLDER, dir_fd=layers) for one in lower]
-    merged = Merged(roots, prefix())
-    root = linux.open(f"{name}/fs", FOLDER, dir_fd=layers)
-    if roots:
-        from .tree import like
-        like(root, roots[0])
-    one = image.layers[at]
-    work = Unpack(Tree(root, merged), prefix(), options.max_files, rich=not lone(), squash=options.squash or lone() == "alone")
-    with store.open(one["digest"]) as file:
-        stream = Stream(file, options.max_size)
-        try:
-            work.all(stream)
-            stream.finish(one["digest"], image.diff_ids[at])
-        except ImageError:
-            if not store.intact(one["digest"]):
-                store.remove(one["digest"])
-                raise Corrupt(one["digest"], "another by now (pull it again)", store.path) from None
-            raise
-    work.tree.forget()
-    merged.close()
-    for fd in (*roots, root, layers):
-        linux.close(fd)
-    short = one["digest"][7:19]
+    with Undo() as undo:
+        def opened(path, folder):
+            fd = linux.open(path, FOLDER, dir_fd=folder)
+            undo.callback(linux.close, fd)
+            return fd
+        layers = opened("layers", store.root)
+        remove(layers, name)  # left by somebody who was killed
+        linux.mkdir(name, 0o700, dir_fd=layers)
+        linux.mkdir(f"{name}/fs", 0o755, dir_fd=layers)
+        roots = [opened(f"{one}/fs", layers) for one in lower]
+        root, merged = opened(f"{name}/fs", layers), Merged(roots, prefix())
+        undo.callback(merged.close)
+        if roots:
+            like(root, roots[0])
+        work = Unpack(Tree(root, merged), prefix(), options.max_files, rich=not lone(),
+                      squash=options.squash or lone() == "alone")
+        undo.callback(work.tree.forget)
+        filled(store, image.layers[at], image.diff_ids[at], work, options)
+    short = image.layers[at]["digest"][7:19]
     if work.left_out:
         yield f"{short}: {work.left_out} devices or extended attributes could not be made, and were left out"
     if work.squashed:
         yield f"{short}: {work.squashed} files are root's here, as your ids do not go so far"
+
+
+def filled(store, one, diff_id, work, options):
+    """Unpacks a blob, and compares both its digests. Raises ImageError; Corrupt, if the blob has changed."""
+    with store.open(one["digest"]) as file:
+        stream = Stream(file, options.max_size)
+        try:
+            work.all(stream)
+            stream.finish(one["digest"], diff_id)
+        except ImageError:
+            if store.intact(one["digest"]):
+                raise
+            store.remove(one["digest"])
+            raise Corrupt(one["digest"], "another by now (pull it again)", store.path) from None
+        finally:
+            stream.pieces.close()
 
 
 def prefix():

@@ -67,6 +67,11 @@ class Store:
             self.folder(name)
         self.lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self.root)
 
+    def close(self):
+        """Lets go of it, and of the lock."""
+        for fd in (self.root, self.lock):
+            linux.close(fd)
+
     def folder(self, name, mode=0o700):
         """Makes a directory, if it is not there."""
         try:

@@ -75,7 +75,7 @@ def room(store, descriptors):
     """Tells before anything is damaged that the disk is too small. Raises ImageError."""
     wanted = sum(one.get("size", 0) for one in descriptors)
     free = os.fstatvfs(store.root)
-    if free.f_bavail * free.f_frsize < wanted * (1 + UNPACKED) + ROOM:
+    if free.f_blocks and free.f_bavail * free.f_frsize < wanted * (1 + UNPACKED) + ROOM:
         raise ImageError(f"{store.path}: {free.f_bavail * free.f_frsize >> 20} MiB are free, and this image "
                          f"wants about {wanted * (1 + UNPACKED) + ROOM >> 20}: `crabcan prune`, or "
                          "CRABCAN_STORE=DIR on a larger disk")

@@ -139,10 +139,10 @@ class Tree:
         return True
 
 
-def like(fd, other):
-    """Gives a file owner, mode, attributes and times of another."""
+def like(fd, other, uid=0, gid=0):
+    """Gives a file owner, mode, attributes and times of another; root's number may be another."""
     status = linux.fstat(other)
-    linux.fchown(fd, status.st_uid, status.st_gid)
+    linux.fchown(fd, status.st_uid + uid, status.st_gid + gid)
     for name in os.listxattr(other):
         if not name.endswith(("overlay.opaque", "overlay.origin", "overlay.impure")):
             try:
@@ -153,7 +153,7 @@ def like(fd, other):
     os.utime(fd, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
 
-def copy(found, folder):
+def copy(found, folder, uid=0, gid=0):
     """Copies one file (directory, name, status) into another directory, under the same name."""
     source, name, status = found
     if stat.S_ISREG(status.st_mode):
@@ -162,7 +162,7 @@ def copy(found, folder):
             while piece := old.read(1 << 18):
                 new.write(piece)
             new.flush()
-            like(new.fileno(), old.fileno())
+            like(new.fileno(), old.fileno(), uid, gid)
         return
     if stat.S_ISLNK(status.st_mode):
         linux.symlink(linux.readlink(name, dir_fd=source), name, dir_fd=folder)
@@ -171,5 +171,5 @@ def copy(found, folder):
         os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=folder)
     else:
         return
-    os.chown(name, status.st_uid, status.st_gid, dir_fd=folder, follow_symlinks=False)
+    os.chown(name, status.st_uid + uid, status.st_gid + gid, dir_fd=folder, follow_symlinks=False)
     os.utime(name, ns=(status.st_mtime_ns, status.st_mtime_ns), dir_fd=folder, follow_symlinks=False)

@@ -43,7 +43,7 @@ class Whiteouts:
             if path:
                 self.cover(path)
             elif self.tree.lower.roots:
-                os.setxattr(self.tree.root, self.attribute, b"y")
+                sign(os.setxattr, self.tree.root, self.attribute, b"y")
 
     def hide(self, path):
         """One name is gone. Where this layer has it anew, as a directory, only what was in it."""
@@ -54,7 +54,7 @@ class Whiteouts:
         if not below:
             return
         if status is None:
-            os.mknod(path[-1], stat.S_IFCHR, 0, dir_fd=folder)
+            sign(os.mknod, path[-1], stat.S_IFCHR, 0, dir_fd=folder)
         elif stat.S_ISDIR(status.st_mode):
             self.mark(folder, path[-1], real, plain=True)
 
@@ -78,9 +78,18 @@ class Whiteouts:
     def mark(self, folder, name, real, plain=False):
         """Sets overlayfs' attribute for "opaque"."""
         fd = linux.open(name, OPEN, dir_fd=folder)
-        os.setxattr(fd, self.attribute, b"y")
+        sign(os.setxattr, fd, self.attribute, b"y")
         if plain and self.tree.implied.get(real):  # it is new: nothing of the old one stays
             linux.fchown(fd, 0, 0)
             linux.chmod(fd, 0o755)
             self.tree.implied[real] = None
         linux.close(fd)
+
+
+def sign(call, *args, **options):
+    """Makes one of overlayfs' signs. Raises ImageError where the file system has no place for it."""
+    try:
+        call(*args, **options)
+    except OSError as error:
+        raise ImageError(f"the file system of the store takes no whiteouts ({error.strerror}: is it an overlay, or "
+                         "without extended attributes?): CRABCAN_STORE=DIR on another") from None
