@@ -29,7 +29,7 @@ class Spec:
     memory, pids, nofile = 1 << 30, 64, 64
     memory_swap = cpus = io_weight = None  # None: no limit; but no swap
     ulimit = ()                     # (name, soft, hard)
-    image = platform = name = None  # chapter 12: where its root comes from, and what keeps its changes
+    image = platform = keep = None  # chapter 12: where its root comes from, and what keeps its changes
     insecure = False
     layers = "all"
     debug, trace, write_bundle = False, None, None

@@ -1,145 +1,151 @@
 """Chapter 12: images. Two JSON documents and some tar files, each found by its hash.
 
-    a name  -->  index.json  -->  manifest  -->  configuration    what to run, in which order the layers lie
+    a name  -->  index.json  -->  manifest  -->  configuration    what to run, and in which order layers lie
                                             -->  layer, layer ... tars, to be unpacked one upon the other
 
-A layer only adds: what it takes away of those below it, it says by whiteouts. Unpacked, each is a
-directory that many containers share; overlayfs shows them as one, and keeps what a container writes
-in a directory of its own. The configuration becomes the Spec of chapter 1. All else is as it was.
+A layer only adds. What it takes away of those below it, it says by whiteouts. Unpacked, each is a
+directory that many containers share; overlayfs shows them as one (images/running.py).
 """
 import errno
+import hashlib
 import os
+import stat
 
 from . import linux
-from .ch01_args import Spec
-from .ch04_mounts import Mounts
-from .ch05_namespaces import Identity, Users
-from .ch09_runtime import assemble, run as run_layers
-from .images import container, overlay
-from .images.config import ImageIdentity, configure
-from .images.errors import ImageError
-from .images.flatten import flatten
-from .images.pull import Options, find, pull, unpack_all
-from .images.store import Store
-from .layer import LayerError, warn
-from .mounts.parts import LOCKED, Bind
-from .mounts.root import ROOTS
-from .oci.root import BundleRoot
+from .images.errors import Corrupt, ImageError
+from .images.merged import OPEN
 
-MOUNTING = ("mount", "mount_setattr", "open_tree", "unshare")  # what an overlay is made with
+PREFIX, OPAQUE, META = ".wh.", ".wh..wh..opq", ".wh..wh."
+LARGEST = 4 << 20  # bytes of a manifest, as the distribution specification has it
+FILES = 1024       # open files, where a bare container has 64: servers count on some
 
 
-class Overlay(Bind):
-    """The root: the image's layers with the container's own on top."""
-
-    def __init__(self, make):
-        super().__init__("the image", "/", LOCKED, None)
-        self.make_it, self.directory = make, True
-
-    def open(self):
-        if self.tree is None:
-            self.tree = self.make_it()
-            linux.mount_setattr("", linux.AT_EMPTY_PATH, self.attributes, linux.MS_PRIVATE, dir_fd=self.tree)
-        ROOTS[self.tree] = BundleRoot(self.tree)  # places that it lacks are made: it is nobody else's
-        return self.tree
+def verified(file, digest, place):
+    """The bytes of a document, which are what its digest says. Raises Corrupt."""
+    data = file.read(LARGEST + 1)
+    kind, _, wanted = digest.partition(":")
+    found = hashlib.new(kind, data).hexdigest()
+    if len(data) > LARGEST or found != wanted:
+        raise Corrupt(digest, f"{kind}:{found}", place)
+    return data
 
 
-class Copy(Bind):
-    """The root where there can be no overlay."""
-
-    def open(self):
-        tree = super().open()
-        ROOTS[tree] = BundleRoot(tree)
-        return tree
-
-
-class Place:
-    """A directory that must be there: the working directory, a volume."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def make(self, root):
-        linux.close(ROOTS[root].place(self.path, True))
+def compare(stored, unpacked, layer, diff_id):
+    """Both hashes of a layer: of the blob as it is stored, and of the tar in it. Raises Corrupt, ImageError."""
+    if stored != layer:
+        raise Corrupt(layer, stored, "the store")
+    if unpacked != diff_id:
+        raise ImageError(f"layer {layer}: its content is {unpacked}, and the image's configuration says "
+                         f"{diff_id}: whoever made the image has mixed them up")
 
 
-class ImageMounts(Mounts):
-    """Chapter 4's, with an overlay for a root."""
-    cures = {**Mounts.cures,
-             ("mount", errno.EINVAL): "overlayfs does not take these directories: see dmesg",
-             ("mount", errno.ENODEV): "this kernel has no overlayfs: modprobe overlay",
-             ("mount", errno.EPERM): "overlayfs for ordinary users needs Linux 5.11"}
-
-    def prepare(self, spec, undo):
-        super().prepare(spec, undo)
-        self.plan += [Place(path) for path in (*spec.volumes, spec.workdir)]
-
-    def hold(self, undo=None):
-        spec = self.spec
-        chains = spec.chains[::-1]
-        if spec.copied:
-            self.root = Copy(f"{spec.store.path}/containers/{spec.box.name}/rootfs", "/", LOCKED)
-        elif undo:  # root: all that can fail, before clone
-            made = overlay.shifted(spec.store, chains, spec.box.name, spec.maps)
-            self.root = Overlay(lambda: made)
-        else:
-            self.root = Overlay(lambda: overlay.own(spec.store.path, chains, spec.box.name))
-        super().hold(undo)
+def chains(diff_ids):
+    """The name of each layer together with those below it (image-spec, config.md: ChainID)."""
+    names = []
+    for diff_id in diff_ids:
+        both = f"{names[-1]} {diff_id}".encode() if names else None
+        names.append("sha256:" + hashlib.sha256(both).hexdigest() if both else diff_id)
+    return names
 
 
-def layers(spec):
-    """Those of chapters 2 to 9, with the image's instead of two of them."""
-    ours = {Mounts: ImageMounts, Identity: ImageIdentity}
-    return [ours[type(layer)]() if type(layer) in ours else layer for layer in assemble(spec, 9)]
+def step(folder, name):
+    """One name further on a path, and never through a link: a descriptor, or the link's text.
 
-
-def image_of(store, spec):
-    """The image that --image names: from the store, or brought there."""
-    options = Options()
-    options.platform, options.insecure = spec.platform, spec.insecure
-    if ":" in spec.image and spec.image.split(":")[0] in ("oci", "oci-archive", "docker-archive"):
-        return pull(store, spec.image, options)
+    None where a file stands; raises FileNotFoundError where nothing does."""
     try:
-        image = find(store, spec.image)
-    except ImageError:
-        warn(f"{spec.image}: is not here yet, and is pulled")
-        return pull(store, spec.image, options)
-    unpack_all(store, image, options)
-    return image
-
-
-def run(spec):
-    """Pull, unpack, configure, run. Returns the exit status."""
-    try:
-        return brought(spec)
-    except ImageError as error:
-        warn(error)
-        return 125
-
-
-def brought(spec):
-    """The same. Raises ImageError, LayerError."""
-    store = Store()
-    store.share()
-    image = image_of(store, spec)
-    configure(spec, image)
-    spec.store, spec.chains, spec.copied = store, image.chains(), False
-    spec.prefix = "trusted.overlay." if os.geteuid() == 0 else "user.overlay."
-    container.sweep(store)
-    users = Users()
-    users.prepare(Spec(), None)
-    spec.maps = users.maps
-    spec.mount = f"image {spec.image}"  # as far as others ask: not a root of our own
-    spec.box = container.create(store, image, users, spec.name)
-    store.unshare()
-    try:
-        return run_layers(spec, layers(spec))
-    except LayerError as error:
-        if error.call not in MOUNTING or spec.copied:
+        return linux.open(name, OPEN, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
             raise
-        warn(f"{error.explain(layers(spec))}: so the image is copied, which takes its time and room")
-        spec.copied = True
-        flatten(store, spec.chains[::-1], spec.box.name, users)
-        return run_layers(spec, layers(spec))
-    finally:
-        spec.box.close()
+    if stat.S_ISLNK(linux.lstat(name, dir_fd=folder).st_mode):
+        return linux.readlink(name, dir_fd=folder)
+    return None
+
+
+class Whiteouts:
+    """What a layer takes away of those below: .wh.NAME, and .wh..wh..opq for all of a directory.
+
+    They say nothing about their own layer (image-spec, layer.md), wherever in the tar they stand: so
+    they are collected, and applied when all else is there. overlayfs has signs of its own for both."""
+
+    def __init__(self, tree, prefix):
+        self.tree, self.attribute = tree, prefix + "opaque"
+        self.gone, self.opaque = {}, {}  # dicts, as they keep their order
+
+    def note(self, parts):
+        """Notes a member that is a whiteout; tells whether it is one. Raises ImageError."""
+        name = parts[-1]
+        if not name.startswith(PREFIX):
+            return False
+        if name == OPAQUE:
+            self.opaque[parts[:-1]] = True
+        elif not name.startswith(META):  # others of these are aufs' own
+            hidden = name.removeprefix(PREFIX)
+            if hidden in ("", ".", ".."):
+                raise ImageError(f"/{'/'.join(parts)}: a whiteout of nothing that has a name")
+            self.gone[(*parts[:-1], hidden)] = True
+            self.tree.hidden.add((*parts[:-1], hidden))
+        return True
+
+    def apply(self):
+        """Leaves the signs that hide what is below."""
+        for path in self.gone:
+            self.hide(*self.tree.place(path))
+        for path in self.opaque:
+            if path:
+                self.cover(*self.tree.place(path))
+            elif self.tree.lower.roots:
+                sign(os.setxattr, self.tree.root, self.attribute, b"y")
+
+    def hide(self, folder, path):
+        """One name is gone. Where this layer has it anew, as a directory, only what was in it."""
+        status = self.tree.status(folder, path[-1])
+        if not self.tree.lower.find(path):
+            return  # there is nothing to hide
+        if status is None:
+            sign(os.mknod, path[-1], stat.S_IFCHR, 0, dir_fd=folder)
+        elif stat.S_ISDIR(status.st_mode):
+            self.tree.mark(folder, path, self.attribute, plain=True)
+
+    def cover(self, folder, path):
+        """A directory shows nothing of those below. A link of that name below is hidden, not followed."""
+        status, below = self.tree.status(folder, path[-1]), self.tree.lower.find(path)
+        if status is None and below:
+            linux.mkdir(path[-1], 0o755, dir_fd=folder)
+            self.tree.implied[path] = None
+        if below and (status is None or stat.S_ISDIR(status.st_mode)):
+            self.tree.mark(folder, path, self.attribute)
+
+
+def sign(call, *args, **options):
+    """Makes one of overlayfs' signs. Raises ImageError where the file system has no place for it."""
+    try:
+        call(*args, **options)
+    except OSError as error:
+        raise ImageError(f"the file system of the store takes no whiteouts ({error.strerror}: is it an overlay, or "
+                         "without extended attributes?): CRABCAN_STORE=DIR on another") from None
+
+
+def configure(spec, image):
+    """The image's configuration becomes a Spec (conversion.md). What the user says counts more."""
+    settings, asked = image.settings, vars(spec)
+    entrypoint = [spec.entrypoint] if spec.entrypoint else settings.get("Entrypoint") or []
+    command = list(spec.command) or ([] if spec.entrypoint else settings.get("Cmd") or [])
+    spec.command = tuple(entrypoint + command)
+    if not spec.command or any("\0" in word for word in spec.command):
+        raise ImageError(f"{image.what}: says no command, so say one: crabcan run --image {image.what} -- /bin/sh")
+    own = [word.partition("=")[::2] for word in settings.get("Env") or []]
+    spec.env = [*((name, value) for name, value in own if name and "\0" not in name + value), *spec.env]
+    if "workdir" not in asked:
+        spec.workdir = inner(settings.get("WorkingDir") or "/")
+    if spec.user is None and "uid" not in asked and settings.get("User") not in (None, "", "0", "root"):
+        name, _, group = settings["User"].partition(":")
+        spec.user = (name or "0", group or None)
+    spec.caps, spec.nofile = asked.get("caps", "docker"), asked.get("nofile", FILES)
+    spec.stop_signal = settings.get("StopSignal")
+    spec.volumes = [inner(path) for path in settings.get("Volumes") or {}]
+
+
+def inner(path):
+    """A path within the root, absolute and without "..", whatever the image says."""
+    return os.path.normpath("/" + path.replace("\0", "").lstrip("/"))

@@ -10,7 +10,7 @@ from .runtime.interpreter import shelter
 USAGE = f"""crabcan {__version__}: a container runtime to learn from
 
   crabcan run [OPTIONS] [--] [COMMAND [ARG ...]]       a container with all layers
-  crabcan step N [OPTIONS] [--] [COMMAND [ARG ...]]    the checkpoint of chapter N, 1 to {LAST + 1}
+  crabcan step N [OPTIONS] [--] [COMMAND [ARG ...]]    the checkpoint of chapter N, 1 to {LAST + 3}
   crabcan run --help                                   the options, with examples
   crabcan pull | images | layers | ... --help          images, and what is in them: chapter 12
   crabcan seccomp PROFILE [CALL ...]                   which rule decides about which call
@@ -60,6 +60,8 @@ def command(argv):
     if word == "step" and rest[:1] == ["10"]:
         from .oci.stepping import step  # its container is a file
         return step(rest[1:])
+    if word == "step" and rest[:1] == ["12"]:
+        return execute(12, rest[1:], "crabcan step 12")
     if word == "seccomp":
         return rules(rest)
     if word in IMAGES:
@@ -72,7 +74,7 @@ def command(argv):
     if word and word.startswith("-"):
         return execute(LAST, argv, "crabcan run")
     if word == "step":
-        print(f"crabcan: step wants the number of a chapter, 1 to {LAST + 1}", file=sys.stderr)
+        print(f"crabcan: step wants the number of a chapter, 1 to {LAST + 3}", file=sys.stderr)
     elif word:
         print(f"crabcan: no command '{word}': try `crabcan run -- {word}`", file=sys.stderr)
     else:
@@ -119,9 +121,9 @@ def execute(chapter, argv, prog):
         if spec.debug or spec.trace:
             from .trace import record  # only now: with its json it takes 5 ms
             record(spec)
-        if spec.image:
+        if spec.image or chapter == 12:
             place = "images"
-            from .ch12_images import run as run_image
+            from .images.running import run as run_image
             return run_image(spec)
         layers = assemble(spec, chapter)
         if spec.write_bundle:

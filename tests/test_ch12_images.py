@@ -76,7 +76,7 @@ def test_a_diff_id_that_lies_is_named(images, diff_id):
 
 def test_a_container_s_changes_become_a_layer(images):
     images.small(*LAYERS)
-    images.inside("rm -r /lost /etc/motd; mkdir /lost; echo 1 > /lost/again; chown web /lost; ln /lost/again /link", "--name", "box")
+    images.inside("rm -r /lost /etc/motd; mkdir /lost; echo 1 > /lost/again; chown web /lost; ln /lost/again /link", "--keep", "box")
     images.good("commit", "box", "mine:1")
     shown = images.good("run", "--image", "mine:1", "--", "sh", "-c", "ls /lost /etc/motd 2>/dev/null; stat -c %U /lost; stat -c %h /link")
     assert shown.split() == ["/lost:", "again", "web", "2"]

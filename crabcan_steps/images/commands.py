@@ -19,7 +19,7 @@ TEXTS = {
     "prune": "Removes all that no image and no container needs. What runs stays.",
     "save": "Writes an image into files. Example: crabcan save alpine oci-archive:alpine.tar",
     "push": "Sends an image to a registry. Example: crabcan push alpine localhost:5000/alpine",
-    "commit": "Makes an image of what a container has changed (crabcan run --image ... --name NAME).",
+    "commit": "Makes an image of what a container has changed (crabcan run --image ... --keep NAME).",
     "layers": "Shows an image layer by layer: `workshop layers IMAGE` does it, as it is the classroom's."}
 
 
@@ -47,7 +47,7 @@ def parser(word):
     elif word == "rmi":
         p.add_argument("image", nargs="+")
     elif word == "prune":
-        p.add_argument("--containers", action="store_true", help="also containers that were kept by --name")
+        p.add_argument("--containers", action="store_true", help="also containers that were kept by --keep")
     elif word != "images":
         p.add_argument("image")
     if word in ("images", "history"):

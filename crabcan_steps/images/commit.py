@@ -13,9 +13,11 @@ from .errors import ImageError
 from .image import CONFIG, LAYER, MANIFEST, Image
 from .mapped import inside, lone
 from .merged import OPEN, whiteout, xattr
-from .pull import find, prefix, unpack_all
+from .layers import prefix, unpack_all
+from .pull import find
 from .reference import Reference
 from .store import FOLDER
+from .transfer import put
 from .unpack import KEPT
 
 OURS = ("proc", "sys", "dev")  # places for mounts, which an image need not have
@@ -40,7 +42,7 @@ class Both:
 
 
 def commit(store, container, name, users, message=""):
-    """Makes an image of a container, running or kept by --name. Returns its digest."""
+    """Makes an image of a container, running or kept by --keep. Returns its digest."""
     try:
         said = record(store, valid(container))
         image = find(store, said["digest"])
@@ -53,10 +55,10 @@ def commit(store, container, name, users, message=""):
     config["history"] = [*(config.get("history") or []), {
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "created_by": "crabcan commit", "comment": message}]
     data = json.dumps(config).encode()
-    target = {"mediaType": CONFIG, "digest": store.put(data), "size": len(data)}
+    target = {"mediaType": CONFIG, "digest": put(store, data), "size": len(data)}
     data = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST, "config": target,
                        "layers": [*image.layers, layer]}).encode()
-    store.put(data)
+    put(store, data)
     made = Image(data, name).configure(json.dumps(config))
     unpack_all(store, made)
     store.name(str(Reference(name)), {"mediaType": MANIFEST, "digest": made.digest, "size": made.size})

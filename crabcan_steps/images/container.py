@@ -4,7 +4,7 @@
     containers/ID/image.json     of which image
 
 Its lock is with whoever runs it, and the kernel drops it with him: so what is left of one that was
-killed is known, and taken away by the next. With --name it stays, for `crabcan commit`.
+killed is known, and taken away by the next. With --keep it stays, for `crabcan commit`.
 """
 import fcntl
 import json
@@ -35,7 +35,7 @@ class Box:
 def valid(name):
     """A name of a container, if it can be one: it becomes that of a directory."""
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}", name):
-        raise ImageError(f"--name {name:.80}: letters, digits and _.- only, at most 64")
+        raise ImageError(f"--keep {name:.80}: letters, digits and _.- only, at most 64")
     return name
 
 
@@ -45,7 +45,7 @@ def create(store, image, users, name=None):
     try:
         linux.mkdir(f"containers/{name}", 0o700, dir_fd=store.root)
     except FileExistsError:
-        raise ImageError(f"--name {name}: there is one of this name: `crabcan commit {name} IMAGE` makes an image "
+        raise ImageError(f"--keep {name}: there is one of this name: `crabcan commit {name} IMAGE` makes an image "
                          f"of it, `crabcan rmi {name}` takes it away") from None
     folder = linux.open(f"containers/{name}", FOLDER, dir_fd=store.root)
     fcntl.flock(folder, fcntl.LOCK_EX)

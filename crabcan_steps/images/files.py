@@ -5,10 +5,11 @@ import os
 import stat
 
 from .. import linux
+from ..ch12_images import LARGEST
 from . import tar
 from .errors import ImageError
 from .image import CONFIG, INDEX, LAYER, MANIFEST, descriptor, of, parsed, strings
-from .store import LARGEST, NAME, PIECE, checked
+from .store import NAME, PIECE, checked
 from .transfer import take
 from .tree import clean
 

@@ -3,11 +3,11 @@ import os
 import stat
 
 from .. import linux
+from .layers import prefix
+from .copying import copy, like
 from .mapped import inside
 from .merged import OPEN, Merged
-from .pull import prefix
 from .store import FOLDER
-from .tree import copy, like
 
 
 def flatten(store, chains, name, users):

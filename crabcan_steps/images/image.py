@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 
+from ..ch12_images import chains
 from .errors import ImageError
 from .store import checked
 
@@ -125,11 +126,7 @@ class Image:
 
     def chains(self):
         """The name of each layer together with those below it (config.md, Layer ChainID)."""
-        names = []
-        for diff_id in self.diff_ids:
-            both = f"{names[-1]} {diff_id}".encode() if names else None
-            names.append("sha256:" + hashlib.sha256(both).hexdigest() if both else diff_id)
-        return names
+        return chains(self.diff_ids)
 
     def history(self):
         """(command, descriptor or None) of each step, the oldest first; None: it made no layer."""

@@ -9,6 +9,7 @@ from .errors import ImageError
 from .reference import Reference
 from .registry import Registry
 from .store import NAME, PIECE, Store, where
+from .transfer import take
 
 
 def push(store, image, text, options):
@@ -69,8 +70,6 @@ def folder(store, path, named, blobs):
 
 def copy(store, other, digest):
     """One blob, checked on its way."""
-    from .transfer import take
-
     def fetch(at):
         file = store.open(digest)
         file.seek(at)

@@ -12,9 +12,10 @@ import urllib.parse
 import urllib.request
 
 from .auth import Access
+from ..ch12_images import LARGEST
 from .errors import ImageError
 from .image import INDEXES, MANIFESTS
-from .store import LARGEST, PIECE
+from .store import PIECE
 from .transfer import take
 from .web import opener, reason
 

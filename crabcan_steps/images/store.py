@@ -15,14 +15,14 @@ import os
 import re
 
 from .. import linux
-from .errors import Corrupt, ImageError
+from ..ch12_images import verified
+from .errors import ImageError
 from .reference import DIGEST
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 PIECE = 1 << 18  # bytes at a time
 NAME = "org.opencontainers.image.ref.name"
-LARGEST = 4 << 20  # bytes of a manifest or an index, as the distribution specification has it
 
 
 def default_root():
@@ -32,11 +32,6 @@ def default_root():
     if os.geteuid() == 0:
         return "/var/lib/crabcan"
     return os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "crabcan")
-
-
-def digest_of(data):
-    """The digest of bytes, as manifests write it."""
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def checked(digest):
@@ -110,11 +105,7 @@ class Store:
     def read(self, digest):
         """The bytes of a small blob, which are what the digest says. Raises Corrupt."""
         with self.open(digest) as file:
-            data = file.read(LARGEST + 1)
-        found = hashlib.new(digest.partition(":")[0], data).hexdigest()
-        if len(data) > LARGEST or found != digest.partition(":")[2]:
-            raise Corrupt(digest, f"sha256:{found}", f"{self.path}/{where(digest)}")
-        return data
+            return verified(file, digest, f"{self.path}/{where(digest)}")
 
     def intact(self, digest):
         """Tells whether a blob is there and is what it is called."""
@@ -125,12 +116,6 @@ class Store:
             while piece := file.read(PIECE):
                 sum_.update(piece)
         return sum_.hexdigest() == digest.partition(":")[2]
-
-    def put(self, data):
-        """Keeps bytes; returns their digest."""
-        from .transfer import take
-        take(self, digest_of(data), len(data), lambda at: (at, iter([data[at:]])))
-        return digest_of(data)
 
     def remove(self, digest):
         """Takes a blob away, if it is there."""

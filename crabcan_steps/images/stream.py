@@ -7,7 +7,8 @@ import hashlib
 import subprocess
 import zlib
 
-from .errors import Corrupt, ImageError
+from ..ch12_images import compare
+from .errors import ImageError
 from .store import PIECE
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
@@ -93,11 +94,7 @@ class Stream:
         """Reads what is behind the archive, and compares. Raises Corrupt, or ImageError."""
         while self.piece():
             pass
-        if self.outer.hexdigest() != digest.partition(":")[2]:
-            raise Corrupt(digest, f"sha256:{self.outer.hexdigest()}", "the store")
-        if diff_id and self.inner.hexdigest() != diff_id.partition(":")[2]:
-            raise ImageError(f"layer {digest}: its content is sha256:{self.inner.hexdigest()}, and the image's "
-                             f"configuration says {diff_id}: whoever made the image has mixed them up")
+        compare(f"sha256:{self.outer.hexdigest()}", f"sha256:{self.inner.hexdigest()}", digest, diff_id)
 
 
 def gunzipped(pieces):

@@ -3,13 +3,14 @@
 A path is walked a name at a time, each opened without following (O_NOFOLLOW). A link on the way is
 followed by us, within this root: its target is more names to walk, and ".." at the root stays there.
 """
-import errno
 import os
 import stat
 
 from .. import linux
+from ..ch12_images import sign, step
 from .errors import ImageError
-from .merged import OPEN, whiteout
+from .copying import copy, like
+from .merged import OPEN
 from .remove import remove
 
 LINKS = 40  # as many as the kernel follows (path_resolution(7))
@@ -59,34 +60,31 @@ class Tree:
                 self.forget()
                 todo[:0] = above
                 continue
-            step = self.step(name)
-            if isinstance(step, int):
+            found = self.step(name)
+            if isinstance(found, int):
                 above, self.at = self.fd, (*self.at, name)
-                self.fd = step
+                self.fd = found
                 if above != self.root:
                     linux.close(above)
                 continue
             links += 1
             if links > LINKS:
                 raise ImageError(f"a layer's path leads through too many links: {'/'.join(parts):.200}")
-            todo[:0] = [word for word in step.split("/") if word not in ("", ".")]
-            if step.startswith("/"):
+            todo[:0] = [word for word in found.split("/") if word not in ("", ".")]
+            if found.startswith("/"):
                 self.forget()
         return self.fd
 
     def step(self, name):
-        """One name further: a descriptor, or the text of a link that stands there."""
+        """One name further: a descriptor, made if need be, or the text of a link that stands there."""
         try:
-            return linux.open(name, OPEN, dir_fd=self.fd)
+            found = step(self.fd, name)
         except FileNotFoundError:
             return self.imply(name)
-        except OSError as error:
-            if error.errno not in (errno.ENOTDIR, errno.ELOOP):
-                raise
-        if stat.S_ISLNK(linux.lstat(name, dir_fd=self.fd).st_mode):
-            return linux.readlink(name, dir_fd=self.fd)
-        os.unlink(name, dir_fd=self.fd)  # a file, in whose place something needs a directory
-        return self.imply(name)
+        if found is None:
+            os.unlink(name, dir_fd=self.fd)  # a file, in whose place something needs a directory
+            return self.imply(name)
+        return found
 
     def imply(self, name):
         """A directory that has no entry: it is as in the layers below, or a plain one."""
@@ -104,6 +102,21 @@ class Tree:
         else:
             self.implied[path] = None
         return fd
+
+    def place(self, path):
+        """(directory, path) of a name, links on the way followed within the root."""
+        folder = self.folder(path[:-1])
+        return folder, (*self.at, path[-1])
+
+    def mark(self, folder, path, attribute, plain=False):
+        """Sets overlayfs' attribute for "opaque"; plain: the directory is new, nothing of the old one stays."""
+        fd = linux.open(path[-1], OPEN, dir_fd=folder)
+        sign(os.setxattr, fd, attribute, b"y")
+        if plain and self.implied.get(path):
+            linux.fchown(fd, 0, 0)
+            linux.chmod(fd, 0o755)
+            self.implied[path] = None
+        linux.close(fd)
 
     def status(self, folder, name):
         """What stands there in this layer; None if nothing does."""
@@ -137,39 +150,3 @@ class Tree:
             return False
         copy(found, folder)
         return True
-
-
-def like(fd, other, uid=0, gid=0):
-    """Gives a file owner, mode, attributes and times of another; root's number may be another."""
-    status = linux.fstat(other)
-    linux.fchown(fd, status.st_uid + uid, status.st_gid + gid)
-    for name in os.listxattr(other):
-        if not name.endswith(("overlay.opaque", "overlay.origin", "overlay.impure")):
-            try:
-                os.setxattr(fd, name, os.getxattr(other, name))
-            except OSError:
-                pass  # what we may not give, it does not get
-    linux.chmod(fd, stat.S_IMODE(status.st_mode))
-    os.utime(fd, ns=(status.st_mtime_ns, status.st_mtime_ns))
-
-
-def copy(found, folder, uid=0, gid=0):
-    """Copies one file (directory, name, status) into another directory, under the same name."""
-    source, name, status = found
-    if stat.S_ISREG(status.st_mode):
-        with open(linux.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=source), "rb") as old, \
-                open(linux.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder), "wb") as new:
-            while piece := old.read(1 << 18):
-                new.write(piece)
-            new.flush()
-            like(new.fileno(), old.fileno(), uid, gid)
-        return
-    if stat.S_ISLNK(status.st_mode):
-        linux.symlink(linux.readlink(name, dir_fd=source), name, dir_fd=folder)
-    elif not whiteout(status):
-        os.mknod(name, status.st_mode, status.st_rdev, dir_fd=folder)
-        os.chmod(name, stat.S_IMODE(status.st_mode), dir_fd=folder)
-    else:
-        return
-    os.chown(name, status.st_uid + uid, status.st_gid + gid, dir_fd=folder, follow_symlinks=False)
-    os.utime(name, ns=(status.st_mtime_ns, status.st_mtime_ns), dir_fd=folder, follow_symlinks=False)

@@ -7,11 +7,11 @@ import os
 import stat
 
 from .. import linux
+from ..ch12_images import Whiteouts
 from . import tar
 from .errors import ImageError
 from .merged import OPEN
 from .tree import clean
-from .whiteouts import Whiteouts
 
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 KEPT = ("user.", "system.posix_acl_", "security.capability")  # of extended attributes
@@ -42,7 +42,10 @@ class Unpack:
                 self.one(stream, entry, parts)
             except OSError as error:
                 raise ImageError(f"/{'/'.join(parts)}: {error.strerror}") from error
-        self.finish()
+        try:
+            self.finish()
+        except OSError as error:
+            raise ImageError(f"a layer's links or whiteouts contradict each other: {error}") from error
 
     def one(self, stream, entry, parts):
         """Makes one member."""

@@ -11,10 +11,12 @@ import pytest
 
 from making import Layout, folder as directory, member, tar
 from scan import scan
+from crabcan_steps import ch12_images
 from crabcan_steps.images import tree, unpack
 from crabcan_steps.images.errors import ImageError
+from crabcan_steps.images.layers import Options
 from crabcan_steps.images.prune import prune
-from crabcan_steps.images.pull import Options, pull
+from crabcan_steps.images.pull import pull
 from crabcan_steps.images.store import Store
 
 
@@ -98,7 +100,7 @@ def test_nothing_gets_out(name, store, tmp_path, outside):
 @pytest.mark.parametrize("name", ESCAPE)
 def test_without_o_nofollow_it_would_get_out(name, store, tmp_path, outside, monkeypatch):
     before = scan(outside)
-    monkeypatch.setattr(tree, "OPEN", os.O_RDONLY | os.O_DIRECTORY)
+    monkeypatch.setattr(ch12_images, "OPEN", os.O_RDONLY | os.O_DIRECTORY)
     if name == NAMES[5]:  # a lower layer's: in merged() it would be followed
         monkeypatch.setattr(tree.Tree, "imply", lambda self, name: os.open(name, os.O_RDONLY, dir_fd=self.lower.roots[0]))
     bring(store, tmp_path, attacks(outside)[name])
@@ -129,6 +131,7 @@ BOMBS = {
     "no tar": ([b"no tar" * 1000], {}, "no tar"),
     "no owner": ([tar(member("a", uid=1 << 40))], {}, "a: "),
     "link to nothing": ([tar(hard("a", "none"))], {}, "not there"),
+    "link into itself": ([tar(hard("a", "a/b"), member("a/b"))], {}, "contradict"),
     "link to a directory": ([tar(directory("d"), hard("a", "d"))], {}, "directory"),
 }
 
