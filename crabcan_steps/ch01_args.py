@@ -33,6 +33,8 @@ class Spec:
     name = ip = ip6 = mac = None    # None: chapter 11 chooses
     dns, add_host = (), ()          # None: the host's; (name, address) each
     files = ()                      # what chapter 11 has chapter 4 mount over the root's own
+    image = platform = keep = None  # chapter 12: where its root comes from, and what keeps its changes
+    insecure = False
     layers = "all"
     debug, trace, write_bundle = False, None, None
     explore = False                 # --trace, and afterwards a page of it

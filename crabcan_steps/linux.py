@@ -383,3 +383,12 @@ def inotify_init1(flags):
 def inotify_add_watch(fd, path, mask):
     """Asks to be told of changes to a file; returns the watch's number."""
     return libc_call("inotify_add_watch", fd, os.fsencode(path), mask, about=path)
+
+
+# Chapter 12's overlays: fsopen cannot take the long list of layers before Linux 6.8.
+
+@system_call
+def mount(source, target, fstype, flags, data):
+    """Mounts a file system, with its settings as one text."""
+    libc_call("mount", source.encode(), os.fsencode(target), fstype.encode(), ctypes.c_ulong(flags),
+              data.encode(), about=target)

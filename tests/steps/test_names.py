@@ -117,10 +117,30 @@ OF_BUNDLES = {
     "the mount that we have made there; without links": "tree.unmount open; tree.Tree.propagate mount_setattr; tree.Tree.where openat2; "
                                                          "tree.bare umount2; tree.unmount umount2",
 }
+OF_IMAGES = {
+    "not os.open or the like: a function of our own": "commands.save write; container.clear remove; layers.unpack remove; "
+        "prune.layers remove; tree.Tree.clear remove",
+    BYTES: "commit.Changes.file open; commit.Changes.folder listdir; commit.Changes.info getxattr; commit.Changes.info listxattr; "
+           "commit.written open; container.create chmod; container.every listdir; container.record open; copying.copy open; "
+           "copying.like chmod; copying.like getxattr; copying.like listxattr; copying.like setxattr; copying.like utime; "
+           "files.Folder.open open; flatten.names listdir; mapped.child open; mapped.inside open; merged.Merged.read open; "
+           "merged.xattr getxattr; prune.collect listdir; prune.layers listdir; remove.emptied scandir; remove.entered chmod; "
+           "store.Store.__init__ chmod; store.Store.index open; store.Store.open open; store.Store.replace open; "
+           "transfer.take open; tree.Tree.mark chmod; unpack.Unpack.attributes chmod; unpack.Unpack.attributes setxattr; "
+           "unpack.Unpack.finish utime; unpack.Unpack.regular open; unpack.Unpack.regular utime",
+    "one name in each of two directories that we hold": "commit.written rename; flatten.filled link; layers.unpack_missing rename; "
+        "remove.remove rename; store.Store.replace rename; transfer.take rename; unpack.Unpack.link link",
+    "the caller's lambda, below a descriptor: see there": "unpack.Unpack.own chown",
+    "our own store, in which nobody else may write": "overlay.mounted open; overlay.own open; store.Store.__init__ makedirs; "
+        "store.Store.__init__ open",
+    PROC: "overlay.namespace open; overlay.namespace write",
+    ONCE: "auth.account open; files.Archive.__init__ open; files.Folder.__init__ open; files.Part.__init__ open; "
+          "push.archive open; reference.located exists"}
+for room, reasons in ("oci", OF_BUNDLES), ("images", OF_IMAGES):
+    for why, words in reasons.items():
+        for where, name in (word.split() for word in words.split("; ")):
+            MAY[f"{room}/{where.partition('.')[0]}", where.partition(".")[2], name] = why
 MAY |= {("ch10_bundle", "record", "realpath"): BUNDLE, ("cli", "execute", "write"): "not linux.write: a bundle"}
-for why, words in OF_BUNDLES.items():
-    for where, name in (word.split() for word in words.split("; ")):
-        MAY[f"oci/{where.partition('.')[0]}", where.partition(".")[2], name] = why
 
 
 def calls(tree, where=""):
@@ -144,9 +164,9 @@ def calls(tree, where=""):
 
 
 def place(path, folder):
-    """A module's name; in the room of bundles with its folder, as some are called like others."""
+    """A module's name; in the rooms of bundles and images with its folder, as some are called like others."""
     parts = path.relative_to(folder).with_suffix("").parts
-    return "/".join(parts) if parts[0] == "oci" else parts[-1]
+    return "/".join(parts) if parts[0] in ("oci", "images") else parts[-1]
 
 
 def taking_names(folder):

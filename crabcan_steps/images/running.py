@@ -1,0 +1,141 @@
+"""A container of an image: its root is an overlay, its settings are the image's; all else is as it was."""
+import errno
+import os
+
+from .. import linux
+from ..ch01_args import Spec
+from ..ch04_mounts import Mounts
+from ..ch05_namespaces import Identity, Users
+from ..ch09_runtime import assemble, run as run_layers
+from ..ch12_images import configure
+from ..layer import LayerError, warn
+from ..mounts.parts import LOCKED, Bind
+from ..mounts.root import ROOTS
+from ..oci.root import BundleRoot
+from . import container, overlay
+from .accounts import ImageIdentity
+from .errors import ImageError
+from .flatten import flatten
+from .layers import Options, unpack_all
+from .pull import find, pull
+from .store import Store
+
+MOUNTING = ("mount", "mount_setattr", "open_tree", "unshare")  # what an overlay is made with
+
+
+class Overlay(Bind):
+    """The root: the image's layers with the container's own on top."""
+
+    def __init__(self, make):
+        super().__init__("the image", "/", LOCKED, None)
+        self.make_it, self.directory = make, True
+
+    def open(self):
+        if self.tree is None:
+            self.tree = self.make_it()
+            linux.mount_setattr("", linux.AT_EMPTY_PATH, self.attributes, linux.MS_PRIVATE, dir_fd=self.tree)
+        ROOTS[self.tree] = BundleRoot(self.tree)  # places that it lacks are made: it is nobody else's
+        return self.tree
+
+
+class Copy(Bind):
+    """The root where there can be no overlay."""
+
+    def open(self):
+        tree = super().open()
+        ROOTS[tree] = BundleRoot(tree)
+        return tree
+
+
+class Place:
+    """A directory that must be there: the working directory, a volume."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def make(self, root):
+        linux.close(ROOTS[root].place(self.path, True))
+
+
+class ImageMounts(Mounts):
+    """Chapter 4's, with an overlay for a root."""
+    cures = {**Mounts.cures,
+             ("mount", errno.EINVAL): "overlayfs does not take these directories: see dmesg",
+             ("mount", errno.ENODEV): "this kernel has no overlayfs: modprobe overlay",
+             ("mount", errno.EPERM): "overlayfs for ordinary users needs Linux 5.11"}
+
+    def prepare(self, spec, undo):
+        super().prepare(spec, undo)
+        self.plan += [Place(path) for path in (*spec.volumes, spec.workdir)]
+
+    def hold(self, undo=None):
+        spec = self.spec
+        chains = spec.chains[::-1]
+        if spec.copied:
+            self.root = Copy(f"{spec.store.path}/containers/{spec.box.name}/rootfs", "/", LOCKED)
+        elif undo:  # root: all that can fail, before clone
+            made = overlay.shifted(spec.store, chains, spec.box.name, spec.maps)
+            self.root = Overlay(lambda: made)
+        else:
+            self.root = Overlay(lambda: overlay.own(spec.store.path, chains, spec.box.name))
+        super().hold(undo)
+
+
+def layers(spec):
+    """Those of chapters 2 to 9, with the image's instead of two of them."""
+    ours = {Mounts: ImageMounts, Identity: ImageIdentity}
+    return [ours[type(layer)]() if type(layer) in ours else layer for layer in assemble(spec, 12)]
+
+
+def image_of(store, spec):
+    """The image that --image names: from the store, or brought there."""
+    options = Options()
+    options.platform, options.insecure = spec.platform, spec.insecure
+    if ":" in spec.image and spec.image.split(":")[0] in ("oci", "oci-archive", "docker-archive"):
+        return pull(store, spec.image, options)
+    try:
+        image = find(store, spec.image)
+    except ImageError:
+        warn(f"{spec.image}: is not here yet, and is pulled")
+        return pull(store, spec.image, options)
+    unpack_all(store, image, options)
+    return image
+
+
+def run(spec):
+    """Pull, unpack, configure, run. Returns the exit status."""
+    try:
+        if not spec.image or spec.mount:
+            raise ImageError("--image NAME says whose files the container has, and --mount DIR is for others: one of them")
+        return brought(spec)
+    except ImageError as error:
+        warn(error)
+        return 125
+
+
+def brought(spec):
+    """The same. Raises ImageError, LayerError."""
+    store = Store()
+    store.share()
+    image = image_of(store, spec)
+    configure(spec, image)
+    spec.store, spec.chains, spec.copied = store, image.chains(), False
+    spec.prefix = "trusted.overlay." if os.geteuid() == 0 else "user.overlay."
+    container.sweep(store)
+    users = Users()
+    users.prepare(Spec(), None)
+    spec.maps = users.maps
+    spec.mount = f"image {spec.image}"  # as far as others ask: not a root of our own
+    spec.box = container.create(store, image, users, spec.keep)
+    store.unshare()
+    try:
+        return run_layers(spec, layers(spec))
+    except LayerError as error:
+        if error.call not in MOUNTING or spec.copied:
+            raise
+        warn(f"{error.explain(layers(spec))}: so the image is copied, which takes its time and room")
+        spec.copied = True
+        flatten(store, spec.chains[::-1], spec.box.name, users)
+        return run_layers(spec, layers(spec))
+    finally:
+        spec.box.close()
