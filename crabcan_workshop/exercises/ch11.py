@@ -13,6 +13,7 @@ RANGE = bridge.RANGES[0]
 GATEWAY = f"{RANGE}.1"
 WAITS = ["/usr/bin/python3", "-I", "-c", "import sys; print(1, flush=True); sys.stdin.read()"]
 OWN = "that is the bridge's own address: two that have one address answer in each other's place"
+ROUTER = f"the host is one of those on the bridge: {GATEWAY}/24 is its address there, and everybody's router"
 INTRODUCED = ("its /etc/hosts is the file beside its lease, which leases.introduce() writes, mounted over the root's "
               "own")
 MASK = "the mask says who is reached without a router: /24, the whole range, as the bridge has it"
@@ -118,13 +119,28 @@ def route(machine):
     return GATEWAY
 
 
+def unheard(machine, found):
+    """Why the server of the internet has not heard of a container, as far as packets and the kernel tell."""
+    own = f"{RANGE}.{found.lease}"
+    if f'"{bridge.CABLE}{found.lease}" . {found.mac}' not in found.rules:
+        return found.text(WEB), ("the rules drop what comes out of a cable that they do not know: rules.elements(\"add\", "
+                                 "self.lease), by rules.Nft")
+    if [GATEWAY, 24] not in found.host["addresses"]:
+        return " ".join(f"{a}/{n}" for a, n in found.host["addresses"]), ROUTER
+    if found.forwards != "1":
+        return "nothing has come through", ("the host passes on no packet that is not its own until ip_forward is 1: "
+                                            "bridge.forward()")
+    if own in {source for what, source, _ in found.heard if what == "packet"}:
+        return f"packets from {own}", (f"nobody out there knows the way back to {own}: the host puts its own address "
+                                       "there (NAT), and that is in rules.tables()")
+    return found.text(WEB), ""
+
+
 @fact(1, "it is heard on the internet", "crabcan step 11 --net bridge -- cat /proc/net/route")
 def heard(machine):
     found = usual(machine)
     if not whom(found):
-        known = f'"{bridge.CABLE}{found.lease}" . {found.mac}' in found.rules
-        must(False, found.text(WEB), "" if known else "the rules drop what comes out of a cable that they do not know: "
-             "rules.elements(\"add\", self.lease), by rules.Nft")
+        must(False, *unheard(machine, found))
     return must(found.text(WEB) == machine.internet.word, found.text(WEB), "no answer came back") and "so"
 
 
@@ -187,7 +203,7 @@ def has_bridge(machine):
     must(link, " ".join(one["name"] for one in found.host["links"]), "links.add_bridge() makes it")
     must(link["up"], "down", "a bridge that is down carries nothing")
     must([GATEWAY, 24] in found.host["addresses"], " ".join(f"{a}/{n}" for a, n in found.host["addresses"]),
-         f"the host is one of those on the bridge: {GATEWAY}/24 is its address there, and everybody's router")
+         ROUTER)
     equal(link["mac"], bridge.mac_of(RANGE, 1), "a MAC address of its own, or it would change with whatever is plugged in")
     equal(link["mtu"], machine.internet.mtu, "what the bridge takes is what the way out takes")
     if SIX and machine.net.switch("ipv6/conf/all/disable_ipv6") == "0":
@@ -199,19 +215,10 @@ def has_bridge(machine):
 @fact(2, "the internet hears the host, not the container", "crabcan step 11 --net bridge -- ip route; nft list ruleset")
 def nat(machine):
     found = usual(machine)
-    world = machine.internet
-    own = f"{RANGE}.{found.lease}"
-    if world.host not in whom(found):
-        sources = {source for what, source, _ in found.heard if what == "packet"}
-        must(found.forwards == "1", "nothing has come through", "the host passes on no packet that is not its own until "
-             "ip_forward is 1: bridge.forward()")
-        must(own not in sources, f"packets from {own}", f"nobody out there knows the way back to {own}: the host puts its "
-             "own address there (NAT), and that is in rules.tables()")
-        must(False, found.text(WEB), "")
-    equal(found.text(WEB), world.word)
-    if "masquerade" not in found.rules:
-        must(False, "no rule", "the rules are gone again")
-    return world.host
+    if machine.internet.host not in whom(found):
+        must(False, *unheard(machine, found))
+    equal(found.text(WEB), machine.internet.word)
+    return machine.internet.host
 
 
 @fact(2, "also a long answer comes whole", "")
@@ -337,7 +344,7 @@ def killing(machine, lease, also=()):
         must(False, answer.seen, reason(machine, answer))
 
 
-@fact(2, "after kill -9 somebody beside it takes all away", "")
+@fact(1, "after kill -9 somebody beside it takes all away", "")
 def cleaned(machine):
     before = machine.net.state()
     killing(machine, f"{RANGE}.{number(9, 250)}")
@@ -348,7 +355,7 @@ def cleaned(machine):
         except Wrong:
             time.sleep(0.05)
     raise Wrong(" ".join(link["name"] for link in machine.net.state()["links"]), "nobody outlives kill -9, but for a "
-                "process that waits for our end: beside.after_us(), which calls left()")
+                "process that waits for our end: self.watch.begin(), which calls left()")
 
 
 @fact(2, "and if that one is killed, too, the next start does", "")
