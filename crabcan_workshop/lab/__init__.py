@@ -8,9 +8,10 @@ from .desk import answer, diff, flag, hint, look, reset, solution, status
 from .guess import check
 from .running import Running, start
 from .views import matrix, observe, trace
+from .worlds import world
 
 __all__ = ["Result", "Running", "answer", "can_limit", "check", "diff", "flag", "hint", "look",
-           "matrix", "observe", "reset", "run", "solution", "start", "status", "trace"]
+           "matrix", "observe", "reset", "run", "solution", "start", "status", "trace", "world"]
 
 
 def load_ipython_extension(shell):
