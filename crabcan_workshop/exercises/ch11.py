@@ -224,7 +224,7 @@ def nat(machine):
 @fact(2, "also a long answer comes whole", "")
 def whole(machine):
     found = usual(machine)
-    return must(found.found[LONG][1:] == [len(machine.internet.word) + 1 + MUCH], str(found.found[LONG])) and f"{MUCH} bytes"
+    return must(found.found[LONG][1:] > [MUCH], found.text(LONG)) and f"{MUCH} bytes"
 
 
 @fact(2, "this machine is a router for its containers only", "sysctl net.ipv4.ip_forward; nft list ruleset")

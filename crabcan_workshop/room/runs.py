@@ -67,7 +67,7 @@ class Runs:
     def shell(self, line):
         """Runs a line of shell; what it does to the room is told like an error of its own."""
         try:
-            answer = self.run(["/bin/sh", "-c", line], extra={"PYTHON": build.python()})
+            answer = self.run(["/bin/sh", "-c", line], extra={"PYTHON": build.python()} | self.given())
             err = answer.err + "".join(f"workshop: your code raised {words['type']}: {words['text']} "
                                        f"({words['file']}, line {words['line']})\n"
                                        for words in answer.raised)
@@ -76,6 +76,10 @@ class Runs:
             return {"out": "", "err": f"workshop: {error}\n", "status": 1}
         except Wrong as error:
             return {"out": "", "err": f"workshop: {error.seen}: {error.why}\n", "status": 1}
+
+    def given(self):
+        """Variables for a shell: where the server of the room's internet is."""
+        return {"SERVER": self.internet.server, "PORT": str(self.internet.port)} if self.internet else {}
 
     def limits(self):
         """The limits of a process that runs nothing of the learner's, as /proc has them."""

@@ -20,7 +20,8 @@ def serve(internet, sockets, said):
                         connection.settimeout(2)
                         word = connection.recv(100).decode(errors="replace")
                         heard.append(("web", peer[0].removeprefix("::ffff:"), word))
-                        connection.sendall(f"{internet.word}\n".encode() + b"." * (MUCH * word.startswith("much")))
+                        answer = f"{internet.word}\nyou are {heard[-1][1]}\n".encode()
+                        connection.sendall(answer + b"." * (MUCH * word.startswith("much")))
                 elif one is names:
                     asked, peer = names.recvfrom(600)
                     heard.append(("name", peer[0], asked_for(asked)))

@@ -285,3 +285,10 @@ def test_a_world_ends_with_its_commands_and_can_be_a_users(book, need_root):
     assert "\neth0 lo mine\n" in made and "\n5000\n5000\nRTNETLINK answers: Operation not permitted" in made
     assert before == (os.listdir("/sys/class/net"), Path("/proc/mounts").read_text())
     assert not subprocess.run(["pgrep", "-f", f"{book.folder}/tools/weaving/world.py"], capture_output=True).stdout
+
+
+def test_a_world_has_the_signals_of_a_shell(book, need_root):
+    """Python ignores SIGPIPE, and what is ignored stays so over execve: `yes | head -1` would complain."""
+    made = book.written(run("grep SigIgn /proc/self/status", options=" (world)")
+                        + run("grep SigIgn /proc/self/status"))
+    assert len(set(re.findall(r"^SigIgn:.*", made, re.M))) == 1, made

@@ -180,6 +180,8 @@ def main(words):
         os.setgroups([int(user[1])])
         os.setgid(int(user[1]))
         os.setuid(int(user[0]))
+    for number in signal.SIGPIPE, signal.SIGXFSZ:  # which Python ignores, and a shell does not
+        signal.signal(number, signal.SIG_DFL)
     os.execvp(words[0], words)
 
 
