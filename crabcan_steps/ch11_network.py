@@ -127,10 +127,9 @@ class Ports(Layer):
 def give_back(address):
     """The end of a lease, or of what was half made; the last one takes the bridge away."""
     with Leases() as leases:
-        if address.held is None:
-            return release(leases, {})
-        linux.close(address.held)
-        release(leases, {address.lease["number"]: address.lease})
+        if address.held is not None:
+            linux.close(address.held)
+        release(leases, {address.lease["number"]: address.lease} if address.held is not None else {})
 
 
 def left(lease):

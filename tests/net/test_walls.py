@@ -129,7 +129,7 @@ def test_each_guard_has_work_of_its_own(world, as_before, tmp_path, guard, reque
 # ---------------------------------------------------------------- the host, the clouds, the way in
 
 SERVE = "import socket, sys\nsockets = [socket.create_server((a, int(p))) for a, p in (w.split(',') for w in sys.argv[1:])]\n" \
-        "print('ready', flush=True)\nsockets[0].accept()"
+        "print('ready', flush=True)\nwhile True: sockets[0].accept()"
 TRY = f"""
 world6 = sys.argv[1]
 print(*[name for name, (address, port) in dict(
