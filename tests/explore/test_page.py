@@ -141,6 +141,33 @@ def test_search_finds_and_goes_on(page, whole):
     assert page.step() == number(whole, "umount2")  # letters in the field are no keys of ours
 
 
+def test_it_plays_until_one_stops_it(page, whole):
+    page.open({"Chapter 9": whole})
+    page.key(" ")
+    assert page.browser.wait("document.querySelector('.track input').value > 5")
+    assert page.script("document.querySelector('.play').ariaLabel") == "Stop"
+    page.key(" ")
+    stood = page.step()
+    page.script("new Promise(go => setTimeout(go, 400))")
+    assert page.step() == stood < len(whole)
+
+
+def test_only_what_acts(page, whole):
+    page.open({"Chapter 9": whole})
+    before = page.script("document.querySelector('.timeline ol').offsetHeight")
+    page.click(".check input")
+    assert 0 < page.script("document.querySelector('.timeline ol').offsetHeight") < before / 1.5
+    page.to(number(whole, "pivot_root"))
+    assert "pivot_root" in page.text(".row.here") and "openat2" not in page.text(".timeline")
+
+
+def test_a_list_moves_by_its_own_keys(page, whole):
+    page.open({"Chapter 9": whole}, step="#200")
+    page.script("document.querySelector('.mounts').focus()")
+    page.key("ArrowDown")
+    assert page.step() == 200
+
+
 @pytest.mark.parametrize("name, text, says", [
     ("empty.jsonl", "", "empty.jsonl is empty"), ("half.jsonl", '{"call": "open"}\n{"call": "op', "half.jsonl, line 2: no JSON"),
     ("other.json", '{"events": 7}', "no list of events"), ("list.json", "[1, 2]", "event 1: it names no \"call\""),
