@@ -25,7 +25,7 @@ const HOW = {
   mount: { 3: bits(MS, "MS_") }, umount2: { 1: bits(MNT, "MNT_") }, fsconfig: { 1: one(FSCONFIG) },
   mkdir: { 1: octal }, umask: { 0: octal }, capbset_drop: { 0: cap }, setrlimit: { 0: one(RLIMITS) },
   prctl: { 0: one(PRCTL) }, keyctl: { 0: one(KEYCTL) }, socket: { 0: one(FAMILIES) }, socketpair: { 0: one(FAMILIES) },
-  signalfd: { 0: signal }, pidfd_send_signal: { 1: signal }, kill: { 1: signal },
+  signalfd: { 0: signal }, ioctl: { 1: one({ 0x8914: "SIOCSIFFLAGS" }) }, pidfd_send_signal: { 1: signal }, kill: { 1: signal },
 }
 const DESCRIPTORS = { move_mount: [0, 1], fsconfig: [0], fsmount: [0], fchdir: [0], ioctl: [0], close: [0], openat2: [0], openat: [0], dup: [0], dup2: [0], fcntl: [0],
   send: [0], recv: [0], setns: [0] }
@@ -75,6 +75,7 @@ export const lines = events => {
   return told.get(events)
 }
 
+const MAKES = new Set(["socket", "socketpair", "signalfd", "memfd_create", "pipe2", "eventfd", "pidfd_open", "accept"])
 const OPENS = new Set(["open", "openat", "openat2", "open_tree", "fsopen", "fsmount"])
 
 class Lines {
@@ -105,4 +106,6 @@ const remember = (event, own, known) => {
     const short = path.startsWith("/") || !folder ? path : path ? `${folder}/${path}`.replace("//", "/") : folder
     own.set(event.result, event.call === "fsmount" ? known(event.args[0]) : short.slice(0, LONG))
   } else if (event.call === "move_mount") own.set(event.args[0], known(event.args[1]))
+  else if (MAKES.has(event.call)) for (const fd of [event.result].flat()) own.set(fd, event.call)
+  else if (event.call === "close") own.set(event.args[0], "")
 }
