@@ -55,7 +55,10 @@ def strings(value, what):
 
 
 def is_index(document, kind=None):
-    """Tells whether a document points at images, one for each kind of machine."""
+    """Tells whether a document points at images, one for each kind of machine. Raises ImageError for one
+    that could be either: two programs would read two images in it."""
+    if "manifests" in document and "layers" in document:
+        raise ImageError("a document has manifests and layers: it is not clear which it means")
     return (document.get("mediaType") or kind) in INDEXES or "manifests" in document and "layers" not in document
 
 

@@ -12,6 +12,7 @@ from .. import linux
 from ..layer import named
 
 PLAIN = "index=off,metacopy=off,redirect_dir=off"
+LOCKED = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV  # the same bits as MS_NOSUID, MS_NODEV
 COPY = linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -22,7 +23,7 @@ def overlay(layers, container, settings):
     layers: descriptors, the topmost first; container: that of the directory with upper, work, merged."""
     upper, work, merged = (linux.open(name, FOLDER, dir_fd=container) for name in ("upper", "work", "merged"))
     lower = ":".join(f"/proc/self/fd/{fd}" for fd in layers)
-    linux.mount("overlay", f"/proc/self/fd/{merged}", "overlay", linux.MS_NOSUID | linux.MS_NODEV,
+    linux.mount("overlay", f"/proc/self/fd/{merged}", "overlay", LOCKED,
                 f"lowerdir={lower},upperdir=/proc/self/fd/{upper},workdir=/proc/self/fd/{work},{settings}")
     linux.close(merged)
     merged = linux.open("merged", FOLDER, dir_fd=container)  # now what is mounted there
