@@ -114,6 +114,7 @@ if "test" in sys.argv:  # to compare ours with; to see and fail its calls
     programs |= {"runc": "runc", "bwrap": "bubblewrap", "strace": "strace"}
     if os.environ.get("CI"):  # engines, to put our runtime under; without them those tests are skipped
         programs |= {"podman": "podman", "catatonit": "catatonit", "busybox": "busybox-static",
+                     "skopeo": "skopeo", "umoci": "umoci", "docker-registry": "docker-registry", "zstd": "zstd",
                      "dockerd": "docker.io", "docker-init": "tini", "containerd": "containerd"}
 if "vm" in sys.argv:  # to make a disk with Debian on it, and to boot that
     programs |= {"debootstrap": "debootstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils",
