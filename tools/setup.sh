@@ -115,6 +115,7 @@ if "test" in sys.argv:  # to compare ours with; to see and fail its calls
     programs |= {"runc": "runc", "bwrap": "bubblewrap", "strace": "strace"}
     if os.environ.get("CI"):  # engines, to put our runtime under; without them those tests are skipped
         programs |= {"podman": "podman", "catatonit": "catatonit", "busybox": "busybox-static",
+                     "skopeo": "skopeo", "umoci": "umoci", "docker-registry": "docker-registry", "zstd": "zstd",
                      "dockerd": "docker.io", "docker-init": "tini", "containerd": "containerd"}
 if "classroom" in sys.argv:  # an engine for chapter 10, and a program to put into a container of its
     programs |= {"podman": "podman", "catatonit": "catatonit", "busybox": "busybox-static",

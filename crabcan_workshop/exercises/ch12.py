@@ -89,11 +89,13 @@ def hidden(machine):
     seen = steps(machine, """
 shown([("etc", None), ("etc/one", WORD), ("etc/two", WORD)], [("etc/.wh.one", "")])
 shown([("etc", None), ("etc/one", WORD)], [(".wh.etc", "")])
-shown([("a", WORD)], [(".wh.none", ""), ("b", "x")])""", word)
-    must(len(seen) == 3, " ".join(seen), "apply() calls hide() for each whiteout that note() has collected")
+shown([("a", WORD)], [(".wh.none", ""), ("b", "x")])
+say("raw", *os.listdir(made[0]))""", word)
+    must(len(seen) == 4, " ".join(seen), "apply() calls hide() for each whiteout that note() has collected")
     same(seen[0], f"shown etc/ etc/two={word}", ".wh.one hides etc/one of the layers below, and leaves nothing of that name")
     same(seen[1], "shown", "a directory can be hidden, too, with all that is in it")
     same(seen[2], f"shown a={word} b=x", "where nothing is below, there is nothing to hide")
+    same(seen[3], "raw b", "where nothing is below no sign is left: in a directory of one layer only overlayfs would show it")
     return "so"
 
 
@@ -111,8 +113,11 @@ shown([("x", "old")], [(".wh.x", ""), ("x", "new")])""")
 @fact(1, "a directory that was removed and made again is new", "")
 def again(machine):
     seen = steps(machine, """
-shown([("v", None), ("v/a", "a")], [(".wh.v", ""), ("v", None), ("v/b", "b")])""")
-    same(" ".join(seen), "shown v/ v/b=b", "a directory of that name in the whiteout's own layer is a new one: it is marked, so "
+shown([("v", None), ("v/a", "a")], [(".wh.v", ""), ("v", None), ("v/b", "b")])
+shown([("t", None), ("l", "->t")], [(".wh.l", ""), ("l/new", "x")])""")
+    must(len(seen) == 2, " ".join(seen), "both layers can be laid")
+    same(seen[1], "shown l/ l/new=x t/", "a link that is gone is not followed any more: the tree is told what is hidden (tree.hidden)")
+    same(seen[0], "shown v/ v/b=b", "a directory of that name in the whiteout's own layer is a new one: it is marked, so "
          "that it is not mixed with the old one")
     return "so"
 

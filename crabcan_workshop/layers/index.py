@@ -13,7 +13,7 @@ SECRETS = (("private key", rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?--
            ("GitLab token", rb"\bglpat-[\w-]{20}\b"), ("Slack token", rb"\bxox[abprs]-[\w-]{10,}"),
            ("Google key", rb"\bAIza[\w-]{35}\b"), ("npm token", rb"_authToken\s*=\s*[\w-]{10,}|\bnpm_[A-Za-z0-9]{36}\b"),
            ("registry account", rb'"auth"\s*:\s*"[A-Za-z0-9+/=]{8,}"'),
-           ("password", rb"(?i)\b(?:password|passwd|secret|token|api_?key)\b\s*[=:]\s*['\"]?[^\s'\"]{8,}"))
+           ("password", rb"(?i)(?<![a-z])(?:password|passwd|secret|token|api_?key)\s*[=:]\s*['\"]?[^\s'\"]{8,}"))
 SHAPES = [(name, re.compile(shape)) for name, shape in SECRETS]
 QUIET = re.compile(r"^(?:usr/(?:share|lib|include)|lib|usr/local/lib)/")  # programs' own: only the sure shapes
 KINDS = {tar.REGULAR: "file", tar.LINK: "link", tar.SYMLINK: "symlink", tar.FOLDER: "directory"}

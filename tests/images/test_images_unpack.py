@@ -1,6 +1,7 @@
 """Unpacking, compared with umoci's: content, mode, owner, times, attributes, over images made to be odd."""
 import json
 import os
+import shutil
 import stat
 import subprocess
 import tarfile
@@ -116,7 +117,7 @@ def shown(who, found):
     """All cases pulled by one process, and mounted as a container's root is."""
     if who.name not in found:
         with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
-            made(Path(folder), "gzip", "zstd", "none")
+            made(Path(folder), *(["gzip", "zstd", "none"] if shutil.which("zstd") else ["gzip", "none"]))
             os.chmod(folder, 0o755)
             if os.geteuid() == 0:
                 os.chown(folder, who.uid, who.uid)
