@@ -43,8 +43,7 @@ class Pasta(Layer):
             raise LayerError(self.name, "-p" if spec.publish else "--mac", 0,
                              "slirp4netns cannot: `apt-get install passt`")
         for port in spec.publish:
-            for socket in bound(port[0] or "127.0.0.1", *port[1:]):
-                socket.close()  # it could be had: pasta takes it, and would tell nobody
+            bound(port[0] or "127.0.0.1", port).close()  # it could be had: pasta takes it, and would tell nobody
         netlink = Netlink()
         self.shut = [*NOWHERE, *(f"{address}/{128 if ':' in address else 32}"
                                  for address, _ in links.addresses(netlink)
@@ -81,7 +80,7 @@ class Pasta(Layer):
             if os.waitpid(beside, os.WNOHANG)[0] or time.monotonic() > end:
                 os.lseek(said, 0, os.SEEK_SET)
                 lines = os.read(said, 4096).decode(errors="replace").strip().split("\n")
-                text = next((line for line in lines if "syslog" not in line and line), "said nothing")
+                text = next((line for line in reversed(lines) if line and "syslog" not in line), "said nothing")
                 cure = next((cure for sign, cure in CURES.items() if sign in text), "")
                 raise LayerError(self.name, words[0], 0, text + cure)
             time.sleep(0.002)
