@@ -47,12 +47,11 @@ def test_a_published_port_is_this_machine_s_unless_an_address_is_given(world, as
 
 
 def test_after_kill_9_nothing_is_left(world):
-    before = world.state()
     with world.background("-p", "8080:80", "--", "sh", "-c", "echo ready; read x") as running:
         running.ready()
-        assert world.state() != before
+        assert world.state() != world.before
         running.process.kill()
-        assert settled(world, before) == []
+        assert settled(world) == []
 
 
 def test_an_ordinary_user_gets_out_by_pasta(world, as_before, user):

@@ -78,14 +78,15 @@ def forward(leases, network, netlink):
 
 def unused(ways):
     """The first of RANGES that no route of the host's touches, a VPN's neither."""
-    taken = [span(where, prefix) for _, where, prefix, _ in ways if where is not None]
+    taken = [span(where, prefix) for _, where, prefix, _ in ways if prefix >= 8]  # wider is a way out, in halves
     for candidate in RANGES:
         first, last = span(f"{candidate}.0", 24)
         if not any(begin <= last and first <= end for begin, end in taken):
             if candidate != RANGES[0]:
                 warn(f"{RANGES[0]}.0/24 is in use on this host: the containers have {candidate}.0/24")
             return candidate
-    raise OSError(99, "all are in use on this host", "addresses")  # EADDRNOTAVAIL
+    raise LayerError("network", "range", 0, f"{RANGES[0]}.0/24 and {len(RANGES) - 1} others are all in use on this "
+                     "host: `ip route show table all` tells by whom")
 
 
 def span(address, prefix):
@@ -132,7 +133,7 @@ def prefix():
 def describe(spec, network, others):
     """A lease: what the others, and those who come after us, are to know of this container."""
     number = free(spec.ip, others, network["range"])
-    ip6 = [spec.ip6 or f"{network['prefix']}::{number:x}"] if network["prefix"] else []
+    ip6 = [six(spec.ip6, network["prefix"]) or f"{network['prefix']}::{number:x}"] if network["prefix"] or spec.ip6 else []
     mac = spec.mac or mac_of(network["range"], number)
     for other in others.values():
         for what, value in ("--name", spec.name), ("--mac", mac), ("--ip6", ip6[0] if ip6 else None):
@@ -142,6 +143,16 @@ def describe(spec, network, others):
             "ip": f"{network['range']}.{number}", "mac": mac,
             "ip6": ip6 + [links.link_local(mac)] * bool(ip6), "internal": spec.internal,
             "published": opened(spec.publish), "add_host": list(spec.add_host), "pid": os.getpid()}
+
+
+def six(wanted, prefix):
+    """The address of --ip6, if it is one of the bridge's network."""
+    if wanted and not prefix:
+        raise LayerError("network", "--ip6", 0, f"{wanted}: this host has no IPv6")
+    if wanted and (links.packed(wanted)[0][:8] != links.packed(f"{prefix}::")[0][:8] or wanted in (
+            f"{prefix}::", f"{prefix}::1")):
+        raise LayerError("network", "--ip6", 0, f"{wanted}: addresses here begin with {prefix}:: and end with 2 or more")
+    return wanted
 
 
 def mac_of(network, number):

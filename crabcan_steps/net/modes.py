@@ -2,6 +2,7 @@
 from .. import linux
 from ..ch05_namespaces import Namespaces
 from ..ch11_network import Address, Cable, Ports
+from .names import lacking
 
 
 def connected(spec, layers):
@@ -18,5 +19,7 @@ def connected(spec, layers):
         if spec.net != "host":
             from .joined import Joined
             before = [Joined()]
+    if spec.net != "host":
+        lacking(spec)
     place = next((n for n, layer in enumerate(layers) if layer.name == "mounts"), len(layers))
     return [*layers[:place], *before, *layers[place:], *after]

@@ -13,14 +13,16 @@ try:
 except OSError as error:
     print(error.strerror or error)'
 ask() { python3 -I -c "$ASK" "$@"; }
+ready() { until ls /sys/class/net/crabcan[1-9]*; do sleep 0.1; done > /dev/null 2>&1; sleep 0.2; }
 """
 
 
 def world(lines):
     """Runs lines of shell as root of a room; returns what they print.
 
-    In there: `crabcan`, and `ask ADDRESS PORT`, which tells what somebody says who listens there. $SERVER and
-    $PORT are a server of the room's internet, $ASK is the program of `ask`, for python3 -c in a container."""
+    In there: `crabcan`; `ask ADDRESS PORT`, which tells what somebody says who listens there; `ready`, which waits
+    for a container's cable. $SERVER and $PORT are a server of the room's internet, and $ASK is the program of
+    `ask`, for python3 -c in a container."""
     try:
         found = door.ask(NETWORK, {}, SHELL + ASK + lines)
     except door.RoomError as error:

@@ -36,6 +36,7 @@ class World:
         server = self.start(self.internet, sys.executable, FILES / "internet.py", stdout=subprocess.PIPE)
         assert server.stdout.readline() == b"ready\n"
         self.root = Who("root", [sys.executable], CHECKOUT, self.enter(self.host))
+        self.before = self.state()
 
     def namespace(self, *more):
         """A process that only holds namespaces."""
@@ -62,10 +63,10 @@ class World:
 
     def furnish(self):
         """The host's own files: an empty /run, systemd-resolved's two lists of servers, a tun for everybody."""
-        (self.folder / "resolv.conf").write_text("nameserver 127.0.0.53\noptions edns0\nsearch test\n")
+        (self.folder / "resolv.conf").write_text("nameserver 127.0.0.53\noptions edns0\n")
         self.do(self.host, f"""mount -t tmpfs tmpfs /run
             mkdir -p /run/systemd/resolve /dev/net
-            echo nameserver {NAMES} > /run/systemd/resolve/resolv.conf
+            printf 'nameserver {NAMES}\\nsearch test\\n' > /run/systemd/resolve/resolv.conf
             mount --bind {self.folder}/resolv.conf /etc/resolv.conf
             mount -t tmpfs tmpfs /dev/net
             mknod -m 666 /dev/net/tun c 10 200
@@ -125,15 +126,15 @@ import socket, sys, time, urllib.request
 def get(url, data=None):
     try: return urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, data, timeout=3).read().decode()
     except Exception as error: return f"no: {error}"
-def reach(address, port):
-    try: socket.create_connection((address, port), 2).close(); return True
+def reach(address, port, seconds=2):
+    try: socket.create_connection((address, port), seconds).close(); return True
     except OSError: return False
 """
 
 
-def settled(world, before, seconds=5):
-    """Waits until the host is as it was; returns what differs."""
-    end = time.monotonic() + seconds
+def settled(world, before=None, seconds=5):
+    """Waits until the host is as it was in the beginning; returns what differs."""
+    end, before = time.monotonic() + seconds, before or world.before
     while (now := world.state()) != before and time.monotonic() < end:
         time.sleep(0.05)
     return sorted(set(now.splitlines()) ^ set(before.splitlines()))
@@ -173,7 +174,6 @@ def fresh(tmp_path):
 @pytest.fixture
 def as_before(world):
     """That a test leaves nothing on the host is a part of it."""
-    before = world.state()
     yield
-    left = settled(world, before)
+    left = settled(world)
     assert not left, left
