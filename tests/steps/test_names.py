@@ -106,8 +106,8 @@ OF_BUNDLES = {
             "hooks.confined execve; hooks.one posix_spawn; last.write_whole rename; last.write_whole unlink; "
             "last.write_whole write; printing.spec open; writing.furnish chmod; writing.furnish chown; "
             "writing.furnish isdir; writing.furnish makedirs; writing.furnish mkdir; writing.furnish open; "
-            "writing.furnish symlink; writing.mounts realpath; writing.write listdir; writing.write mkdir; "
-            "writing.write open; writing.write realpath; writing.usable stat",
+            "writing.furnish symlink; writing.mounts realpath; writing.mounts statvfs; writing.write listdir; "
+            "writing.write mkdir; writing.write open; writing.write realpath; writing.usable stat",
     STATE: "notify.listen lexists; notify.listen unlink; place.every scandir; place.make isdir; place.make mkdir; "
            "place.mine open; state.State.clear listdir; state.State.file open; state.State.remove listdir; "
            "state.State.status listdir; state.State.take rename; state.State.write open; state.State.write rename",
