@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import CHECKOUT
-from crabcan_workshop.explore import record
+from crabcan_workshop.explore import record, strace
 from crabcan_workshop.explore.reducer import CALLS, states
 from pages import Page
+from test_strace import BWRAP, need
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +69,13 @@ def test_each_state_of_a_chapter_is_the_same(page, step):
 def test_also_if_calls_are_left_out(page, left):
     events = record.record(9)
     compare(page, [{**event, "skipped": True} if n % left == left - 1 else event for n, event in enumerate(events)])
+
+
+def test_also_of_another_runtime_s_container(page):
+    need("strace", "bwrap")
+    events, status = strace.record([*BWRAP, "true"])
+    assert status == 0 and len(events) > 100
+    compare(page, events)
 
 
 word = st.sampled_from(["/", ".", "..", "", "/proc/1/uid_map", "/proc/self/uid_map", "/proc/self/ns/mnt", "/etc", "tmpfs", "/proc/self/fd/4/x",
