@@ -54,7 +54,7 @@ def test_an_unknown_event_changes_nothing_and_is_counted(halves, cases):  # noqa
 def test_any_event_is_survived_and_changes_neither_state_nor_event(halves, cases):  # noqa: F811
     before = copy.deepcopy(halves)
 
-    @cases(600)
+    @cases(200)
     @given(st.lists(event, min_size=1, max_size=6))
     def check(events):
         given_ = copy.deepcopy(events)
