@@ -113,13 +113,13 @@ def images(store, options):
 
 
 def inspect(store, options):
-    from .pull import find
+    from .found import find
     image = find(store, options.image)
     print(json.dumps({"digest": image.digest, "manifest": image.manifest, "config": image.config}, indent=2))
 
 
 def history(store, options):
-    from .pull import find
+    from .found import find
     steps = find(store, options.image).history()
     if options.json:
         print(json.dumps([{"created_by": text, "digest": layer and layer["digest"], "size": layer["size"] if layer else 0}
@@ -142,13 +142,13 @@ def prune(store, options):
 
 
 def save(store, options):
-    from .pull import find
+    from .found import find
     from .push import save as write
     write(store, find(store, options.image), options.target)
 
 
 def push(store, options):
-    from .pull import find
+    from .found import find
     from .push import push as send
     send(store, find(store, options.image), options.target, options)
 

@@ -11,10 +11,10 @@ from .. import linux
 from .container import record, valid
 from .errors import ImageError
 from .image import CONFIG, LAYER, MANIFEST, Image
-from .mapped import inside, lone
+from .mapped import inside, lone, prefix
 from .merged import OPEN, whiteout, xattr
-from .layers import prefix, unpack_all
-from .pull import find
+from .found import find
+from .layers import unpack_all
 from .reference import Reference
 from .store import FOLDER
 from .transfer import put

@@ -3,9 +3,8 @@ import os
 import stat
 
 from .. import linux
-from .layers import prefix
 from .copying import copy, like
-from .mapped import inside
+from .mapped import inside, prefix
 from .merged import OPEN, Merged
 from .store import FOLDER
 

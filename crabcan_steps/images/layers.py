@@ -6,21 +6,14 @@ from .. import linux
 from ..layer import Undo, attempt, warn
 from .copying import like
 from .errors import Corrupt, ImageError
-from .mapped import inside, lone
+from .found import Options, unpacked
+from .mapped import inside, lone, prefix
 from .merged import Merged
 from .remove import remove
 from .store import FOLDER
 from .stream import Stream
 from .tree import Tree
 from .unpack import Unpack
-
-MOST_BYTES, MOST_FILES = 16 << 30, 2_000_000  # of one layer, unless --max-size and --max-files say
-
-
-class Options:
-    """What the commands may change of a pull."""
-    platform, insecure, quiet, squash = None, False, False, False
-    max_size, max_files = MOST_BYTES, MOST_FILES
 
 
 def unpack_all(store, image, options=Options):
@@ -31,15 +24,6 @@ def unpack_all(store, image, options=Options):
     told = inside(unpack_missing, store, image, options)
     for line in told:
         warn(line)
-
-
-def unpacked(store, chain):
-    """Tells whether a layer is there as a directory."""
-    try:
-        linux.stat(f"layers/{chain[7:]}", dir_fd=store.root)
-        return True
-    except FileNotFoundError:
-        return False
 
 
 def unpack_missing(store, image, options):
@@ -115,8 +99,3 @@ def filled(store, one, diff_id, work, options):
             raise Corrupt(one["digest"], "another by now (pull it again)", store.path) from None
         finally:
             stream.pieces.close()
-
-
-def prefix():
-    """What overlayfs' own attributes begin with: in a user namespace they are the user's."""
-    return "user.overlay." if lone() else "trusted.overlay."

@@ -21,6 +21,11 @@ def lone():
     return STATE[0] if STATE else None
 
 
+def prefix():
+    """What overlayfs' own attributes begin with: in a user namespace they are the user's."""
+    return "user.overlay." if lone() else "trusted.overlay."
+
+
 def inside(function, *args):
     """Calls a function there; returns its result, as a list if it yields. Its errors are raised here."""
     if os.geteuid() == 0 and linux.read("/proc/self/setgroups").strip() == "allow":

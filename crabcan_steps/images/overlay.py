@@ -13,6 +13,7 @@ from ..layer import named
 
 PLAIN = "index=off,metacopy=off,redirect_dir=off"
 LOCKED = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV  # the same bits as MS_NOSUID, MS_NODEV
+VOLATILE = ",volatile"  # what is thrown away at the end need not reach the disk first (Linux 5.10)
 COPY = linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -33,25 +34,25 @@ def overlay(layers, container, settings):
     return copy
 
 
-def own(path, chains, name):
+def own(path, chains, name, kept):
     """For an ordinary user: in the container's namespaces, as its root."""
     store = linux.open(path, FOLDER)  # once more: below is to be of this mount namespace
     layers = [linux.open(f"layers/{chain[7:]}/fs", FOLDER, dir_fd=store) for chain in chains]
     container = linux.open(f"containers/{name}", FOLDER, dir_fd=store)
     try:
-        return overlay(layers, container, "userxattr")
+        return overlay(layers, container, "userxattr" + ("" if kept else VOLATILE))
     finally:
         for fd in (*layers, container, store):
             linux.close(fd)
 
 
-def shifted(store, chains, name, maps):
+def shifted(store, chains, name, maps, kept):
     """For root: made by a child in a mount namespace of its own, which sends it. Raises OSError."""
     users = namespace(maps)
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
-        mounted(store.path, chains, name, users, theirs)
+        mounted(store.path, chains, name, users, theirs, kept)
     linux.close(users)
     theirs.close()
     text, data, _, _ = ours.recvmsg(4096, _socket.CMSG_SPACE(4))
@@ -65,7 +66,7 @@ def shifted(store, chains, name, maps):
     return int.from_bytes(data[0][2][:4], "little")
 
 
-def mounted(path, chains, name, users, socket):
+def mounted(path, chains, name, users, socket, kept):
     """The child's whole life: only here are the shifted layers attached anywhere."""
     try:
         linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
@@ -73,7 +74,7 @@ def mounted(path, chains, name, users, socket):
         linux.mount_setattr("/", linux.AT_RECURSIVE, propagation=linux.MS_PRIVATE)
         store = linux.open(path, FOLDER)  # once more, as below
         layers = [shift(store, f"layers/{chain[7:]}/fs", users) for chain in chains]
-        copy = overlay(layers, linux.open(f"containers/{name}", FOLDER, dir_fd=store), PLAIN)
+        copy = overlay(layers, linux.open(f"containers/{name}", FOLDER, dir_fd=store), PLAIN + ("" if kept else VOLATILE))
         socket.sendmsg([b"0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, copy.to_bytes(4, "little"))])
     except OSError as error:
         socket.send(f"{error.errno} {getattr(error, 'call', '')}".encode())

@@ -7,7 +7,7 @@ from . import container
 from .errors import ImageError
 from .image import Image
 from .mapped import inside
-from .pull import named
+from .found import named
 from .remove import remove
 from .store import FOLDER
 

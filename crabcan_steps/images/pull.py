@@ -2,9 +2,10 @@
 import hashlib
 
 from ..layer import warn
-from .errors import Corrupt, ImageError
+from .errors import Corrupt
 from .image import Image, choose, is_index, machine, parsed
-from .layers import Options, unpack_all
+from .found import Options
+from .layers import unpack_all
 from .progress import Progress
 from .reference import Reference
 from .transfer import bring, put
@@ -60,25 +61,3 @@ def equal(data, digest, what):
     found = hashlib.new(kind, data).hexdigest()
     if found != wanted:
         raise Corrupt(digest, f"{kind}:{found}", what)
-
-
-def find(store, text):
-    """An image of the store, by name, digest or the digest's beginning. Raises ImageError."""
-    names = store.names()
-    found = names.get(text) or text.count("/") + text.count(":") < 8 and names.get(named(text))
-    if not found:
-        bare = text.removeprefix("sha256:")
-        fits = [one for one in names.values() if len(bare) > 3 and one["digest"][7:].startswith(bare)]
-        if len({one["digest"] for one in fits}) != 1:
-            raise ImageError(f"{text}: no such image here: `crabcan pull {text}`, or `crabcan images` for those there are")
-        found = fits[0]
-    image = Image(store.read(found["digest"]), text)
-    return image.configure(store.read(image.target["digest"]))
-
-
-def named(text):
-    """The name that a reference has in the store, or the text itself if it is none."""
-    try:
-        return str(Reference(text))
-    except ImageError:
-        return text

@@ -15,9 +15,7 @@ from ..oci.root import BundleRoot
 from . import container, overlay
 from .accounts import ImageIdentity
 from .errors import ImageError
-from .flatten import flatten
-from .layers import Options, unpack_all
-from .pull import find, pull
+from .found import Options, find, unpacked
 from .store import Store
 
 MOUNTING = ("mount", "mount_setattr", "open_tree", "unshare")  # what an overlay is made with
@@ -74,10 +72,10 @@ class ImageMounts(Mounts):
         if spec.copied:
             self.root = Copy(f"{spec.store.path}/containers/{spec.box.name}/rootfs", "/", LOCKED)
         elif undo:  # root: all that can fail, before clone
-            made = overlay.shifted(spec.store, chains, spec.box.name, spec.maps)
+            made = overlay.shifted(spec.store, chains, spec.box.name, spec.maps, spec.keep)
             self.root = Overlay(lambda: made)
         else:
-            self.root = Overlay(lambda: overlay.own(spec.store.path, chains, spec.box.name))
+            self.root = Overlay(lambda: overlay.own(spec.store.path, chains, spec.box.name, spec.keep))
         super().hold(undo)
 
 
@@ -89,6 +87,9 @@ def layers(spec):
 
 def image_of(store, spec):
     """The image that --image names: from the store, or brought there."""
+    def pull(store, text, options):
+        from .pull import pull as bring  # only now: with HTTP and the rest it takes 40 ms
+        return bring(store, text, options)
     options = Options()
     options.platform, options.insecure = spec.platform, spec.insecure
     if ":" in spec.image and spec.image.split(":")[0] in ("oci", "oci-archive", "docker-archive"):
@@ -98,7 +99,9 @@ def image_of(store, spec):
     except ImageError:
         warn(f"{spec.image}: is not here yet, and is pulled")
         return pull(store, spec.image, options)
-    unpack_all(store, image, options)
+    if not all(unpacked(store, chain) for chain in image.chains()):
+        from .layers import unpack_all
+        unpack_all(store, image, options)
     return image
 
 
@@ -135,6 +138,7 @@ def brought(spec):
             raise
         warn(f"{error.explain(layers(spec))}: so the image is copied, which takes its time and room")
         spec.copied = True
+        from .flatten import flatten
         flatten(store, spec.chains[::-1], spec.box.name, users)
         return run_layers(spec, layers(spec))
     finally:

@@ -41,8 +41,8 @@ def add_arguments(name, parser):
 
 def image_of(store, text, options):
     """An image of the store; brought there if it is not. Raises ImageError."""
-    from crabcan_steps.images.layers import Options
-    from crabcan_steps.images.pull import find, pull
+    from crabcan_steps.images.found import Options, find
+    from crabcan_steps.images.pull import pull
     if text.partition(":")[0] not in ("oci", "oci-archive", "docker-archive") and not options.platform:
         try:
             return find(store, text)

@@ -8,13 +8,14 @@ from crabcan_steps.images.stream import Stream
 from crabcan_steps.images.tree import clean
 
 HEAD = 1 << 16  # bytes of a file in which secrets are looked for
-SECRETS = (("private key", rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
-           ("AWS key", rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), ("GitHub token", rb"\bgh[pousr]_[A-Za-z0-9]{36}\b"),
-           ("GitLab token", rb"\bglpat-[\w-]{20}\b"), ("Slack token", rb"\bxox[abprs]-[\w-]{10,}"),
-           ("Google key", rb"\bAIza[\w-]{35}\b"), ("npm token", rb"_authToken\s*=\s*[\w-]{10,}|\bnpm_[A-Za-z0-9]{36}\b"),
-           ("registry account", rb'"auth"\s*:\s*"[A-Za-z0-9+/=]{8,}"'),
-           ("password", rb"(?i)(?<![a-z])(?:password|passwd|secret|token|api_?key)\s*[=:]\s*['\"]?[^\s'\"]{8,}"))
-SHAPES = [(name, re.compile(shape)) for name, shape in SECRETS]
+SECRETS = (  # what it is called, words without which it is none, its shape
+           ("private key", (b"PRIVATE KEY",), rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
+           ("AWS key", (b"AKIA", b"ASIA"), rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), ("GitHub token", (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"), rb"\bgh[pousr]_[A-Za-z0-9]{36}\b"),
+           ("GitLab token", (b"glpat-",), rb"\bglpat-[\w-]{20}\b"), ("Slack token", (b"xox",), rb"\bxox[abprs]-[\w-]{10,}"),
+           ("Google key", (b"AIza",), rb"\bAIza[\w-]{35}\b"), ("npm token", (b"_authToken", b"npm_"), rb"_authToken\s*=\s*[\w-]{10,}|\bnpm_[A-Za-z0-9]{36}\b"),
+           ("registry account", (b'"auth"',), rb'"auth"\s*:\s*"[A-Za-z0-9+/=]{8,}"'),
+           ("password", None, rb"(?i)(?<![a-z])(?:password|passwd|secret|token|api_?key)\s*[=:]\s*['\"]?[^\s'\"]{8,}"))
+SHAPES = [(name, words, re.compile(shape)) for name, words, shape in SECRETS]
 QUIET = re.compile(r"^(?:usr/(?:share|lib|include)|lib|usr/local/lib)/")  # programs' own: only the sure shapes
 KINDS = {tar.REGULAR: "file", tar.LINK: "link", tar.SYMLINK: "symlink", tar.FOLDER: "directory"}
 
@@ -95,9 +96,8 @@ class Index:
             sum_.update(piece)
             if len(head) < HEAD:
                 head += bytes(piece[:HEAD])
-        found = [name for name, shape in SHAPES if shape.search(head) and (name != "password" or not QUIET.match(path))]
         step.size += entry.size
-        return File(step.number, entry, sum_.digest(), found)
+        return File(step.number, entry, sum_.digest(), list(secrets(path, head)))
 
     def add(self, step, path, new):
         """A path is there, perhaps in place of another."""
@@ -127,3 +127,13 @@ class Index:
                 step.changes[one] = Change(one, "removed", None, old)
         folder, _, name = path.rpartition("/")
         self.below.get(folder, {}).pop(name, None)
+
+
+def secrets(path, head):
+    """What the beginning of a file looks like. Any text may have a password in it; of programs we do not ask."""
+    for name, words, shape in SHAPES:
+        if words is None and (b"\0" in head or QUIET.match(path)):
+            continue
+        if words is None or any(word in head for word in words):
+            if shape.search(head):
+                yield name

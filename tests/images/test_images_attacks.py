@@ -14,7 +14,7 @@ from scan import scan
 from crabcan_steps import ch12_images
 from crabcan_steps.images import tree, unpack
 from crabcan_steps.images.errors import ImageError
-from crabcan_steps.images.layers import Options
+from crabcan_steps.images.found import Options
 from crabcan_steps.images.prune import prune
 from crabcan_steps.images.pull import pull
 from crabcan_steps.images.store import Store

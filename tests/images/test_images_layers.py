@@ -11,7 +11,7 @@ from making import Layout, folder as directory, images, member, tar  # noqa: F40
 from crabcan_workshop.layers.index import Index
 from crabcan_workshop.layers.page import page
 from crabcan_workshop.layers.waste import Report, compare
-from crabcan_steps.images.layers import Options
+from crabcan_steps.images.found import Options
 from crabcan_steps.images.pull import pull
 from crabcan_steps.images.store import Store
 

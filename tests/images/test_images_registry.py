@@ -91,7 +91,7 @@ def test_a_token_is_fetched_and_shown_to_its_registry_only(images, big):
 
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_connection_that_breaks_is_taken_up_where_it_was(images, big, ranges):
-    with Faulty(big, cuts=2, busy=2, ranges=ranges) as server:
+    with Faulty(big, cuts=1, busy=1, ranges=ranges) as server:
         images.good("pull", "--quiet", "--insecure", f"{server.host}/big")
         begun = [headers["Range"] for _, headers in server.seen if "Range" in headers]
         assert begun and all(text.startswith("bytes=") and text != "bytes=0-" for text in begun)

@@ -70,7 +70,7 @@ CASES = {
 
 PULL = """
 import hashlib, json, subprocess, sys
-from crabcan_steps.images.layers import Options
+from crabcan_steps.images.found import Options
 from crabcan_steps.images.pull import pull
 from crabcan_steps.images.store import Store
 folder, mount = sys.argv[1], sys.argv[2].split()
