@@ -31,6 +31,7 @@ class Spec:
     ulimit = ()                     # (name, soft, hard)
     layers = "all"
     debug, trace, write_bundle = False, None, None
+    explore = False                 # --trace, and afterwards a page of it
 
     def environment(self):
         """The container's whole environment, from scratch."""
