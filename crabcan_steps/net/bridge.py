@@ -22,6 +22,8 @@ SYS = "/proc/sys/net"
 
 def plan(netlink):
     """What is to be made, as it fits on this host: a range that is nobody's, and how large a packet may be."""
+    if links.exists(netlink, BRIDGE):  # not of a killed one: he had written it down
+        raise LayerError("network", BRIDGE, 0, f"is there, and no lease tells whose it is: `ip link del {BRIDGE}`?")
     ways = list(links.routes(netlink))
     return {"range": unused(ways), "prefix": prefix() if has_ipv6() else None, "switches": [],
             "mtu": mtu(netlink, ways)}
@@ -85,8 +87,7 @@ def unused(ways):
             if candidate != RANGES[0]:
                 warn(f"{RANGES[0]}.0/24 is in use on this host: the containers have {candidate}.0/24")
             return candidate
-    raise LayerError("network", "range", 0, f"{RANGES[0]}.0/24 and {len(RANGES) - 1} others are all in use on this "
-                     "host: `ip route show table all` tells by whom")
+    raise LayerError("network", "range", 0, f"all {len(RANGES)} are in use here: `ip route show table all` tells by whom")
 
 
 def span(address, prefix):
@@ -149,8 +150,7 @@ def six(wanted, prefix):
     """The address of --ip6, if it is one of the bridge's network."""
     if wanted and not prefix:
         raise LayerError("network", "--ip6", 0, f"{wanted}: this host has no IPv6")
-    if wanted and (links.packed(wanted)[0][:8] != links.packed(f"{prefix}::")[0][:8] or wanted in (
-            f"{prefix}::", f"{prefix}::1")):
+    if wanted and (links.packed(wanted)[0][:8] != links.packed(f"{prefix}::")[0][:8] or wanted[-2:] in ("::", ":1")):
         raise LayerError("network", "--ip6", 0, f"{wanted}: addresses here begin with {prefix}:: and end with 2 or more")
     return wanted
 

@@ -161,3 +161,10 @@ def test_a_host_that_has_given_all_ranges_away_is_told_in_one_line(fresh):
     result = fresh.crabcan("true")
     assert result.returncode == 125 and "ip route" in result.stderr and len(result.stderr.splitlines()) == 1
     assert "crabcan0" not in fresh.state()
+
+
+def test_somebody_else_s_bridge_of_that_name_stays_his(fresh):
+    fresh.do(fresh.host, "ip link add crabcan0 type bridge")
+    result = fresh.crabcan("true")
+    assert result.returncode == 125 and "ip link del" in result.stderr and len(result.stderr.splitlines()) == 1
+    assert "crabcan0" in fresh.do(fresh.host, "ip -o link")

@@ -47,13 +47,14 @@ def test_without_its_routes_they_are_not(here):
     assert here.script(script, *inside(f"print(reach('172.17.9.1', 7001), reach('{CLOUD}', 80))")).stdout == "True True\n"
 
 
-def test_a_published_port(here):
+def test_a_published_port(here, world):
     with Running(here, ["run", "--net", "pasta", "-p", "8080:80", "-p", f"{HOST}:8081:80", "--", *inside(
             "s = socket.create_server(('', 80)); print('ready')\nwhile True: c, a = s.accept(); c.sendall(b'hello'); c.close()")]) as running:
         running.ready()
         call = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).recv(9).decode())"
-        assert [here.script(call, address, port).stdout for address, port in (("127.0.0.1", 8080), (HOST, 8081), (HOST, 8080))] == [
-            "hello\n", "hello\n", ""]
+        assert here.script(call, "127.0.0.1", 8080).stdout == "hello\n"
+        assert [world.do(world.other, f"/usr/bin/python3 -c '{call}' {HOST} {port} 2>/dev/null || true") for port in (8081, 8080)] == [
+            "hello\n", ""]
 
 
 @pytest.mark.parametrize("whom", ["nobody", "us", "pasta", "both"])
