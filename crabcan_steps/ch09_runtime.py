@@ -24,6 +24,7 @@ NAMES = [*dict.fromkeys(layer.name for layer in LAYERS), "network"]
 NETWORK = {"net": "--net", "publish": "-p", "dns": "--dns", "add_host": "--add-host", "name": "--name",
            "ip": "--ip", "ip6": "--ip6", "mac": "--mac", "internal": "--internal"}  # chapter 11's options
 LAST = max(layer.chapter for layer in LAYERS)  # whose container has them all
+WITH_NETWORK = 11  # whose step asks for one
 
 
 class UsageError(Exception):
@@ -41,7 +42,7 @@ def assemble(spec, chapter):
         for field, option in layer.options.items():
             if vars(spec).get(field):
                 raise UsageError(f"{option} has no effect without chapter {layer.chapter} ({layer.name})")
-    if chapter > LAST or vars(spec).keys() & NETWORK.keys():
+    if chapter == WITH_NETWORK or vars(spec).keys() & NETWORK.keys():
         layers = networked(spec, chapter, layers, wanted)
     if chapter > 1 and os.geteuid() != 0 and not any(isinstance(x, Users) for x in layers):
         warn("not root, so this step borrows the user namespace of chapter 5")
@@ -52,7 +53,7 @@ def assemble(spec, chapter):
 def networked(spec, chapter, layers, wanted):
     """The same with the layers of chapter 11, which few ask for: only then it is loaded."""
     from .args.network import conflict
-    if chapter > LAST and "net" not in vars(spec):  # `crabcan step 11`
+    if chapter == WITH_NETWORK and "net" not in vars(spec):  # `crabcan step 11`
         spec.net = "pasta" if os.geteuid() else "bridge"
     if spec.net == "none" and vars(spec).pop("name", None):
         warn("--name: nothing keeps a list of containers, and without --net there are no neighbours: left out")
