@@ -78,7 +78,8 @@ def test_also_of_another_runtime_s_container(page):
     compare(page, events)
 
 
-word = st.sampled_from(["/", ".", "..", "", "/proc/1/uid_map", "/proc/self/uid_map", "/proc/self/ns/mnt", "/etc", "tmpfs", "/proc/self/fd/4/x",
+word = st.sampled_from(["ip link add name a up type veth peer name b netns x", "ip address add 1/2 dev b", "ip link set b up", "ip -6 route add d via 1",
+                        "/", ".", "..", "", "/proc/1/uid_map", "/proc/self/uid_map", "/proc/self/ns/mnt", "/etc", "tmpfs", "/proc/self/fd/4/x",
                         "0 0 1\n", "0 1 2 3", "0", "parent", "child", "constructor", "source", "/sys/fs/cgroup/memory/x/tasks"])
 whole = st.one_of(st.integers(-3, 40), st.sampled_from([0x7E020000, 1 << 17, 1 << 18, 1 << 19, 1 << 20, 0x8000, 0x1000, 0x200000000]))
 value = st.one_of(st.none(), st.booleans(), whole, word, st.lists(whole, max_size=4))

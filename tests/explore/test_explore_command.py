@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import browser as chromium
 import pytest
 from conftest import CHECKOUT
 from crabcan_workshop import lab
@@ -155,3 +156,26 @@ def test_two_chapters_compared(whole):
     assert found["properties"] == {"filter": (None, "prctl"), "calls": (None, "prctl")}
     assert found["calls"]["prctl"][1] == found["calls"]["prctl"][0] + 2
     assert compare(whole, whole) == {"properties": {}, "calls": {}}
+
+
+@pytest.mark.slow
+def test_in_a_notebook_s_frame_one_can_step(browser, place):
+    """The frame has no origin of its own: no storage, no history to write to. It works all the same."""
+    (place / "frame.html").write_text(f"<!DOCTYPE html><title>x</title>{lab.explore(3)._repr_html_()}")
+    browser.prefers("light")
+    browser.go((place / "frame.html").as_uri())
+    browser.script(chromium.SETTLED)
+    assert browser.complaints() == []
+    frame = next(target for target in browser.call("Page.getFrameTree")["frameTree"]["childFrames"])["frame"]["id"]
+    world = browser.call("Page.createIsolatedWorld", frameId=frame)["executionContextId"]
+    shown = browser.call("Runtime.evaluate", contextId=world, returnByValue=True,
+                         expression="document.querySelector('#page').innerText")["result"]["value"]
+    assert "clone3" in shown
+    step = "(e => (e.value = 12, e.dispatchEvent(new Event('input', {bubbles: true})), 1))(document.querySelector('.track input'))"
+    browser.call("Runtime.evaluate", contextId=world, expression=step)
+    browser.script(chromium.SETTLED)
+    shown = browser.call("Runtime.evaluate", contextId=world, returnByValue=True,
+                         expression="document.querySelector('.call').innerText")["result"]["value"]
+    assert "sethostname" in shown or "close_range" in shown, shown
+    browser.script("new Promise(go => setTimeout(go, 500))")  # a page writes its address a moment later
+    assert browser.complaints() == []

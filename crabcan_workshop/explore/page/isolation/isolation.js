@@ -9,6 +9,7 @@ import * as limits from "./limits.js"
 import * as maps from "./maps.js"
 import * as mounts from "./mounts.js"
 import * as namespaces from "./namespaces.js"
+import * as network from "./network.js"
 import { judged } from "./properties.js"
 import * as roots from "./roots.js"
 import { begin, initial } from "./start.js"
@@ -44,11 +45,11 @@ const CALLS = {
   ...from(mounts, "open_tree mount_setattr move_mount fsopen fsconfig fsmount"),
   ...from(roots, "mount pivot_root umount2 chdir fchdir chroot"),
   ...from(identity, "setresuid setresgid setgroups capset capbset_drop set_no_new_privs prctl"),
-  ...from(limits, "setrlimit mkdir rmdir write ioctl link setsid keyctl umask"),
+  ...from(limits, "setrlimit mkdir rmdir write setsid keyctl umask"), ...from(network, "ioctl link netlink"),
   ...from(descriptors, "open close close_range dup2 fcntl"), dup: descriptors.dup2, seccomp: identity.seccomp,
   ...all("openat openat2", descriptors.openat2),
   ...all("socket socketpair signalfd memfd_create accept pipe2 eventfd pidfd_open epoll_create1 inotify_init1", descriptors.other),
-  ...all("stat symlink send recv kill pidfd_send_signal sendfile setdomainname mknod", same),
+  ...all("stat symlink send recv kill pidfd_send_signal sendfile setdomainname mknod nft", same),
 }
 
 // {type: "call/NAME", payload: event}: the state after it. Raises nothing, and changes neither of the two.
