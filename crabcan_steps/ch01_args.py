@@ -33,6 +33,7 @@ class Spec:
     insecure = False
     layers = "all"
     debug, trace, write_bundle = False, None, None
+    explore = False                 # --trace, and afterwards a page of it
 
     def environment(self):
         """The container's whole environment, from scratch."""

@@ -77,7 +77,7 @@ class Waiting(Start):
     def inside(self, which, confine=None):
         """Runs hooks in here."""
         if self.hooks.get(which):
-            hooks.run(self.hooks, which, self.text(os.getpid()), confine)
+            hooks.run_here(self.hooks, which, self.text(os.getpid()), confine=confine)
 
     def child(self):
         home_of(self.spec.uid, self.program.env, self.accounts)

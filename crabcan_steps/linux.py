@@ -67,10 +67,10 @@ fork, setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
     system_call, (os.fork, os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve,
                   os.kill))
 ioctl = system_call(fcntl.ioctl)
-memfd_create, sendfile = map(system_call, (os.memfd_create, os.sendfile))
+memfd_create, sendfile, dup2 = map(system_call, (os.memfd_create, os.sendfile, os.dup2))
 # A story of the isolation is better told without these.
-chmod, close, dup2, fchown, fstat, getcwd, listdir, lstat, readlink, scandir, uname, urandom, waitid = map(
-    quiet, (os.chmod, os.close, os.dup2, os.fchown, os.fstat, os.getcwd, os.listdir, os.lstat,
+chmod, fchown, fstat, getcwd, listdir, lstat, readlink, scandir, uname, urandom, waitid = map(
+    quiet, (os.chmod, os.fchown, os.fstat, os.getcwd, os.listdir, os.lstat,
             os.readlink, os.scandir, os.uname, os.urandom, os.waitid))
 flock, getrlimit, posix_spawn, waitpid = map(quiet, (fcntl.flock, resource.getrlimit, os.posix_spawn, os.waitpid))
 sigaction, pthread_sigmask = quiet(_signal.signal), quiet(_signal.pthread_sigmask)
@@ -134,6 +134,24 @@ def socketpair(domain, kind):
     pair = (ctypes.c_int * 2)()
     libc_call("socketpair", domain, kind | SOCK_CLOEXEC, 0, pair)
     return tuple(io.FileIO(fd, "r+") for fd in pair)
+
+
+@system_call
+def send(socket, word):
+    """Says a word to whoever has the other end of a socket."""
+    socket.write(word)
+
+
+@system_call
+def recv(socket, size):
+    """Waits for the other end's next word; b"" if nobody has it any more."""
+    return socket.read(size)
+
+
+@system_call
+def close(file):
+    """Closes a descriptor, or a file that owns one."""
+    file.close() if isinstance(file, io.FileIO) else os.close(file)
 
 
 @system_call
@@ -321,7 +339,8 @@ def accept(listener):
 DEFAULTS = tuple(valid_signals() - {SIGKILL, SIGSTOP})  # what posix_spawn is to set to the default
 
 
-# Chapter 10's cgroups.
+# Chapter 10's cgroups, and mounts that it must find again.
+STATX_MNT_ID, STATX_MNT_ID_UNIQUE = 0x1000, 0x4000  # <linux/stat.h>
 NUMBERS["bpf"] = {"x86_64": 321}.get(os.uname().machine, 280)
 eventfd, chown = quiet(os.eventfd), quiet(os.chown)
 
@@ -333,6 +352,17 @@ def bpf(command, attributes):
     Returns the result, and the attributes as the kernel has changed them."""
     union = ctypes.create_string_buffer(attributes, len(attributes))
     return raw_call("bpf", command, ctypes.addressof(union), len(attributes)), union.raw
+
+
+@quiet
+def mount_ids(fd):
+    """The numbers of the mount that a descriptor is on (statx(2)): one that no other mount will have, where
+    the kernel is 6.8 or younger, and that of mountinfo, which is given again when a mount has gone."""
+    found, numbers = ctypes.create_string_buffer(256), []
+    for mask in (STATX_MNT_ID_UNIQUE, STATX_MNT_ID):
+        libc_call("statx", fd, b"", AT_EMPTY_PATH, mask, found)
+        numbers += struct.unpack_from("Q", found, 144)  # stx_mnt_id
+    return numbers
 
 
 @quiet

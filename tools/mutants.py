@@ -1,9 +1,10 @@
 """Do the tests bite? Breaks the runtime's lines, one at a time, and runs the tests of their chapter.
 
-    sudo tools/mutants.py [MODULE ...]            all of crabcan_steps, or these modules
+    sudo tools/mutants.py [MODULE ...]            all of crabcan_steps, or these: ch05_namespaces, mounts/root,
+                                                  mounts/ (all of that room), in this order
     --kinds statement,condition,...               not all kinds of breakage (see KINDS)
     --only REGEX                                  those whose line of the log matches
-    --every N                                     each Nth only, for a first impression
+    --sample N                                    N of each module, always the same ones, for an impression
     --tests "leaks exchange"                      other tests than the quick ones of TESTS
     --again                                       those that have survived, after a new test
     --report                                      what the log says, and nothing is run
@@ -17,6 +18,7 @@ import argparse
 import ast
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -32,20 +34,23 @@ from crabcan_steps.cgroups.sweep import remove  # noqa: E402
 
 LOG, COPY = CHECKOUT / "build/mutants.jsonl", CHECKOUT / "build/mutants"
 KINDS = ("statement", "condition", "operand", "comparison", "constant", "element")
-TESTS = {  # module -> its tests, quick ones first; a chapter has those of its own name
+TESTS = {  # module, or a room with a "/" -> its tests, quick ones first; those of its own name come last
     "ch01_args": "options", "ch02_clone": "clone_in_detail ch01_args signals_while_starting",
     "ch03_hostname": "", "ch04_mounts": "roots_in_detail inner_mounts ch03_hostname",
     "ch05_namespaces": "roots_in_detail accounts groups_that_stay", "ch06_caps": "capabilities",
-    "ch07_seccomp": "filters_in_detail", "ch08_cgroups": "limits_in_detail", "ch09_runtime": "roots_in_detail options ch02_clone",
-    "accounts": "accounts", "actions": "options", "bpf": "filters_in_detail profiles ch07_seccomp",
-    "cli": "clone_in_detail options bad_input",
-    "completion": "completion", "init": "init", "interpreter": "no_python_after_pivot",
-    "layer": "bad_input ch02_clone", "linux": "ch04_mounts ch05_namespaces ch06_caps ch02_clone",
-    "options": "options", "parts": "ch04_mounts", "paths": "options", "profile": "profiles",
-    "program": "programs ch01_args ch02_clone", "relay": "ch09_runtime", "rules": "profiles",
-    "signals": "ch02_clone signals_while_starting stopped_jobs ch09_runtime", "sweep": "ch08_cgroups",
-    "table": "ch07_seccomp profiles",
-    "terminal": "ch09_runtime", "trace": "ch09_runtime names", "values": "options"}
+    "ch07_seccomp": "filters_in_detail", "ch08_cgroups": "limits_in_detail",
+    "ch09_runtime": "roots_in_detail options ch02_clone", "ch10_bundle": "oci_life",
+    "cli": "clone_in_detail options bad_input", "layer": "bad_input clone_in_detail ch02_clone ch09_runtime",
+    "linux": "ch04_mounts ch05_namespaces ch06_caps ch02_clone", "trace": "ch09_runtime names",
+    "args/": "options", "args/program": "programs ch01_args ch02_clone",
+    "cgroups/": "limits_in_detail ch08_cgroups",
+    "clone/": "clone_in_detail ch02_clone", "clone/init": "", "clone/start": "roots_in_detail programs ch02_clone",
+    "clone/signals": "ch02_clone signals_while_starting stopped_jobs ch09_runtime",
+    "mounts/": "roots_in_detail inner_mounts ch04_mounts", "mounts/passwd": "accounts options",
+    "namespaces/": "accounts ch05_namespaces", "oci/": "oci_life oci_config ch10_bundle",
+    "runtime/": "ch09_runtime", "runtime/completion": "", "runtime/interpreter": "no_python_after_pivot",
+    "seccomp/": "filters_in_detail profiles ch07_seccomp", "seccomp/cache": "filters_in_detail ch07_seccomp"}
+USERS = ("ch05_namespaces", "namespaces/accounts", "namespaces/ranges")  # have lines of an ordinary user's
 SYSTEM = ("user/max_inotify_instances", "user/max_inotify_watches", "kernel/core_pattern")
 EXCUSED = {  # what a line of the log begins with, as a pattern -> why it may survive
     r"ch02_clone: gc.disable": "clone() and child() both do it: one is enough, until somebody moves the other",
@@ -191,8 +196,9 @@ def copy():
 
 def tests_of(module, names):
     """The files with the tests of a module, those of its own name last: the matrix takes seconds."""
-    found = []
-    for name in names.split() if names else [*TESTS.get(module, "ch02_clone ch09_runtime").split(), module]:
+    found, (room, slash, stem) = [], module.rpartition("/")
+    chosen = TESTS.get(module, TESTS.get(room.partition("/")[0] + slash, "ch02_clone ch09_runtime"))
+    for name in names.split() if names else [*chosen.split(), stem]:
         found += [str(path.relative_to(COPY)) for path in (COPY / "tests").rglob(f"test_{name}.py")]
     return list(dict.fromkeys(found))
 
@@ -201,8 +207,8 @@ def passes(module, names=None):
     """Runs its tests in the copy: (whether all pass, the first that fails)."""
     if not starts():
         return False, "crabcan run"
-    command = ["./workshop", "test", "-x", "--timeout=60", "-p", "no:cacheprovider", "-k", "not [user and not user]",
-               *tests_of(module, names)]
+    command = ["./workshop", "test", "-x", "--timeout=60", "-p", "no:cacheprovider",
+               *([] if module in USERS else ["-k", "not [user and not user]"]), *tests_of(module, names)]
     process = subprocess.Popen(command, cwd=COPY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                stdin=subprocess.DEVNULL, text=True, start_new_session=True)
     try:
@@ -239,16 +245,17 @@ def run(options):
     copy()
     kept = {Path("/proc/sys", name): Path("/proc/sys", name).read_text() for name in SYSTEM}
     known = {entry["mutant"] for entry in log() if not (options.again and entry["alive"])}
-    for place in sorted((COPY / "crabcan_steps").rglob("*.py")):
-        module = place.stem
-        if options.modules and module not in options.modules or module.startswith("__"):
-            continue
+    for module, place in chosen(options.modules):
         text, sound, count = place.read_text(), None, {}
-        for number, (kind, line, what, broken) in enumerate(mutants(text)):
+        broken_ones = list(mutants(text))
+        numbers = range(len(broken_ones))
+        if options.sample and options.sample < len(broken_ones):
+            numbers = random.Random(module).sample(numbers, options.sample)
+        for number, (kind, line, what, broken) in enumerate(broken_ones):
             name = f"{module}: {text.splitlines()[line - 1].strip()[:60]}: {kind}: {what}"
             count[name] = count.get(name, 0) + 1
             name += f" ({count[name]})" if count[name] > 1 else ""  # the same line, further down
-            if kind not in options.kinds or number % options.every or name in known \
+            if kind not in options.kinds or number not in numbers or name in known \
                     or not re.search(options.only, name):
                 continue
             if sound is None:
@@ -273,6 +280,15 @@ def run(options):
     shutil.rmtree(COPY)
 
 
+def chosen(words):
+    """(name, file in the copy) of the modules that are meant; without words, of all."""
+    root = COPY / "crabcan_steps"
+    found = {str(file.relative_to(root).with_suffix("")): file for file in sorted(root.rglob("*.py"))
+             if not file.stem.startswith("__")}
+    meant = [name for word in words for name in found if name == word or word.endswith("/") and name.startswith(word)]
+    return [(name, found[name]) for name in dict.fromkeys(meant if words else found)]
+
+
 def log():
     """What was tried: of each mutant the last word."""
     entries = map(json.loads, LOG.read_text().splitlines() if LOG.exists() else ())
@@ -289,7 +305,7 @@ def report():
     entries = log()
     for module in sorted({entry["mutant"].partition(":")[0] for entry in entries}):
         some = [entry for entry in entries if entry["mutant"].startswith(module + ":")]
-        print(f"{module:16} {sum(not entry['alive'] for entry in some):5} of {len(some):5} noticed")
+        print(f"{module:20} {sum(not entry['alive'] for entry in some):5} of {len(some):5} noticed")
     alive = [entry for entry in entries if entry["alive"] and not excused(entry["mutant"])]
     for entry in alive:
         print(f"survives: line {entry['line']} of {entry['mutant']}")
@@ -303,7 +319,7 @@ def main(argv):
     parser.add_argument("modules", nargs="*")
     parser.add_argument("--kinds", type=lambda text: text.split(","), default=KINDS)
     parser.add_argument("--only", default="")
-    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--sample", type=int, metavar="N")
     parser.add_argument("--tests", help="the files with the tests, as names, and not those of TESTS")
     parser.add_argument("--again", action="store_true", help="those that have survived")
     parser.add_argument("--report", action="store_true")

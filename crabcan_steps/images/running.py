@@ -11,6 +11,7 @@ from ..ch12_images import configure
 from ..layer import LayerError, warn
 from ..mounts.parts import LOCKED, Bind
 from ..mounts.root import ROOTS
+from ..runtime.interpreter import shelter
 from ..oci.root import BundleRoot
 from . import container, overlay
 from .accounts import ImageIdentity
@@ -118,6 +119,7 @@ def run(spec):
 
 def brought(spec):
     """The same. Raises ImageError, LayerError."""
+    shelter(assemble(spec, 12))  # before there is anything to be undone
     store = Store()
     store.share()
     image = image_of(store, spec)
@@ -128,6 +130,10 @@ def brought(spec):
     users = Users()
     users.prepare(Spec(), None)
     spec.maps = users.maps
+    if spec.write_bundle:
+        from .bundle import write
+        write(spec, store, image, users)
+        return 0
     spec.mount = f"image {spec.image}"  # as far as others ask: not a root of our own
     spec.box = container.create(store, image, users, spec.keep)
     store.unshare()

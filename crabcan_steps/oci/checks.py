@@ -4,6 +4,7 @@ Each function looks at a part, knows its form is right (config.py), and refuses 
 """
 import os
 
+from ..layer import printable
 from .fields import HOOKS
 
 MOST_PROCESSORS = 8192  # the kernel's NR_CPUS, at most
@@ -15,7 +16,7 @@ class Invalid(ValueError):
 
 
 def refuse(at, why):
-    raise Invalid(f"{at}: {why}")
+    raise Invalid(printable(f"{at}: {why}"))  # names in a map may be anything
 
 
 def everything(config):

@@ -12,6 +12,7 @@ import _socket
 from .. import linux
 from ..mounts.root import NO_LINKS
 from ..layer import Layer, LayerError, Stage, named
+from . import calling
 
 PTMX = os.makedev(5, 2)  # whoever is in there may have put something else in its place
 BARE = linux.RESOLVE_NO_SYMLINKS | linux.RESOLVE_NO_MAGICLINKS
@@ -21,8 +22,8 @@ TIOCSCTTY, TIOCGPTPEER, TIOCSPTLCK, TIOCSWINSZ = 0x540E, 0x5441, 0x40045431, 0x5
 class Console(Layer):
     """pty(7). Its inner end is standard input, output and error, and /dev/console."""
     chapter, name, stage = 10, "terminal", Stage.TERMINAL
-    cures = {("openat2", errno.ENOENT): "process.terminal wants a devpts at /dev/pts: see `mounts`",
-             ("connect", None): "is somebody listening at --console-socket?"}
+    cures = calling.CURES | {
+        ("openat2", errno.ENOENT): "process.terminal wants a devpts at /dev/pts: see `mounts`"}
 
     def prepare(self, spec, undo):
         self.spec = spec
@@ -30,9 +31,7 @@ class Console(Layer):
         path = spec.settings.get("console-socket")
         self.ours = None
         if path:
-            self.socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-            undo.callback(self.socket.close)
-            named(f"--console-socket {path}", self.socket.connect, path)
+            self.socket = calling.call(path, "--console-socket", undo)
         elif spec.settings.get("detached"):
             raise LayerError(self.name, "process.terminal", 0,
                              "a terminal wants --console-socket: nobody would hold its other end")

@@ -5,7 +5,6 @@ import _signal
 
 from .. import linux
 from ..layer import warn
-from . import hooks
 from .state import Refused
 
 PATIENCE = 10_000  # ms until a process that was killed must have ended
@@ -76,7 +75,7 @@ def delete(state, force=False):
         release(state.record["planned"])
     if state.record.get("mounted"):
         from .tree import unmount
-        unmount(state.record["mounted"])
+        unmount(*state.record["mounted"])
     text = state.told("stopped")
     try:
         config = state.config()
@@ -110,6 +109,7 @@ def after(config, told):
     if not words:
         return
     import json
+    from . import hooks
     for hook in words:
         try:
             hooks.run({"poststop": [hook]}, "poststop", json.dumps(told).encode())

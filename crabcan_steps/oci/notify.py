@@ -59,7 +59,8 @@ def wait(socket, state):
 
 def tell(path, text):
     """Says it to whoever has started us; @ begins an abstract name."""
-    socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
+    from .calling import socket as patient
+    socket = patient(_socket.SOCK_DGRAM)
     try:
         socket.sendto(text.encode(), "\0" + path[1:] if path.startswith("@") else path)
     except OSError:

@@ -1,15 +1,22 @@
 """Where states are kept: a directory that belongs to us alone, and one in it for each container."""
 import errno
+import fcntl
 import os
+import time
 
 from .. import linux
 
 FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+PATIENCE = 10  # seconds that a command waits for another one
 ALLOWED = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+-."
 
 
 class Refused(Exception):
     """What was asked for cannot be done: one line, in words that engines look for."""
+
+
+class NotThere(Refused):
+    """No container of this name."""
 
 
 def default_root():
@@ -49,6 +56,27 @@ def mine(root):
         raise PermissionError(errno.EPERM, "belongs to somebody else, or others may write there: "
                               "give another one by --root", root)
     return top
+
+
+def hold(folder, name):
+    """Locks a container's directory until we end, or close it. Raises Refused if others do not let go."""
+    last = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > last:
+                raise Refused(f"container {name}: {holder(folder)} is at work on it, and does not end: "
+                              "end that first") from None
+            time.sleep(0.01)
+
+
+def holder(folder):
+    """Who holds the lock, in words (proc(5), /proc/locks)."""
+    inode = f":{linux.fstat(folder).st_ino}"
+    lines = [line.split() for line in linux.read("/proc/locks").splitlines()]
+    return next((f"process {line[4]}" for line in lines if line[1] == "FLOCK" and line[5].endswith(inode)),
+                "somebody")
 
 
 def every(root):

@@ -9,12 +9,11 @@ import os
 import struct
 import zlib
 
-import _socket
-
 from .. import linux
 from ..ch07_seccomp import Program
 from ..seccomp.cache import HERE, remembered
-from ..layer import Layer, LayerError, Stage, named
+from ..layer import Layer, LayerError, Stage
+from . import calling
 from . import quickjson as json
 
 SET_MODE_FILTER = 1  # <linux/seccomp.h>
@@ -23,6 +22,7 @@ FLAGS = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4,
          "SECCOMP_FILTER_FLAG_TSYNC": 0}  # for all threads: there is one
 NEW_LISTENER, WAIT_KILLABLE_RECV = 8, 32
 MSG_NOSIGNAL = 0x4000
+FAILED = "failed to connect with seccomp agent: linux.seccomp.listenerPath"  # as runc says it
 MAKERS = "bpf.py", "profile.py", "../oci/filter.py"  # what a compiled filter depends on
 SLOTS = 64  # in the cache; whoever finds another filter in his compiles, and takes it over
 
@@ -30,7 +30,8 @@ SLOTS = 64  # in the cache; whoever finds another filter in his compiles, and ta
 class BundleFilter(Layer):
     """System calls that the container's program may make, and who is asked about the rest."""
     chapter, name, stage = 10, "seccomp", Stage.SECCOMP
-    cures = {("seccomp", errno.EACCES): "without noNewPrivileges it takes CAP_SYS_ADMIN to load one",
+    cures = calling.CURES | {
+             ("seccomp", errno.EACCES): "without noNewPrivileges it takes CAP_SYS_ADMIN to load one",
              ("seccomp", errno.EBUSY): "there is a filter already whose calls somebody else decides",
              ("sendmsg", None): "the filter must allow sendmsg: we tell by it who is to answer"}
 
@@ -51,11 +52,7 @@ class BundleFilter(Layer):
 
     def connect(self, spec, words, undo):
         """Calls whoever decides. What it is told stands in a file of memory, as our pid is not known."""
-        path = words["listenerPath"]
-        self.socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-        undo.callback(self.socket.close)
-        named(f"linux.seccomp.listenerPath {path}: failed to connect with seccomp agent",
-              self.socket.connect, path)
+        self.socket = calling.call(words["listenerPath"], FAILED, undo)
         self.memo = linux.memfd_create("state")
         undo.callback(linux.close, self.memo)
         state = {"ociVersion": spec.config["ociVersion"], "id": spec.id, "status": "creating",

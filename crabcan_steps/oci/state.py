@@ -7,6 +7,7 @@
     ID/starting       the same, while a `start` is at it
 
 Whoever changes something holds a lock on the directory (flock(2)); the kernel drops it with them.
+Others wait ten seconds, and then say who that is.
 """
 import errno
 import fcntl
@@ -17,7 +18,7 @@ import _socket
 
 from .. import linux
 from . import quickjson as json
-from .place import FOLDER, Refused, default_root, every, make, mine, valid  # noqa: F401: for our users
+from .place import FOLDER, NotThere, Refused, default_root, every, hold, make, mine, valid  # noqa: F401
 
 SOCKET, TAKEN, RECORD, CONFIG = "start", "starting", "state.json", "config.json"
 
@@ -50,16 +51,16 @@ class State:
             top = mine(root)
             folder = linux.open(valid(name), FOLDER, dir_fd=top)
         except (FileNotFoundError, NotADirectoryError):
-            raise Refused(f"container does not exist: {name}") from None
+            raise NotThere(f"container does not exist: {name}") from None
         state = cls(root, name, folder, top)
         if lock:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            hold(folder, name)
         try:
             with state.file(RECORD) as file:
                 state.record = json.load(file)
         except FileNotFoundError:  # while it is made; or whoever made it was killed; or just deleted
             if linux.fstat(folder).st_nlink == 0:
-                raise Refused(f"container does not exist: {name}") from None
+                raise NotThere(f"container does not exist: {name}") from None
         except ValueError as error:
             raise Refused(f"container {name}: its state cannot be read: {error}") from None
         return state
@@ -73,7 +74,7 @@ class State:
             with self.file(CONFIG) as file:
                 return json.load(file)
         except FileNotFoundError:  # just deleted; or half, by a `delete` that was killed
-            raise Refused(f"container does not exist: {self.id}") from None
+            raise NotThere(f"container does not exist: {self.id}") from None
 
     def write(self, name, data):
         """Puts a file into the directory: whole or not at all."""

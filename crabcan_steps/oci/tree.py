@@ -7,7 +7,7 @@ import errno
 import os
 
 from .. import linux
-from ..layer import Layer, LayerError, Stage, named
+from ..layer import Layer, LayerError, Stage, named, warn
 from ..mounts.root import NO_LINKS, WINDOWS
 from . import ids
 from .covers import Hidden, ReadOnly
@@ -40,11 +40,12 @@ class Tree(Layer):
         self.covers = [Hidden(path) for path in spec.linux.get("maskedPaths") or ()]
         self.covers += [ReadOnly(path) for path in spec.linux.get("readonlyPaths") or ()]
         self.propagation = spec.linux.get("rootfsPropagation") or "rprivate"
-        self.tree = None
+        self.tree, self.held = None, False
         self.shifted = [mount for mount in self.mounts if mount.options.idmap is not None]
-        if "mount" not in spec.spaces:
-            spec.state["mounted"] = self.path
-            undo.callback(unmount, self.path)
+        if "mount" not in spec.spaces:  # it stays the machine's until `delete`, which must know it
+            self.open(undo)
+            spec.state["mounted"] = [self.path, *linux.mount_ids(self.tree)]
+            undo.callback(unmount, *spec.state["mounted"])
         if os.geteuid() == 0 and self.plain:  # in there its root may not open what is the machine's
             self.hold(undo)
         self.shift(undo)
@@ -72,13 +73,19 @@ class Tree(Layer):
         if fd:
             linux.close(fd)
 
-    def hold(self, undo=None):
-        """Opens all that the host gives, each name once."""
+    def open(self, undo=None):
+        """A copy of the root's mount, not yet attached."""
         held = named(f"root.path {self.path}", linux.open, self.path, os.O_PATH | os.O_DIRECTORY)
         self.tree = linux.open_tree("", CLONED | linux.AT_RECURSIVE, dir_fd=held)
         linux.close(held)
         if undo:
             undo.callback(linux.close, self.tree)
+
+    def hold(self, undo=None):
+        """Opens all that the host gives, each name once."""
+        self.held = True
+        if self.tree is None:
+            self.open(undo)
         for part in (*self.mounts, *self.nodes, *self.covers) if undo else self.covers:
             named(part.name, part.hold, undo)  # without: each where it is mounted, the order of mountinfo
 
@@ -86,7 +93,7 @@ class Tree(Layer):
         linux.umask(0)  # modes are as they are given, whatever our caller's is
         if not self.shared:
             self.propagate("/", first=True)
-        if self.tree is None:
+        if not self.held:
             self.hold()
         root = BundleRoot(self.tree)
         root.plain = self.plain
@@ -161,13 +168,21 @@ def bare(root):
                     raise
 
 
-def unmount(path):
-    """Takes away what was mounted on the machine, for a container in the machine's mount namespace."""
+def unmount(path, number, in_table):
+    """Takes away what was mounted on the machine, for a container in the machine's mount namespace. Only
+    the mount of that number: an engine may have one of its own there, and ours may never have come."""
+    from ..mounts.inner import mounts  # only now: few need it
     try:
-        linux.umount2(path, linux.MNT_DETACH | linux.UMOUNT_NOFOLLOW)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOENT):  # nothing is mounted there
-            raise
+        there = linux.open(path, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    try:
+        if linux.mount_ids(there)[0] == number:
+            linux.umount2(f"/proc/self/fd/{there}", linux.MNT_DETACH)
+        elif (os.fsencode(path), str(in_table).encode()) in mounts():
+            warn(f"{path}: something was mounted over the container's root, which therefore stays")
+    finally:
+        linux.close(there)
 
 
 def mount_of(entry, spec):

@@ -5,7 +5,7 @@ from . import notify
 from . import quickjson as json
 from .interpreter import secure
 from .last import NAME_OF_FILE
-from .state import Refused, State, every
+from .state import NotThere, Refused, State, every
 
 LISTED = "ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "annotations", "owner"
 MODULES = {"resume": "pause"}  # where a command stands, if not in a file of its own name
@@ -106,7 +106,7 @@ def poststart(state):
     if words.get("poststart"):
         try:
             hooks.run(words, "poststart", json.dumps(state.told()).encode())
-        except Refused:
+        except (Refused, SystemExit):
             ending.delete(state, force=True)
             raise
 
@@ -192,7 +192,7 @@ def delete_(root, options, words):
     from . import ending
     try:
         state = State.open(root, words[0])
-    except Refused:
+    except NotThere:
         if options.get("force"):
             return 0
         raise

@@ -5,7 +5,7 @@ import os
 import threading
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crabcan_steps import ch06_caps
@@ -325,6 +325,7 @@ def concrete(path):
 
 
 @settings(max_examples=1500, deadline=None)
+@example({"linux.resources.rdma": {"\n": None}})
 @given(st.dictionaries(st.sampled_from([concrete(row[0]) for row in config.TABLE]), JSON, max_size=6))
 def test_never_a_traceback(changes):
     """Anything at any place: it is understood or refused in one line."""

@@ -87,3 +87,52 @@ def settle(box, where):
         box.must("start")
     assert wait_for(lambda: box.state()["status"] == "running"), where
     assert "already running" in box.call("start").stderr, where
+
+
+def write_of(log, word):
+    """The how-many-th write it is that says a word."""
+    writes = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("write(")]
+    return 1 + next(at for at, line in enumerate(writes) if f', "{word}"' in line)
+
+
+@pytest.mark.parametrize("how", ["killed", "failed", "ended", "covered"])
+def test_what_an_engine_has_mounted_stays(boxes, how):  # noqa: F811
+    """In the machine's mount namespace the root hangs at its own path, over an engine's own mount."""
+    log = boxes.folder / "log"
+    box = boxes.box(lambda config: config["linux"].update(namespaces=[{"type": "pid"}]))
+    box.config["mounts"] = [mount for mount in box.config["mounts"] if mount["destination"] == "/usr"]
+    del box.config["hostname"]
+    box.write()
+    theirs = [subprocess.run(["mount", "--bind", box.rootfs, box.rootfs], check=True)]  # as containerd's overlay
+    try:
+        before = hanging(box)
+        for _ in range(2):  # the first may have Python's files to compile
+            box.call("delete", options=["--force"])
+            assert hanging(box) == before
+            assert killed(box, log, words_of(box, "create")) == 0
+        if how == "killed":  # when there is a record, and nothing is mounted yet
+            box.must("delete", options=["--force"])
+            number = write_of(log, "go")
+            assert killed(box, log, words_of(box, "create"), [
+                "-e", "trace=write", "-e", f"inject=write:signal=SIGKILL:when={number}"]) < 0
+            assert box.record["mounted"] and hanging(box) == before
+        elif how == "failed":
+            box.must("delete", options=["--force"])
+            box.config["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 1 << 40, "hard": 1 << 40}]
+            box.write()
+            assert box.call("create").returncode == 1
+        elif how == "covered":  # by somebody else, meanwhile
+            theirs.append(subprocess.run(["mount", "-t", "tmpfs", "none", box.rootfs], check=True))
+            before = hanging(box)
+        told = box.call("delete", options=["--force"])
+        assert told.returncode == 0 and ("something was mounted over" in told.stderr) == (how == "covered"), told
+        assert hanging(box) == before
+    finally:
+        while hanging(box):
+            subprocess.run(["umount", "-l", box.rootfs], check=True)
+
+
+def hanging(box):
+    """The numbers of the mounts at its root, as the tests see them."""
+    lines = [line.split() for line in open("/proc/self/mountinfo", errors="replace")]
+    return [line[0] for line in lines if line[4] == str(box.rootfs)]

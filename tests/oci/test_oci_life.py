@@ -1,6 +1,9 @@
 """A container's life when things go wrong: many at once, two who want the same, hooks that misbehave."""
+import contextlib
 import json
 import os
+import signal
+import socket
 import subprocess
 import time
 
@@ -187,6 +190,46 @@ def test_a_hook_that_misbehaves(boxes, moment):
         assert wait_for(lambda: not box.left(), 5), (where, box.left())
 
 
+@pytest.mark.parametrize("moment, command", [("prestart", "create"), ("createRuntime", "create"), ("createContainer", "create"),
+                                             ("createRuntime", "run"), ("poststart", "start"), ("poststart", "run"),
+                                             ("poststop", "delete")])
+def test_a_signal_ends_a_hook_that_hangs(boxes, moment, command):
+    """It may have no timeout; whoever has run it ends, with it, and leaves nothing."""
+    number = signal.SIGINT if moment == "createRuntime" else signal.SIGTERM
+    begun = boxes.folder / "begun"
+    box = boxes.box()
+    box.config["hooks"] = {moment: [{"path": "/bin/sh", "args": [
+        "sh", "-c", f"touch {begun}; while sleep 1; do :; done", f"hook-of-{box.name}"]}]}
+    box.write()
+    if command in ("start", "delete"):
+        box.must("create")
+    if command == "delete":
+        box.must("kill", "KILL")
+        assert wait_for(lambda: box.state()["status"] == "stopped", 10)
+    process = boxes.start(command, *(["--bundle", box.folder] if command in ("create", "run") else []), box.name,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        assert wait_for(begun.exists, 10) and processes(f"hook-of-{box.name}")
+        process.send_signal(number)
+        assert process.wait(10) == 128 + number
+    finally:
+        process.kill()
+        process.wait()
+    assert not processes(f"hook-of-{box.name}")
+    assert wait_for(lambda: not box.left(), 5), box.left()
+
+
+def test_what_a_hook_prints_is_kept_by_nobody(boxes):
+    """But for its first 4 KiB: else one that never ends would fill the machine's memory."""
+    size = boxes.folder / "size"
+    for moment in "createRuntime", "createContainer":
+        box = boxes.box(lambda config: config.update(hooks={moment: [{"path": "/bin/sh", "args": [
+            "sh", "-c", f"yes | head -c 3000000 >&2; stat -Lc %s /proc/self/fd/2 >{size}; exit 1"]}]}))
+        said = box.call("create").stderr
+        assert "exit status 1: y" in said and len(said) < 13000
+        assert int(size.read_text()) < 100_000, "it is in a file of ours"
+
+
 def test_all_hooks_run_in_their_namespaces(boxes):
     """Who is where: outside but for createContainer and startContainer."""
     log = boxes.folder / "log"
@@ -205,6 +248,50 @@ def test_all_hooks_run_in_their_namespaces(boxes):
     rows = [line.split() for line in log.read_text().splitlines()]
     assert [row[0] for row in rows] == list(HOOKS)
     assert [row[1] == inside for row in rows] == [False, False, True, True, False, False]
+
+
+# ---------------------------------------------------------------- who waits for whom
+
+def test_nobody_is_waited_for_for_ever(boxes):
+    """Neither whoever makes a container, and has stopped, nor an engine that takes no calls."""
+    begun, full = boxes.folder / "begun", boxes.folder / "socket"
+    held = boxes.box(lambda config: config.update(hooks={"createRuntime": [
+        {"path": "/bin/sh", "args": ["sh", "-c", f"touch {begun}; exec sleep 600"]}]}))
+    nothing = {"stdout": subprocess.DEVNULL}
+    creator = boxes.start("create", "--bundle", held.folder, held.name, **nothing, stderr=subprocess.DEVNULL)
+    listener, callers = socket.socket(socket.AF_UNIX), []
+    listener.bind(str(full))
+    listener.listen(0)
+    with contextlib.suppress(BlockingIOError):  # until its queue is full
+        while True:
+            callers.append(socket.socket(socket.AF_UNIX))
+            callers[-1].setblocking(False)
+            callers[-1].connect(str(full))
+    terminal = boxes.box(lambda config: config["process"].update(terminal=True))
+    asks = boxes.box(lambda config: config["linux"].update(seccomp={
+        "defaultAction": "SCMP_ACT_ALLOW", "listenerPath": str(full),
+        "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}))
+    calls = []
+    try:
+        assert wait_for(begun.exists, 10)
+        calls += [boxes.start("delete", "--force", held.name, **nothing), boxes.start("kill", held.name, **nothing),
+                 boxes.start("create", "--bundle", terminal.folder, "--console-socket", full, terminal.name, **nothing),
+                 boxes.start("create", "--bundle", asks.folder, asks.name, **nothing)]
+        said = [call.communicate(timeout=20)[1] for call in calls]
+        assert [call.returncode for call in calls] == [1] * 4, said
+        for line in said[:2]:
+            assert f"process {creator.pid} is at work on it" in line, said
+        for line in said[2:]:
+            assert str(full) in line and "takes no calls" in line, said
+        creator.send_signal(signal.SIGTERM)
+        assert creator.wait(10) == 143
+    finally:
+        for process in (creator, *calls):
+            process.kill()
+            process.wait()
+        for one in (listener, *callers):
+            one.close()
+    assert not terminal.left() + asks.left() + held.left()
 
 
 # ---------------------------------------------------------------- paths

@@ -40,7 +40,7 @@ MAY = {
     ("ranges", "entries", "read"): HOST,
     ("ch05_namespaces", "Users.parent", "write"): PROC,
     ("ch05_namespaces", "Users.shift", "open"): PROC,
-    ("ranges", "helper", "posix_spawn"): HOST,
+    ("ranges", "newidmap", "posix_spawn"): HOST,
     ("accounts", "account", "open"): "only to read passwd and group, which say what they like",
     ("ch05_namespaces", "Network.child", "write"): "before the root changes, in a /proc of the host's",
     ("cache", "cached", "read"): ONCE,
@@ -80,6 +80,10 @@ MAY = {
     ("terminal", "Terminal.parent", "chmod"): BYTES,
     ("terminal", "is_pipe", "readlink"): PROC,
     ("trace", "record", "open"): ONCE,
+    ("exploring", "finish", "open"): "a recording of ours in memory, or --trace's file that the user has named",
+    ("exploring", "finish", "posix_spawn"): HOST,
+    ("telling", "begin", "readlink"): PROC, ("telling", "begin", "lexists"): PROC,
+    ("telling", "lines", "read"): PROC, ("telling", "descriptors", "readlink"): PROC,
 }
 MAY_ALL = {"ch08_cgroups": CGROUP, "quotas": CGROUP, "session": CGROUP, "sweep": CGROUP}
 
@@ -89,7 +93,7 @@ LAST = "in the container's root, as its user, with nothing of ours open: what is
 OF_BUNDLES = {
     "not linux.read or os.walk: a function of our own": "commandline.split read; config.one walk; ending.delete remove",
     BYTES: "copyup.copy_up listdir; copyup.copy_up chmod; foreground.Pipes.close read; foreground.Pipes.hear write; foreground.Pipes.show read; "
-           "filter.compiled open; ids.namespace_of read; seccomp.BundleFilter.parent write; interpreter.mapped read; "
+           "filter.compiled open; hooks.heard read; hooks.outcome read; ids.namespace_of read; seccomp.BundleFilter.parent write; interpreter.mapped read; "
            "log.Log.record write",
     PROC: "ids.namespace_of open; ids.namespace_of write; namespaces.come_back open; process.Labels.prepare exists; "
           "process.Limits.adjust write; procfs.write write; state.born read; tree.Tree.parent open; "
@@ -97,7 +101,7 @@ OF_BUNDLES = {
     HOST: "devices.Node.hold open; namespaces.Maps.prepare exists; seccomp.code read; writing.seccomp read; "
           "cgroupmounts.CgroupMount.tree_of open",
     ONCE: "mounts.Mount.hold open; namespaces.Spaces.prepare open; reading.load open; commands/update.from_file open; "
-          "tree.Tree.hold open; log.Log.record open",
+          "tree.Tree.open open; log.Log.record open",
     BUNDLE: "__main__.act realpath; tree.Tree.prepare realpath; verbs.bundle_of isdir; verbs.bundle_of realpath; "
             "hooks.confined execve; hooks.one posix_spawn; last.write_whole rename; last.write_whole unlink; "
             "last.write_whole write; printing.spec open; writing.furnish chmod; writing.furnish chown; "
@@ -110,7 +114,7 @@ OF_BUNDLES = {
     LAST: "last.look_up access; last.look_up stat; last.stand openat2; process.WorkDir.child openat2",
     "our own /proc/self/exe, which nobody can exchange; and a guess that is looked at again":
         "interpreter.mapped open; interpreter.safe stat; interpreter.seal open; interpreter.writable access",
-    "the mount that we have made there; without links": "tree.Tree.propagate mount_setattr; tree.Tree.where openat2; "
+    "the mount that we have made there; without links": "tree.unmount open; tree.Tree.propagate mount_setattr; tree.Tree.where openat2; "
                                                          "tree.bare umount2; tree.unmount umount2",
 }
 OF_IMAGES = {

@@ -1,15 +1,14 @@
 """The layers that put a container, and later whoever joins it, into its cgroups."""
 import errno
-import fcntl
 import os
 
 from ... import linux
 from ...layer import Layer, LayerError, Stage, exists, warn
 from . import delegation, devices, tree, update
-from .freezer import frozen
+from .alone import alone, claim
 from .limits import wanted
 from .names import canonical
-from .processes import main, processes, remove
+from .processes import remove
 
 ALONE = "rootless needs no limits + no cgrouppath when no permission is granted for cgroups"
 
@@ -94,6 +93,7 @@ class BundleCgroup(Layer):
 class JoinCgroup(Layer):
     """The cgroup of a container that runs already, for `exec`. `sub` as in processes.join()."""
     chapter, name, stage = 10, "cgroups", Stage.CLONE
+    moved = None  # where systemd is to move the child
 
     def __init__(self, groups, sub="", init=None):
         self.groups, self.sub, self.init = groups, sub, init
@@ -109,39 +109,28 @@ class JoinCgroup(Layer):
                 raise LayerError(self.name, f"adding pid of the new process to {place}/cgroup.procs",
                                  errno.ENOENT)
             if controller == "":
-                self.flags = linux.CLONE_INTO_CGROUP
-                self.cgroup = linux.open(delegation.leaf(place, "" if self.sub else self.init),
-                                         os.O_RDONLY | os.O_DIRECTORY)
-                undo.callback(linux.close, self.cgroup)
+                self.born_in(delegation.leaf(place, "" if self.sub else self.init), undo)
             elif f"{place}/tasks" not in self.tasks:
                 self.tasks.append(f"{place}/tasks")
 
+    def born_in(self, place, undo):
+        """Version 2: the child is born there; or it is moved, if only systemd may do so."""
+        if delegation.within_reach(self.groups, place):
+            self.flags = linux.CLONE_INTO_CGROUP
+            self.cgroup = linux.open(place, os.O_RDONLY | os.O_DIRECTORY)
+            undo.callback(linux.close, self.cgroup)
+        elif self.groups["user"]:
+            self.moved = place
+        else:
+            raise LayerError(self.name, f"adding pid of the new process to {place}/cgroup.procs",
+                             errno.EACCES, delegation.ELSEWHERE)
+
+    def parent(self, pid, undo):
+        if self.moved:
+            from . import systemd
+            systemd.attach(self.groups, self.moved, pid)
+
     child = BundleCgroup.child
-
-
-def claim(groups, undo):
-    """Locks the first directory, before there are others: two may want the same at once.
-
-    The lock ends with us; by then our process is seen in there. See hold() in sweep.py."""
-    fd = linux.open(main(groups), os.O_RDONLY | os.O_DIRECTORY)
-    undo.callback(linux.close, fd)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        groups["made"].clear()  # perhaps by us, but theirs now
-        found = processes(groups)
-        raise LayerError("cgroups", "container's cgroup is not empty", 0,
-                         f"{len(found)} process(es) found" if found else
-                         "another container is just being created in it") from None
-
-
-def alone(groups):
-    """A container has a cgroup of its own, where nobody else is, and everybody can run."""
-    if found := processes(groups):
-        raise LayerError("cgroups", "container's cgroup is not empty", 0,
-                         f"{len(found)} process(es) found")
-    if frozen(groups):
-        raise LayerError("cgroups", "container's cgroup unexpectedly frozen", 0, main(groups))
 
 
 def undone(groups):
