@@ -5,6 +5,8 @@ import subprocess
 
 import pytest
 
+from conftest import gone, wait_for
+from crabcan_workshop.measure import observe
 from making import Layout, busybox, folder as directory, images, member, tar  # noqa: F401
 
 LAYERS = (tar(directory("etc"), member("etc/motd", "from below\n"), member("etc/gone", "x"),
@@ -131,7 +133,9 @@ def test_what_is_still_used_is_not_pruned_and_the_killed_are_swept(images):
     assert images("rmi", "small").returncode == 1
     images.good("prune", "--containers")
     assert len(os.listdir(images.path / "store/layers")) == 3 and len(os.listdir(images.path / "store/containers")) == 1
+    init = observe.child_of(process.pid)
     process.kill()
     process.communicate()
+    assert wait_for(lambda: gone(init))
     images.good("prune")
     assert os.listdir(images.path / "store/containers") == [] and len(os.listdir(images.path / "store/layers")) == 3
