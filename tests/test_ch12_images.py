@@ -139,3 +139,13 @@ def test_what_is_still_used_is_not_pruned_and_the_killed_are_swept(images):
     assert wait_for(lambda: gone(init))
     images.good("prune")
     assert os.listdir(images.path / "store/containers") == [] and len(os.listdir(images.path / "store/layers")) == 3
+
+
+def test_it_is_asked_to_end_as_its_image_says(images):
+    images.small(config={"StopSignal": "SIGQUIT"})
+    script = "trap 'echo quit; exit 3' QUIT; trap 'echo term' TERM; echo up; while :; do sleep 0.1; done"
+    process = subprocess.Popen(images.who.command("run", "--image", "small", "--", "sh", "-c", script), env=images.environment,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout.readline() == "up\n"
+    process.terminate()
+    assert process.communicate(timeout=30)[0] == "quit\n" and process.returncode == 3
