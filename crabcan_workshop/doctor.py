@@ -176,7 +176,7 @@ def check_unified():
 def check_overlay():
     known = "overlay" in Path("/proc/filesystems").read_text()
     return good("overlayfs") if known else limited(
-        "overlayfs is not loaded", "sudo modprobe overlay (later chapters, images)")
+        "overlayfs is not loaded", "sudo modprobe overlay; without it images are copied")
 
 
 NETWORK = """
@@ -234,7 +234,7 @@ def check_way_out():
 
 CHECKS = ((0, check_kernel), (0, check_machine), (0, check_python),
           (2, check_clone), (5, check_users), (5, check_ids), (5, check_time), (6, check_caps),
-          (7, check_seccomp), (8, check_cgroups), (9, check_overlay), (11, check_bridge), (11, check_way_out))
+          (7, check_seccomp), (8, check_cgroups), (11, check_bridge), (11, check_way_out), (12, check_overlay))
 
 
 def main(options):

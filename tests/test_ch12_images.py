@@ -1,10 +1,13 @@
 """Chapter 12: an image is found by its hashes, its layers lie one upon the other, and it runs."""
 import json
 import os
+import subprocess
 
 import pytest
 
-from making import folder as directory, images, member, tar  # noqa: F401
+from conftest import gone, wait_for
+from crabcan_workshop.measure import observe
+from making import Layout, busybox, folder as directory, images, member, tar  # noqa: F401
 
 LAYERS = (tar(directory("etc"), member("etc/motd", "from below\n"), member("etc/gone", "x"),
               directory("lost"), member("lost/one", "1"), member("lost/two", "2")),
@@ -88,3 +91,61 @@ def test_a_name_that_is_none_is_told(images):
     for text, words in (("Upper/Case", "upper-case"), ("oci:/nowhere", "No such file"), ("none-such", "CRABCAN_REGISTRY")):
         result = images("run", "--image", text, "--", "true")
         assert result.returncode == 125 and words in result.stderr and "Traceback" not in result.stderr, result.stderr
+
+
+def test_an_image_as_a_bundle_is_the_same_container(images):
+    """Written down, and run by chapter 10's runtime."""
+    images.small(*LAYERS, config={"Cmd": ["sh", "-c", "id -u; cat /etc/motd; ls -A /lost"], "User": "web", "StopSignal": "SIGQUIT",
+                                  "Labels": {"of": "ours"}})
+    box = images.path / "box"
+    images.good("run", "--write-bundle", box, "--image", "small")
+    config = json.loads((box / "config.json").read_text())
+    assert config["annotations"] | {"of": "ours", "org.opencontainers.image.stopSignal": "SIGQUIT"} == config["annotations"]
+    assert config["process"]["user"]["uid"] == 33 and config["root"]["path"] == "rootfs"
+    config["process"]["terminal"] = False
+    config["linux"].pop("resources", None)
+    (box / "config.json").write_text(json.dumps(config))
+    oci = [*images.who.python, "-m", "crabcan_steps.oci", "--root", images.path / "states", "run", "--bundle", box, "one"]
+    result = subprocess.run(oci, env=images.environment, capture_output=True, text=True, timeout=60)
+    assert result.stdout.split() == ["33", "from", "above", "three"], result.stderr
+    assert os.listdir(images.path / "store/containers") == []
+    subprocess.run([*images.who.prefix, *([] if images.who.root else ["unshare", "--map-auto", "--map-root-user"]), "rm", "-rf", box], check=True)
+
+
+def test_where_there_can_be_no_overlay_the_layers_are_copied(root, tmp_path):
+    """A file system that can't be idmapped: the reason is told, and all is as before."""
+    script = ("mount -t ramfs ramfs $1 && export CRABCAN_STORE=$1/store && "
+              "$2 -m crabcan_steps run --image oci:$3 -- sh -c 'cat /etc/motd; touch /new; stat -c %U /new /srv; ls /etc/gone' && ls $1/store/containers")
+    layout = Layout(tmp_path / "layout")
+    layout.image(tar(*busybox()), LAYERS[0], tar(member("etc/.wh.gone")))
+    (tmp_path / "store").mkdir()
+    result = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", tmp_path / "store", *root.python, layout.path],
+                            env=root.environment, capture_output=True, text=True, timeout=60)
+    assert result.stdout.split() == ["from", "below", "root", "web"], result
+    assert "so the image is copied" in result.stderr and "/etc/gone: No such file" in result.stderr
+
+
+def test_what_is_still_used_is_not_pruned_and_the_killed_are_swept(images):
+    images.small(*LAYERS)
+    command = images.who.command("run", "--image", "small", "--", "sh", "-c", "echo up; sleep 60; cat /etc/motd")
+    process = subprocess.Popen(command, env=images.environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout.readline() == "up\n"
+    assert images("rmi", "small").returncode == 1
+    images.good("prune", "--containers")
+    assert len(os.listdir(images.path / "store/layers")) == 3 and len(os.listdir(images.path / "store/containers")) == 1
+    init = observe.child_of(process.pid)
+    process.kill()
+    process.communicate()
+    assert wait_for(lambda: gone(init))
+    images.good("prune")
+    assert os.listdir(images.path / "store/containers") == [] and len(os.listdir(images.path / "store/layers")) == 3
+
+
+def test_it_is_asked_to_end_as_its_image_says(images):
+    images.small(config={"StopSignal": "SIGQUIT"})
+    script = "trap 'echo quit; exit 3' QUIT; trap 'echo term' TERM; echo up; while :; do sleep 0.1; done"
+    process = subprocess.Popen(images.who.command("run", "--image", "small", "--", "sh", "-c", script), env=images.environment,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout.readline() == "up\n"
+    process.terminate()
+    assert process.communicate(timeout=30)[0] == "quit\n" and process.returncode == 3

@@ -1,8 +1,10 @@
 """crabcan pull, images, inspect, history, rmi, prune, save, push, commit: what their words mean."""
 import argparse
 import json
+import os
 import sys
 
+from .. import linux
 from ..ch01_args import Spec
 from ..ch05_namespaces import Users
 from ..layer import LayerError, printable, warn
@@ -71,12 +73,14 @@ def main(word, argv):
         from .store import Store
         globals()[word](Store(), options)
         return 0
-    except BrokenPipeError:
-        raise
-    except (ImageError, LayerError, OSError) as error:
-        text = error.explain([]) if isinstance(error, LayerError) else error
-        warn(f"{word}: {text}")
-        return 1
+    except BrokenPipeError:  # whoever reads has read enough
+        os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
+        return 128 + linux.SIGPIPE
+    except (ImageError, OSError) as error:
+        warn(f"{word}: {error}")
+    except Exception as error:  # a bug, too, is one line and a status
+        warn(f"{word}: {LayerError.of('images', error).explain([])}")
+    return 1
 
 
 def pull(store, options):

@@ -81,6 +81,8 @@ def unpack(store, image, at, name, lower, options):
     short = image.layers[at]["digest"][7:19]
     if work.left_out:
         yield f"{short}: {work.left_out} devices or extended attributes could not be made, and were left out"
+    if work.beyond and not lone():
+        yield f"{short}: {work.beyond}, and a container has ids up to 65535: more in root's line of /etc/subuid and /etc/subgid"
     if work.squashed:
         yield f"{short}: {work.squashed} files are root's here, as your ids do not go so far"
 

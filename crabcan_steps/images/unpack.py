@@ -13,6 +13,7 @@ from .errors import ImageError
 from .merged import OPEN
 from .tree import clean
 
+IDS = 65536  # how many a container has, as a rule
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 KEPT = ("user.", "system.posix_acl_", "security.capability")  # of extended attributes
 NODES = {tar.CHAR: stat.S_IFCHR, tar.BLOCK_DEVICE: stat.S_IFBLK, tar.FIFO: stat.S_IFIFO}
@@ -28,6 +29,7 @@ class Unpack:
         self.whiteouts = Whiteouts(tree, prefix)
         self.times, self.links, self.count = {}, [], 0
         self.squashed = self.left_out = 0
+        self.beyond = None  # the first file whose owner has no id in a usual map
 
     def all(self, stream):
         """Unpacks a whole layer."""
@@ -165,6 +167,8 @@ class Unpack:
 
     def own(self, chown, entry):
         """Gives a file its owner, if our map has him."""
+        if max(entry.uid, entry.gid) >= IDS and not self.beyond:
+            self.beyond = f"{os.fsdecode(entry.name)} belongs to {entry.uid}:{entry.gid}"
         try:
             chown(entry.uid, entry.gid)
         except (OSError, OverflowError) as error:
