@@ -43,7 +43,7 @@ TESTS = {  # module, or a room with a "/" -> its tests, quick ones first; those 
     "cli": "clone_in_detail options bad_input", "layer": "bad_input clone_in_detail ch02_clone ch09_runtime",
     "linux": "ch04_mounts ch05_namespaces ch06_caps ch02_clone", "trace": "ch09_runtime names",
     "args/": "options", "args/program": "programs ch01_args ch02_clone",
-    "cgroups/": "limits_in_detail ch08_cgroups",
+    "cgroups/": "structure limits_in_detail ch08_cgroups",
     "clone/": "clone_in_detail ch02_clone", "clone/init": "", "clone/start": "roots_in_detail programs ch02_clone",
     "clone/signals": "ch02_clone signals_while_starting stopped_jobs ch09_runtime",
     "mounts/": "roots_in_detail inner_mounts ch04_mounts", "mounts/passwd": "accounts options",
