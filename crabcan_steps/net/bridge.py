@@ -22,6 +22,8 @@ SYS = "/proc/sys/net"
 
 def plan(netlink):
     """What is to be made, as it fits on this host: a range that is nobody's, and how large a packet may be."""
+    if links.exists(netlink, BRIDGE):  # not of a killed one: he had written it down
+        raise LayerError("network", BRIDGE, 0, f"is there, and no lease tells whose it is: `ip link del {BRIDGE}`?")
     ways = list(links.routes(netlink))
     return {"range": unused(ways), "prefix": prefix() if has_ipv6() else None, "switches": [],
             "mtu": mtu(netlink, ways)}
@@ -41,9 +43,10 @@ def take_down(network):
             linux.write(path, before)
     away = rules.Nft(rules.AWAY)
     netlink = Netlink()
-    links.delete(netlink, BRIDGE)
+    if links.exists(netlink, BRIDGE):  # else we might not even be allowed to
+        links.delete(netlink, BRIDGE)
     netlink.close()
-    away.wait()
+    away.wait(False)
 
 
 def words(network):
@@ -85,8 +88,7 @@ def unused(ways):
             if candidate != RANGES[0]:
                 warn(f"{RANGES[0]}.0/24 is in use on this host: the containers have {candidate}.0/24")
             return candidate
-    raise LayerError("network", "range", 0, f"{RANGES[0]}.0/24 and {len(RANGES) - 1} others are all in use on this "
-                     "host: `ip route show table all` tells by whom")
+    raise LayerError("network", "range", 0, f"all {len(RANGES)} are in use here: `ip route show table all` tells by whom")
 
 
 def span(address, prefix):
@@ -108,10 +110,7 @@ def mtu(netlink, ways):
 
 def own_addresses():
     """The host's own addresses: none of them can be reached from inside."""
-    netlink = Netlink()
-    found = {address for address, _ in links.addresses(netlink)}
-    netlink.close()
-    return found
+    return {address for address, _ in links.addresses(Netlink())}
 
 
 def has_ipv6():
@@ -149,8 +148,8 @@ def six(wanted, prefix):
     """The address of --ip6, if it is one of the bridge's network."""
     if wanted and not prefix:
         raise LayerError("network", "--ip6", 0, f"{wanted}: this host has no IPv6")
-    if wanted and (links.packed(wanted)[0][:8] != links.packed(f"{prefix}::")[0][:8] or wanted in (
-            f"{prefix}::", f"{prefix}::1")):
+    raw = links.packed(wanted or "::")[0]
+    if wanted and (raw[:8] != links.packed(f"{prefix}::")[0][:8] or int.from_bytes(raw[8:], "big") < 2):
         raise LayerError("network", "--ip6", 0, f"{wanted}: addresses here begin with {prefix}:: and end with 2 or more")
     return wanted
 

@@ -80,7 +80,7 @@ class Pasta(Layer):
             if os.waitpid(beside, os.WNOHANG)[0] or time.monotonic() > end:
                 os.lseek(said, 0, os.SEEK_SET)
                 lines = os.read(said, 4096).decode(errors="replace").strip().split("\n")
-                text = next((line for line in lines if "syslog" not in line and line), "said nothing")
+                text = next((line for line in reversed(lines) if line and "syslog" not in line), "said nothing")
                 cure = next((cure for sign, cure in CURES.items() if sign in text), "")
                 raise LayerError(self.name, words[0], 0, text + cure)
             time.sleep(0.002)

@@ -25,7 +25,8 @@ def bound(where, published):
     except OSError as error:
         if where == "::1" and not given and error.errno == errno.EADDRNOTAVAIL:
             return None  # IPv6 is switched off
-        option = f"-p {given + ':' if given else ''}{port}:{inside}" + "/udp" * (protocol == "udp")
+        shown = f"[{given}]:" if ":" in (given or "") else f"{given}:" if given else ""
+        option = f"-p {shown}{port}:{inside}" + "/udp" * (protocol == "udp")
         text = CURES.get(error.errno, error.strerror)
         raise LayerError("network", option, 0, text.format(port=port, address=where, least=least())) from error
 

@@ -41,7 +41,7 @@ def candidates(words):
     elif before[:1] == ["completion"]:
         known = dict.fromkeys(SHELLS, "") if len(before) == 1 else {}
     elif before == ["step"]:
-        known = {str(number): f"chapter {number}" for number in range(1, LAST + 2)}
+        known = {str(number): f"chapter {number}" for number in range(1, LAST + 3)}
     else:
         known = after(before[FIRST.get(before[0], 0):] if before else [], last)
     return {word: text for word, text in known.items() if word.startswith(last)}

@@ -16,7 +16,7 @@ from crabcan_steps.runtime import completion
 @pytest.mark.parametrize("words, expected", [
     ([], ["run", "step", "seccomp", "completion", "help", "version"]), (["st"], ["step"]),
     (["run", "--me"], ["--memory", "--memory-swap"]), (["--me"], ["--memory", "--memory-swap"]),
-    (["step", "3", "--hostn"], ["--hostname"]), (["step", ""], [*"123456789", "10"]),
+    (["step", "3", "--hostn"], ["--hostname"]), (["step", ""], [*"123456789", "10", "11"]),
     (["run", "--seccomp", "d"], ["default", "deny-list"]), (["run", "--seccomp=un"], ["--seccomp=unconfined"]),
     (["run", "--cap-add", "NET_B"], ["NET_BIND_SERVICE", "NET_BROADCAST"]),
     (["run", "--cap-add", "CHOWN,PERF"], ["CHOWN,PERFMON"]), (["run", "--layers", "all,-sec"], ["all,-seccomp"]),

@@ -119,6 +119,7 @@ OF_NETWORKS = {
     BYTES: "beside.AfterUs.begin.wait read; netlink.netlink read; netlink.netlink write; pasta.Pasta.parent read; "
            "rules.Nft.__init__ write; rules.Nft.wait read",
     "not linux.read: a function of our own": "names.resolvers read",
+    "only to tell what a root lacks: chapter 4 opens it": "names.lacking open",
     HOST: "firewall.look exists; names.read read; pasta.stay posix_spawn; rules.nft posix_spawn",
     PROC: "ch11_network.Cable.parent open; joined.Joined.prepare open; pasta.has_way_out exists; pasta.has_way_out read",
     SETTING: "bridge.close_doors write; bridge.forward listdir; bridge.forward read; bridge.forward write; bridge.has_ipv6 exists; "
