@@ -154,7 +154,7 @@ def release(leases, gone):
         leases.clear("network")
     elif network and gone:
         rules.Nft("".join(rules.elements("add", one) + rules.elements("delete", one)  # it may not be known yet
-                          for one in gone.values() if one)).wait()
+                          for one in gone.values() if one)).wait(False)
     for number in gone:  # last: who is killed half-way is still there, dead, for the next one
         leases.remove(number)
     leases.introduce()

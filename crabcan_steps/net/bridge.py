@@ -43,9 +43,10 @@ def take_down(network):
             linux.write(path, before)
     away = rules.Nft(rules.AWAY)
     netlink = Netlink()
-    links.delete(netlink, BRIDGE)
+    if links.exists(netlink, BRIDGE):  # else we might not even be allowed to
+        links.delete(netlink, BRIDGE)
     netlink.close()
-    away.wait()
+    away.wait(False)
 
 
 def words(network):
@@ -109,10 +110,7 @@ def mtu(netlink, ways):
 
 def own_addresses():
     """The host's own addresses: none of them can be reached from inside."""
-    netlink = Netlink()
-    found = {address for address, _ in links.addresses(netlink)}
-    netlink.close()
-    return found
+    return {address for address, _ in links.addresses(Netlink())}
 
 
 def has_ipv6():
@@ -150,7 +148,8 @@ def six(wanted, prefix):
     """The address of --ip6, if it is one of the bridge's network."""
     if wanted and not prefix:
         raise LayerError("network", "--ip6", 0, f"{wanted}: this host has no IPv6")
-    if wanted and (links.packed(wanted)[0][:8] != links.packed(f"{prefix}::")[0][:8] or wanted[-2:] in ("::", ":1")):
+    raw = links.packed(wanted or "::")[0]
+    if wanted and (raw[:8] != links.packed(f"{prefix}::")[0][:8] or int.from_bytes(raw[8:], "big") < 2):
         raise LayerError("network", "--ip6", 0, f"{wanted}: addresses here begin with {prefix}:: and end with 2 or more")
     return wanted
 

@@ -32,7 +32,7 @@ class Leases:
 
     def __enter__(self):
         while True:
-            os.makedirs(self.path, 0o700, exist_ok=True)
+            named(self.path, os.makedirs, self.path, 0o700, True)
             try:
                 self.lock = named(self.path, os.open, f"{self.path}/lock",
                                   os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -10,6 +10,8 @@ from ..layer import LayerError
 
 PROGRAMS = ("/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft")
 LAYER = "network"
+FLUSHED = (": somebody has flushed our rules, as a firewall's reload may: end the containers that run, "
+           "and the next one has them again")
 
 # Who goes where. A hook is a place on a packet's way: prerouting, then input (it is for the host) or
 # forward (it goes on), then postrouting.
@@ -128,14 +130,15 @@ class Nft:
         finally:
             linux.close(rules)
 
-    def wait(self):
-        """Waits for its end. Raises LayerError with its first line if it has refused."""
+    def wait(self, needed=True):
+        """Waits for its end. Raises LayerError with its first line if it has refused, where that matters."""
         status = os.waitstatus_to_exitcode(linux.waitpid(self.pid, 0)[1])
         os.lseek(self.said, 0, os.SEEK_SET)
         said = os.read(self.said, 1 << 20).decode(errors="replace")
         linux.close(self.said)
-        if status:
-            raise LayerError(LAYER, "nft", 0, said.strip().split("\n")[0] or f"exit status {status}")
+        if status and needed:
+            line = said.strip().split("\n")[0] or f"exit status {status}"
+            raise LayerError(LAYER, "nft", 0, line + FLUSHED * ("No such file" in line))
         return said
 
 

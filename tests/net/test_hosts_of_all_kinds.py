@@ -168,3 +168,26 @@ def test_somebody_else_s_bridge_of_that_name_stays_his(fresh):
     result = fresh.crabcan("true")
     assert result.returncode == 125 and "ip link del" in result.stderr and len(result.stderr.splitlines()) == 1
     assert "crabcan0" in fresh.do(fresh.host, "ip -o link")
+
+
+def test_a_firewall_s_reload_that_flushes_our_rules_is_told_and_cured(fresh):
+    with fresh.background("--", "sh", "-c", "echo ready; read x") as running:
+        running.ready()
+        fresh.do(fresh.host, "nft flush ruleset")
+        result = fresh.crabcan("true")
+        assert result.returncode == 125 and "flushed" in result.stderr and len(result.stderr.splitlines()) == 1
+    assert settled(fresh) == []
+    assert fresh.crabcan("--", *GET).stdout == f"{HOST}\n"
+
+
+@pytest.mark.parametrize("lacks", ["net_admin", "/proc/sys"])
+def test_without_the_power_one_line_says_so_and_nothing_is_left(fresh, lacks):
+    who = fresh.root
+    if lacks == "net_admin":
+        who = type(who)("root", who.python[len(who.prefix):], who.environment["PYTHONPATH"],
+                        [*who.prefix, "setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", "--"])
+    else:
+        fresh.do(fresh.host, "mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys")
+    result = who.crabcan("run", "--net", "bridge", "true")
+    assert result.returncode == 125 and len(result.stderr.splitlines()) == 1 and "network" in result.stderr, result.stderr
+    assert settled(fresh) == []

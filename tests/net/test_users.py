@@ -49,9 +49,9 @@ def test_without_its_routes_they_are_not(here):
 
 def test_a_published_port(here, world):
     with Running(here, ["run", "--net", "pasta", "-p", "8080:80", "-p", f"{HOST}:8081:80", "--", *inside(
-            "s = socket.create_server(('', 80)); print('ready')\nwhile True: c, a = s.accept(); c.sendall(b'hello'); c.close()")]) as running:
+            "s = socket.create_server(('', 80)); print('ready')\nwhile True: c, a = s.accept(); c.recv(1); c.sendall(b'hello'); c.close()")]) as running:
         running.ready()
-        call = "import socket, sys; print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).recv(9).decode())"
+        call = "import socket, sys; s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3); s.send(bytes(1)); print(s.recv(9).decode())"
         assert here.script(call, "127.0.0.1", 8080).stdout == "hello\n"
         assert [world.do(world.other, f"/usr/bin/python3 -c '{call}' {HOST} {port} 2>/dev/null || true") for port in (8081, 8080)] == [
             "hello\n", ""]

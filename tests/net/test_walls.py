@@ -78,7 +78,8 @@ GUARDS = {  # what is taken out of the rules, or put in its place: what then arr
     ("    icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @answers6 drop\n", ""): {"answer"},
     ("ether type ip6 iifname . ip6 saddr @addresses6 accept", "ether type ip6 accept"): {"address6"},
     ("nd-neighbor-solicit, mld2-listener-report } accept\n    drop\n",
-     "nd-neighbor-solicit, mld2-listener-report } accept\n"): {"other", "tagged"},
+     "nd-neighbor-solicit, mld2-listener-report } accept\n"):
+        {"other", "tagged", "address", "gateway", "address6", "arp-address"},
 }
 
 

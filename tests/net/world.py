@@ -95,7 +95,7 @@ class World:
         return Who(user.name, ["/usr/bin/python3"], user.environment["PYTHONPATH"], [*self.enter(self.host), *user.prefix])
 
     def crabcan(self, *words, **options):
-        return self.root.crabcan("run", "--net", "bridge", *words, **options)
+        return self.root.crabcan("run", "--memory", "max", "--pids", "max", "--net", "bridge", *words, **options)
 
     def background(self, *words, who=None, net="bridge"):
         """A container that goes on, to be used in a `with`; ready() waits for its first line."""
