@@ -137,6 +137,14 @@ def test_the_cell_runs_inside(monkeypatch):
         magic.inside(f"--step {chapters.LAST + 1}", "true")
 
 
+def test_a_world_has_an_internet_of_its_own(who):
+    said = who.script("from crabcan_workshop.lab import world\n"
+                      "print(world('ask $SERVER $PORT; ip route | cut -d\" \" -f3 | head -n 1; echo $SERVER'))").stdout
+    heard, *way = said.split("\n")[:3]
+    assert ", you are " in heard and way[0] == way[1] != "", said
+    assert lab.world("false; ask 127.0.0.1 9") == "Connection refused\n"
+
+
 # ---------------------------------------------------------------- views
 
 def test_matrix(who):
