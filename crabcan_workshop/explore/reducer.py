@@ -59,7 +59,8 @@ def reduce(state, event):
     """The state after an event. Raises nothing, and changes neither of the two."""
     try:
         made = judged(next_state(state, event), state)
-    except (Unknown, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+    except (Unknown, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+            ValueError):
         made = {**state, "unknown": state["unknown"] + 1}
     return {**made, "events": state["events"] + 1}
 
