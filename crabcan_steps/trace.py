@@ -63,7 +63,8 @@ def content(call, args):
     """The bytes that matter of a call: those of an ioctl, or the filter behind an address."""
     if call == "ioctl" and isinstance(args[2], bytes):
         return args[2]
-    if call == "prctl" and args[0] == linux.PR_SET_SECCOMP:
+    loads = call == "prctl" and args[0] == linux.PR_SET_SECCOMP or call == "seccomp" and args[0] == 1
+    if loads and args[2]:  # chapter 10 asks with no program at all whether there are filters
         program = ctypes.string_at(args[2], 16)  # struct sock_fprog: a length, and where it is
         length, place = int.from_bytes(program[:2], "little"), int.from_bytes(program[8:], "little")
         return ctypes.string_at(place, 8 * length)

@@ -135,6 +135,15 @@ def test_in_a_notebook_it_is_a_frame(root):
     assert [event["call"] for event in events][0] == "begin"
 
 
+def test_chapter_10_s_container_can_be_stepped_through_too(who, folder):
+    """Its Spec stands in a file, its filter is loaded by another call, and its execve is not told of."""
+    result = who.crabcan("step", "10", "--explore", "--", "sh", "-c", "exit 3", cwd=folder)
+    assert result.returncode == 3 and result.stderr.endswith("it needs nothing else\n"), result.stderr
+    state = fold(recordings((folder / "explorer.html").read_text())[0]["events"])
+    closed = {name for name, found in state["properties"].items() if found["closed"]}
+    assert closed >= {"pid", "files", "mounts", "proc", "users", "network", "caps", "no_new", "filter", "calls"}
+
+
 def test_without_pivot_root_the_host_s_files_are_there(whole):
     at = next(n for n, event in enumerate(whole) if event["call"] == "pivot_root")
     assert skip(whole, [at]).keys() >= {"files", "mounts", "proc"}
