@@ -77,7 +77,7 @@ def setsid(state, event, process):
 
 
 def keyctl(state, event, process):
-    if arg(event, 0) != JOIN_SESSION:
+    if number(arg(event, 0)) != JOIN_SESSION:
         return state
     return put(state, "processes", process["side"], "keyring", "own")
 

@@ -54,6 +54,6 @@ export const write = (state, event, process) => {
 export const setsid = (state, event, process) => put(state, "processes", process.side, "session", "own")
 
 export const keyctl = (state, event, process) =>
-  arg(event, 0) === JOIN_SESSION ? put(state, "processes", process.side, "keyring", "own") : state
+  number(arg(event, 0)) === JOIN_SESSION ? put(state, "processes", process.side, "keyring", "own") : state
 
 export const umask = (state, event, process) => put(state, "processes", process.side, "umask", number(arg(event, 0)))
