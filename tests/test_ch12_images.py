@@ -105,7 +105,7 @@ def test_an_image_as_a_bundle_is_the_same_container(images):
     config["process"]["terminal"] = False
     config["linux"].pop("resources", None)
     (box / "config.json").write_text(json.dumps(config))
-    oci = [*images.who.python, "-m", "crabcan_steps.oci", "--root", images.path / "states", "run", "--bundle", box, "one"]
+    oci = [*images.who.python, "-m", "crabcan_steps.oci", "--root", images.path / "states", "run", "--bundle", box, f"image-{os.getpid()}-{images.who.uid}"]
     result = subprocess.run(oci, env=images.environment, capture_output=True, text=True, timeout=60)
     assert result.stdout.split() == ["33", "from", "above", "three"], result.stderr
     assert os.listdir(images.path / "store/containers") == []

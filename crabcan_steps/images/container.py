@@ -42,12 +42,9 @@ def valid(name):
 def create(store, image, users, name=None):
     """A new directory, locked; its top belongs to the container's root. Raises ImageError if there is one of this name."""
     kept, name = bool(name), valid(name) if name else f"{os.getpid()}-{os.urandom(4).hex()}"
-    try:
-        linux.mkdir(f"containers/{name}", 0o700, dir_fd=store.root)
-    except FileExistsError:
-        raise ImageError(f"--keep {name}: there is one of this name: `crabcan commit {name} IMAGE` makes an image "
-                         f"of it, `crabcan rmi {name}` takes it away") from None
-    folder = linux.open(f"containers/{name}", FOLDER, dir_fd=store.root)
+    new = f".{name}.{os.getpid()}"  # until it is locked nobody shall take it for one that was left
+    linux.mkdir(f"containers/{new}", 0o700, dir_fd=store.root)
+    folder = linux.open(f"containers/{new}", FOLDER, dir_fd=store.root)
     fcntl.flock(folder, fcntl.LOCK_EX)
     box = Box(store, name, folder)
     box.kept = kept
@@ -55,6 +52,12 @@ def create(store, image, users, name=None):
                 os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder)
     for part in "upper", "work", "merged":
         linux.mkdir(part, 0o755, dir_fd=folder)
+    try:
+        os.rename(f"containers/{new}", f"containers/{name}", src_dir_fd=store.root, dst_dir_fd=store.root)
+    except OSError:
+        clear(store, new)
+        raise ImageError(f"--keep {name}: there is one of this name: `crabcan commit {name} IMAGE` makes an image "
+                         f"of it, `crabcan rmi {name}` takes it away") from None
     top = linux.stat(f"layers/{image.chains()[-1][7:]}/fs", dir_fd=store.root)
     upper = linux.open("upper", FOLDER, dir_fd=folder)
     linux.chmod(upper, top.st_mode & 0o7777)
@@ -79,7 +82,7 @@ def running(store, name):
 def every(store):
     """(name, what image.json says, whether it runs) of each container."""
     folder = linux.open("containers", FOLDER, dir_fd=store.root)
-    for name in sorted(linux.listdir(folder)):
+    for name in sorted(name for name in linux.listdir(folder) if name[0] != "."):
         try:
             runs = running(store, name)
             yield name, record(store, name), runs

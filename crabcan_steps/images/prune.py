@@ -46,6 +46,11 @@ def collect(store):
     for name in linux.listdir(folder):
         os.unlink(name, dir_fd=folder)
     linux.close(folder)
+    folder = linux.open("containers", FOLDER, dir_fd=store.root)
+    for name in linux.listdir(folder):
+        if name[0] == ".":  # whoever was making it was killed
+            remove(folder, name)
+    linux.close(folder)
     inside(layers, store, chains)
     return gone
 

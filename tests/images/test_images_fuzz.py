@@ -3,6 +3,7 @@ import json
 import os
 import shutil
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from crabcan_steps.images.merged import Merged
 from crabcan_steps.images.stream import Stream
 from crabcan_steps.images.tree import Tree
 from crabcan_steps.images.unpack import Unpack
+
+pytestmark = pytest.mark.timeout(900)  # --long tries many
 
 names = st.sampled_from(["a", "b", "a/b", "a/b/c", "/a", "../a", "a/../b", "./a", ".", "", "..", ".wh.a", "a/.wh.b", ".wh..wh..opq",
                          "a/.wh..wh..opq", ".wh...", ".wh.", "l", "l/x", "l/a", "n" * 300, "a\nb", "caf\udce9", "{out}", "{out}/x"])

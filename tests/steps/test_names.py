@@ -119,7 +119,7 @@ OF_BUNDLES = {
 }
 OF_IMAGES = {
     "not os.open or the like: a function of our own": "commands.save write; container.clear remove; layers.unpack remove; "
-        "prune.layers remove; tree.Tree.clear remove",
+        "prune.collect remove; prune.layers remove; running.brought write; tree.Tree.clear remove",
     BYTES: "commit.Changes.file open; commit.Changes.folder listdir; commit.Changes.info getxattr; commit.Changes.info listxattr; "
            "commit.written open; container.create chmod; container.every listdir; container.record open; copying.copy open; "
            "copying.like chmod; copying.like getxattr; copying.like listxattr; copying.like setxattr; copying.like utime; "
@@ -128,14 +128,15 @@ OF_IMAGES = {
            "store.Store.__init__ chmod; store.Store.index open; store.Store.open open; store.Store.replace open; "
            "transfer.take open; tree.Tree.mark chmod; unpack.Unpack.attributes chmod; unpack.Unpack.attributes setxattr; "
            "unpack.Unpack.finish utime; unpack.Unpack.regular open; unpack.Unpack.regular utime",
-    "one name in each of two directories that we hold": "commit.written rename; flatten.filled link; layers.unpack_missing rename; "
+    "one name in each of two directories that we hold": "commit.written rename; container.create rename; flatten.filled link; layers.unpack_missing rename; "
         "remove.remove rename; store.Store.replace rename; transfer.take rename; unpack.Unpack.link link",
     "the caller's lambda, below a descriptor: see there": "unpack.Unpack.own chown",
     "our own store, in which nobody else may write": "overlay.mounted open; overlay.own open; store.Store.__init__ makedirs; "
         "store.Store.__init__ open",
     PROC: "overlay.namespace open; overlay.namespace write",
     ONCE: "auth.account open; files.Archive.__init__ open; files.Folder.__init__ open; files.Part.__init__ open; "
-          "push.archive open; reference.located exists"}
+          "push.archive open; reference.located exists; bundle.write listdir; bundle.write makedirs; bundle.write open; "
+          "bundle.write realpath; bundle.write rename"}
 for room, reasons in ("oci", OF_BUNDLES), ("images", OF_IMAGES):
     for why, words in reasons.items():
         for where, name in (word.split() for word in words.split("; ")):
