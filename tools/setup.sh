@@ -91,7 +91,7 @@ missing() {
     if [ ! -x "$system" ]; then  # all of it, then
         echo python3 python3-prctl python3-pip-whl libseccomp2 uidmap procps iproute2 nftables passt
         if [ -d /run/systemd/system ]; then echo dbus-user-session; fi
-        case " $tiers " in *" test "*) echo runc bubblewrap strace ;; esac
+        case " $tiers " in *" test "*) echo runc bubblewrap strace slirp4netns ;; esac
         case " $tiers " in *" browser "*)
             if grep -qx ID=debian /etc/os-release; then echo chromium-headless-shell; fi ;;
         esac
@@ -112,7 +112,8 @@ except OSError:
 programs = {"newuidmap": "uidmap", "ps": "procps", "ip": "iproute2",
             "nft": "nftables", "pasta": "passt"}  # chapter 11's: root's network, and a user's
 if "test" in sys.argv:  # to compare ours with; to see and fail its calls
-    programs |= {"runc": "runc", "bwrap": "bubblewrap", "strace": "strace"}
+    programs |= {"runc": "runc", "bwrap": "bubblewrap", "strace": "strace",
+                 "slirp4netns": "slirp4netns"}
     if os.environ.get("CI"):  # engines, to put our runtime under; without them those tests are skipped
         programs |= {"podman": "podman", "catatonit": "catatonit", "busybox": "busybox-static",
                      "dockerd": "docker.io", "docker-init": "tini", "containerd": "containerd"}

@@ -61,7 +61,7 @@ class Pasta(Layer):
         ports = {"tcp": [], "udp": []}
         for where, port, inside, protocol in spec.publish:
             ports[protocol] += [f"{where or '127.0.0.1'}/{port}:{inside}"]
-        return ["pasta", "--foreground", "--stderr", "--quiet", "--config-net", "--ns-ifname", INSIDE, *CLOSED,
+        return ["pasta", "--foreground", "--quiet", "--config-net", "--ns-ifname", INSIDE, *CLOSED,
                 *(["--ns-mac-addr", spec.mac] if spec.mac else []),
                 *(word for option, kind in (("-t", "tcp"), ("-u", "udp"))
                   for one in ports[kind] or ["none"] for word in (option, one))]
