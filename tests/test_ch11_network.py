@@ -27,7 +27,8 @@ def test_what_a_container_finds(world, as_before):
 
 
 def test_neighbours_know_each_other_by_name(world, as_before):
-    with world.background("--name", "one", "--", *inside("print('ready', flush=True); time.sleep(1); print(get('http://two:8000/')); sys.stdin.read()")) as one:
+    with world.background("--name", "one", "--", *inside(
+            "print('ready')\nwhile (page := get('http://two:8000/')).startswith('no'): time.sleep(0.1)\nprint(page); sys.stdin.read()")) as one:
         one.ready()
         with world.background("--name", "two", "--", "sh", "-c", "cd /tmp; echo here > index.html; echo ready; exec python3 -m http.server 2>/dev/null") as two:
             two.ready()

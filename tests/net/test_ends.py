@@ -55,8 +55,8 @@ def test_kill_9(world, whom):
         beside = [int(pid) for pid in Path(f"/proc/{running.runtime}/task/{running.runtime}/children").read_text().split()
                   if int(pid) != running.init]
         assert len(beside) == 2  # the relay, and who waits for our end
-        for pid in [running.runtime, *(beside if whom != "us" else ()), *([running.init] if "all" in whom else ())]:
-            subprocess.run(["kill", "-9", str(pid)])
+        for pid in [*(beside if whom != "us" else ()), running.runtime, *([running.init] if "all" in whom else ())]:
+            subprocess.run(["kill", "-9", str(pid)], stderr=subprocess.DEVNULL)
         running.process.wait()
         if whom != "us":
             assert wait_for(lambda: "crabcan0" in world.do(world.host, "ip -o link"))
