@@ -29,6 +29,12 @@ class Spec:
     memory, pids, nofile = 1 << 30, 64, 64
     memory_swap = cpus = io_weight = None  # None: no limit; but no swap
     ulimit = ()                     # (name, soft, hard)
+    net, publish, internal = "none", (), False  # (address, port, port inside, protocol) each
+    name = ip = ip6 = mac = None    # None: chapter 11 chooses
+    dns, add_host = (), ()          # None: the host's; (name, address) each
+    files = ()                      # what chapter 11 has chapter 4 mount over the root's own
+    image = platform = keep = None  # chapter 12: where its root comes from, and what keeps its changes
+    insecure = False
     layers = "all"
     debug, trace, write_bundle = False, None, None
     explore = False                 # --trace, and afterwards a page of it

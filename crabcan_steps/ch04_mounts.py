@@ -45,7 +45,7 @@ class Mounts(Layer):
     def prepare(self, spec, undo):
         self.spec = spec
         self.root, self.plan = own_root(spec) if spec.mount is None else (None, [])
-        self.plan += furniture() + places(spec)
+        self.plan += [*furniture(), *places(spec), *spec.files]
         self.plan += [Bind(host, target, DEVICE, f"--device {host}") for host, target in spec.device]
         self.plan += [Bind(host, target, READ_ONLY if read_only else LOCKED, f"--add {host}:{target}")
                       for host, target, read_only in spec.add]

@@ -13,7 +13,7 @@ KNOWN = YOUNGER | {word.upper(): getattr(prctl, f"CAP_{word.upper()}")
                    for word in prctl.ALL_CAP_NAMES if word != "last_cap"}  # not a capability: the end
 SETS = {"none": (), "docker": (  # what Docker leaves to root
     "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE",
-    "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT")}
+    "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"), "all": tuple(KNOWN)}
 
 
 def number(name):
@@ -56,7 +56,7 @@ class Choice(Layer):
                 raise LayerError(self.name, "caps", 0, f"this kernel has no {name}: it is older")
         begin = every if "ALL" in spec.cap_add else SETS[spec.caps] if spec.uid == 0 else ()
         drop = every if "ALL" in spec.cap_drop else spec.cap_drop
-        begin = [name for name in begin if name not in drop]
+        begin = [name for name in begin if name in every and name not in drop]
         wanted = [*begin, *(name for name in spec.cap_add if name not in (*begin, "ALL"))]
         for name in spec.withheld.intersection(wanted):
             warn(f"{name} is not given: the host would believe what it writes into the files of --mount "

@@ -20,8 +20,11 @@ from .runtime.terminal import Terminal
 
 LAYERS = (ch02_clone.Clone, Init, Hostname, Mounts, Users, Keyring, Identity, Network, Namespaces,
           Choice, BoundingSet, Capabilities, Filter, Cgroup, Rlimits, Ulimits, Quotas, Terminal)
-NAMES = list(dict.fromkeys(layer.name for layer in LAYERS))
+NAMES = [*dict.fromkeys(layer.name for layer in LAYERS), "network"]
+NETWORK = {"net": "--net", "publish": "-p", "dns": "--dns", "add_host": "--add-host", "name": "--name",
+           "ip": "--ip", "ip6": "--ip6", "mac": "--mac", "internal": "--internal"}  # chapter 11's options
 LAST = max(layer.chapter for layer in LAYERS)  # whose container has them all
+WITH_NETWORK = 11  # whose step asks for one
 
 
 class UsageError(Exception):
@@ -39,10 +42,34 @@ def assemble(spec, chapter):
         for field, option in layer.options.items():
             if vars(spec).get(field):
                 raise UsageError(f"{option} has no effect without chapter {layer.chapter} ({layer.name})")
+    if chapter == WITH_NETWORK or vars(spec).keys() & NETWORK.keys():
+        layers = networked(spec, chapter, layers, wanted)
     if chapter > 1 and os.geteuid() != 0 and not any(isinstance(x, Users) for x in layers):
         warn("not root, so this step borrows the user namespace of chapter 5")
         layers.append(Users())
     return layers
+
+
+def networked(spec, chapter, layers, wanted):
+    """The same with the layers of chapter 11, which few ask for: only then it is loaded."""
+    from .args.network import conflict
+    if chapter == WITH_NETWORK and "net" not in vars(spec):  # `crabcan step 11`
+        spec.net = "pasta" if os.geteuid() else "bridge"
+    if spec.net == "none" and vars(spec).pop("name", None):
+        warn("--name: nothing keeps a list of containers, and without --net there are no neighbours: left out")
+    if text := conflict(spec, NETWORK, os.geteuid() == 0):
+        raise UsageError(text)
+    if spec.net == "none":
+        return layers
+    if spec.net == "host" and "network" in wanted:
+        raise UsageError("--net host: all of the host's network, also what listens on 127.0.0.1 only; on purpose: "
+                         "--net host --layers all,-network")
+    if chapter < LAST or spec.net != "host" and "network" not in wanted:
+        raise UsageError("--net has no effect without chapter 11 (network)")
+    if not any(isinstance(layer, Namespaces) for layer in layers):
+        raise UsageError(f"--net {spec.net} has no effect without chapter 5 (namespaces)")
+    from .net.modes import connected
+    return connected(spec, layers)
 
 
 def selected(text):

@@ -10,12 +10,15 @@ from .runtime.interpreter import shelter
 USAGE = f"""crabcan {__version__}: a container runtime to learn from
 
   crabcan run [OPTIONS] [--] [COMMAND [ARG ...]]       a container with all layers
-  crabcan step N [OPTIONS] [--] [COMMAND [ARG ...]]    the checkpoint of chapter N, 1 to {LAST + 1}
+  crabcan step N [OPTIONS] [--] [COMMAND [ARG ...]]    the checkpoint of chapter N, 1 to {LAST + 3}
   crabcan run --help                                   the options, with examples
+  crabcan pull | images | layers | ... --help          images, and what is in them: chapter 12
   crabcan seccomp PROFILE [CALL ...]                   which rule decides about which call
   crabcan completion bash                              (or zsh, fish) what makes Tab complete them
 
 `run` may be left out before an option: crabcan -m ./root -c /bin/sh"""
+
+IMAGES = ("pull", "images", "inspect", "history", "rmi", "prune", "save", "push", "commit", "layers")
 
 
 def main(argv=None):
@@ -57,8 +60,13 @@ def command(argv):
     if word == "step" and rest[:1] == ["10"]:
         from .oci.stepping import step  # its container is a file
         return step(rest[1:])
+    if word == "step" and rest[:1] in (["11"], ["12"]):  # the whole container, with what these add
+        return execute(int(rest[0]), rest[1:], f"crabcan step {rest[0]}")
     if word == "seccomp":
         return rules(rest)
+    if word in IMAGES:
+        from .images.commands import main as images  # with http, json and the rest: 60 ms
+        return images(word, rest)
     if word in ("completion", "complete"):
         return complete(word, rest)
     if word == "run":
@@ -66,7 +74,7 @@ def command(argv):
     if word and word.startswith("-"):
         return execute(LAST, argv, "crabcan run")
     if word == "step":
-        print(f"crabcan: step wants the number of a chapter, 1 to {LAST + 1}", file=sys.stderr)
+        print(f"crabcan: step wants the number of a chapter, 1 to {LAST + 3}", file=sys.stderr)
     elif word:
         print(f"crabcan: no command '{word}': try `crabcan run -- {word}`", file=sys.stderr)
     else:
@@ -116,6 +124,10 @@ def execute(chapter, argv, prog):
         if spec.debug or spec.trace:
             from .trace import record  # only now: with its json it takes 5 ms
             record(spec)
+        if spec.image or chapter == 12:
+            place = "images"
+            from .images.running import run as run_image
+            return run_image(spec)
         layers = assemble(spec, chapter)
         if spec.write_bundle:
             from .oci.writing import write

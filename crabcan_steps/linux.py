@@ -30,7 +30,7 @@ def system_call(function, shown=True):
             result = function(*args, **options)
             return result
         except OSError as e:
-            e.call, error = function.__name__, e.errno
+            e.call, error = getattr(function, "call", function.__name__), e.errno
             raise
         finally:
             if observer and shown:
@@ -136,13 +136,23 @@ def socketpair(domain, kind):
     return tuple(io.FileIO(fd, "r+") for fd in pair)
 
 
+def through(call):
+    """Has errors name the kernel's call, where ours is named after what is done with it."""
+    def mark(function):
+        function.call = call
+        return function
+    return mark
+
+
 @system_call
+@through("write")
 def send(socket, word):
     """Says a word to whoever has the other end of a socket."""
     socket.write(word)
 
 
 @system_call
+@through("read")
 def recv(socket, size):
     """Waits for the other end's next word; b"" if nobody has it any more."""
     return socket.read(size)
@@ -383,3 +393,12 @@ def inotify_init1(flags):
 def inotify_add_watch(fd, path, mask):
     """Asks to be told of changes to a file; returns the watch's number."""
     return libc_call("inotify_add_watch", fd, os.fsencode(path), mask, about=path)
+
+
+# Chapter 12's overlays: fsopen cannot take the long list of layers before Linux 6.8.
+
+@system_call
+def mount(source, target, fstype, flags, data):
+    """Mounts a file system, with its settings as one text."""
+    libc_call("mount", source.encode(), os.fsencode(target), fstype.encode(), ctypes.c_ulong(flags),
+              data.encode(), about=target)

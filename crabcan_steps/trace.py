@@ -18,15 +18,16 @@ COLUMNS = "{place:13} {side:6}  {text}"
 FLAGS = {  # call -> what the names of its arguments' flags begin with, by position or keyword
     "clone3": {0: "CLONE_"}, "unshare": {0: "CLONE_"}, "umount2": {1: "MNT_"},
     "open_tree": {1: ("OPEN_TREE_", "AT_")}, "fsmount": {1: "MOUNT_ATTR_"},
-    "mount_setattr": {1: "AT_", 2: "MOUNT_ATTR_", 3: "MS_", "propagation": "MS_"}}
+    "setns": {1: "CLONE_"}, "mount_setattr": {1: "AT_", 2: "MOUNT_ATTR_", 3: "MS_", "propagation": "MS_"}}
 CONSTANTS = {"prctl": {0: "PR_"}, "fsconfig": {1: "FSCONFIG_"},
              "close_range": {2: "CLOSE_RANGE_"}, "capbset_drop": {0: "CAP_"}, "keyctl": {0: "KEYCTL_"},
              "pidfd_send_signal": {1: "SIG"}}
 OF_OPTION = {linux.PR_CAP_AMBIENT: "PR_CAP_AMBIENT_", linux.PR_SET_SECCOMP: "SECCOMP_MODE_",
              linux.PR_SET_PDEATHSIG: "SIG"}
-DESCRIPTORS = {"move_mount": (0, 1), "fsconfig": (0,), "fsmount": (0,), "fchdir": (0,), "ioctl": (0,)}
+DESCRIPTORS = {"move_mount": (0, 1), "fsconfig": (0,), "fsmount": (0,), "fchdir": (0,), "ioctl": (0,), "setns": (0,)}
 AS_KEYWORD = ("dir_fd", "userns_fd")
 OPENS = ("open", "openat2", "open_tree", "fsopen", "fsmount")
+TOLD = {"netlink": 2, "nft": 1}  # call -> how many of its arguments are words for a reader, not bytes
 WIDTH = 60  # of one argument
 QUIET = ("openat2", "stat",  # that somebody looked for a place is seen from what is done with it
          "begin", "close", "dup2", "recv", "send")  # and these are for who draws pictures of it
@@ -63,7 +64,8 @@ def content(call, args):
     """The bytes that matter of a call: those of an ioctl, or the filter behind an address."""
     if call == "ioctl" and isinstance(args[2], bytes):
         return args[2]
-    if call == "prctl" and args[0] == linux.PR_SET_SECCOMP:
+    loads = call == "prctl" and args[0] == linux.PR_SET_SECCOMP or call == "seccomp" and args[0] == 1
+    if loads and args[2]:  # chapter 10 asks with no program at all whether there are filters
         program = ctypes.string_at(args[2], 16)  # struct sock_fprog: a length, and where it is
         length, place = int.from_bytes(program[:2], "little"), int.from_bytes(program[8:], "little")
         return ctypes.string_at(place, 8 * length)
@@ -114,6 +116,8 @@ class Rendering:
         """One readable line of an event; None if it only looked for something."""
         call, options = event["call"], event["options"]
         words = [self.word(event, place, value) for place, value in enumerate(event["args"])]
+        if call in TOLD:
+            return self.told(event)
         words += [f"{key}={self.word(event, key, value)}" for key, value in options.items()]
         self.remember(event)
         if call in QUIET:
@@ -125,6 +129,18 @@ class Rendering:
             end = f" = {event['result']}"
         place = f"{event['chapter']} {event['layer']}" if event["chapter"] else ""
         return COLUMNS.format(place=place, side=event["side"], text=f"{call}({', '.join(words)}){end}")
+
+    def told(self, event):
+        """What was asked of the network, as ip(8) or nft(8) would be: each line one."""
+        *where, text = event["args"][:TOLD[event["call"]]]
+        if where and where[0].startswith("RTM_GET") and not event["errno"]:
+            return None
+        end = f": {os.strerror(event['errno'])}" if event["errno"] else ""
+        place = f"{event['chapter']} {event['layer']}" if event["chapter"] else ""
+        lines = [line for line in text.split("\n") if line.strip()]
+        call = f"{event['call']}({', '.join([*where, lines[0]])})" if len(lines) == 1 else event["call"]
+        return "\n".join([COLUMNS.format(place=place, side=event["side"], text=call + end),
+                          *(f"    {line}" for line in lines if len(lines) > 1)])
 
     def word(self, event, place, value):
         """An argument as a reader wants it."""

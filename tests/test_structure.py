@@ -16,7 +16,8 @@ SHARED = ("numbers", "linux", "layer")  # under all chapters
 ABOVE = ("cli", "__main__", "oci.__main__", "runtime.launcher")  # above all of them: they lead in
 BESIDE = ("__init__", "trace", "telling")
 ASSEMBLES = "ch09_runtime"  # the layers of all chapters, later ones too
-FLOORS = (("words", "chapters"), ("explore",), ("measure", "doctor", "completion"), ("exercises",), ("room",), ("desk", "engine"),
+FLOORS = (("words", "chapters"), ("explore",), ("measure", "doctor", "completion"), ("exercises",), ("room",),
+          ("desk", "engine", "layers"),
           ("cli",), ("lab", "__main__"))  # of the classroom, the lowest first
 ALONE = ("", "first_cell")  # import nothing of ours by name
 

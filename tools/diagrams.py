@@ -20,7 +20,7 @@ WAYS = {"─": "rl", "│": "ud", "├": "urd", "┤": "udl", "┬": "rdl", "┴
 HEAVY, DASHED, ROUND = set("━┃┏┓┗┛"), set("╌╎┌┐└┘"), set("╭╮╰╯")
 CROSSED = {"╂": "┃─", "┯": "━╷"}  # a heavy line, and a light one over it
 WAYS["╷"] = "d"
-HEADS = {"▶": (0, WIDE / 2), "◀": (180, WIDE / 2), "▼": (90, HIGH / 2)}  # turn, reach
+HEADS = {"▶": (0, WIDE / 2), "◀": (180, WIDE / 2), "▼": (90, HIGH / 2), "▲": (270, HIGH / 2)}  # turn, reach
 OPEN = {"╭": ("╮", "╰", "host"), "┏": ("┓", "┗", "new"), "┌": ("┐", "└", "cover")}
 STYLE = """
 svg { --dg-ink: #24292f; --dg-line: #57606a; --dg-host: #eef1f4; --dg-new: #fff4ec; --dg-accent: #b8430b }

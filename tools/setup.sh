@@ -89,9 +89,9 @@ start_bus() {
 # so other distributions pass that have it under another name.
 missing() {
     if [ ! -x "$system" ]; then  # all of it, then
-        echo python3 python3-prctl python3-pip-whl libseccomp2 uidmap procps iproute2
+        echo python3 python3-prctl python3-pip-whl libseccomp2 uidmap procps iproute2 nftables passt
         if [ -d /run/systemd/system ]; then echo dbus-user-session; fi
-        case " $tiers " in *" test "*) echo runc bubblewrap strace ;; esac
+        case " $tiers " in *" test "*) echo runc bubblewrap strace slirp4netns ;; esac
         case " $tiers " in *" browser "*)
             if grep -qx ID=debian /etc/os-release; then echo chromium-headless-shell; fi ;;
         esac
@@ -109,14 +109,19 @@ try:
     ctypes.CDLL("libseccomp.so.2")
 except OSError:
     print("libseccomp2")
-programs = {"newuidmap": "uidmap", "ps": "procps", "ip": "iproute2"}
+programs = {"newuidmap": "uidmap", "ps": "procps", "ip": "iproute2",
+            "nft": "nftables", "pasta": "passt"}  # chapter 11's: root's network, and a user's
 if "test" in sys.argv:  # to compare ours with; to see and fail its calls
-    programs |= {"runc": "runc", "bwrap": "bubblewrap", "strace": "strace"}
+    programs |= {"runc": "runc", "bwrap": "bubblewrap", "strace": "strace",
+                 "slirp4netns": "slirp4netns"}
     if os.environ.get("CI"):  # engines, to put our runtime under; without them those tests are skipped
         programs |= {"podman": "podman", "catatonit": "catatonit", "busybox": "busybox-static",
+                     "skopeo": "skopeo", "umoci": "umoci", "docker-registry": "docker-registry", "zstd": "zstd",
                      "dockerd": "docker.io", "docker-init": "tini", "containerd": "containerd"}
 if "classroom" in sys.argv:  # an engine for chapter 10, and a program to put into a container of its
-    programs |= {"podman": "podman", "catatonit": "catatonit", "busybox": "busybox-static"}
+    programs |= {"podman": "podman", "catatonit": "catatonit", "busybox": "busybox-static",
+                 "pasta": "passt", "slirp4netns": "slirp4netns",  # a user's network: podman 5's, 4's
+                 "nft": "nftables", "iptables": "iptables"}       # and root's
 if "vm" in sys.argv:  # to make a disk with Debian on it, and to boot that
     programs |= {"debootstrap": "debootstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils",
                  "ssh-keygen": "openssh-client"}

@@ -6,11 +6,13 @@ In a page, directly above a fenced block:
   <!-- quote: ch04_mounts.py::Mounts.child -->   code by name: a function, class, method, variable;
       also A..B (from one name to another), __doc__, __main__, Class.__head__ (up to its first
       method), * (all); profiles/deny-list.json::The kernel's (the rule whose comment begins so);
-      first/container.py::* (a program that stands beside the pages: chapters/first/container.py)
+      first/container.py::* (a program that stands beside the pages: chapters/first/container.py);
+      explore/reducer.py::reduce (of crabcan_workshop/explore)
   <!-- run: crabcan step 3 -- hostname -->       a command and its output; several commands in the
       lines of one comment share a shell. Options: run (exit 1): status of the last command;
-      (user): not as root; (bare): no `$ command` line; (needs cgroup v2), (needs PROGRAM ...): on hosts
-      without it left as it is
+      (user): not as root; (bare): no `$ command` line; (world): in a network of its own, with an
+      internet (tools/weaving/world.py); (needs cgroup v2), (needs PROGRAM ...): on hosts without it
+      left as it is
 """
 import argparse
 import difflib
@@ -122,7 +124,7 @@ def main():
     problems = [problem for page in pages for problem in page.problems]
     status, changes = 0, {}
     try:
-        library = Library(CHECKOUT / "crabcan_steps", CHECKOUT / "chapters")
+        library = Library(CHECKOUT / "crabcan_steps", CHECKOUT / "chapters", CHECKOUT / "crabcan_workshop/explore")
         changes = new_texts(pages, library, chosen, problems)
         if chosen.coverage or chosen.check and whole and "quotes" in chosen.only:
             out = sys.stdout

@@ -69,9 +69,8 @@ def security(spec, text):
 
 
 def entrypoint(spec, text):
-    """No image, no entrypoint: it becomes the first word of the command."""
+    """The image's is left out then. No image, no entrypoint: it becomes the first word of the command."""
     spec.entrypoint = values.something(text)
-    warn(f"--entrypoint {text}: {text} and the words behind are the command, as with --command")
 
 
 def nothing(spec, text):

@@ -1,5 +1,5 @@
 """Options read, told and, if they are wrong, explained, for chapter 1. table.py has which."""
-from ..layer import say
+from ..layer import say, warn
 from .actions import Option
 from .table import TABLE
 
@@ -8,6 +8,8 @@ EXAMPLES = """examples:
   crabcan run -- sh -c 'id; hostname; ps ax'     one command
   crabcan run --memory 64M --pids 20 -- python3  less than the default 1G and 64 processes
   crabcan run -m ./root -v ~/data:/data:ro -- ls /data
+  crabcan run --net bridge -p 8080:80 -- python3 -m http.server 80
+  crabcan run --image oci:./alpine               a shell in an image: chapter 12
   crabcan run --layers all,-seccomp -- bash      leave one layer out, on purpose
   crabcan step 3 -- hostname                     the container as chapter 3 leaves it
   crabcan run -d -- true                         what each layer asks of the kernel
@@ -15,7 +17,8 @@ EXAMPLES = """examples:
 
 exit status: the command's own; 128+n if signal n ended it; 125 crabcan could not make the
 container; 126 the command is not executable; 127 it was not found; 2 wrong usage"""
-REPEATED = "-e, -a, -v, --tmpfs, --device, --cap-add, --cap-drop and --ulimit can be repeated"
+REPEATED = ("-e, -a, -v, --tmpfs, --device, --cap-add, --cap-drop, --ulimit, -p, --dns and --add-host\n"
+            "can be repeated")
 ROWS = [row for row in TABLE if isinstance(row, Option)]
 NAMED = {name: row for row in ROWS for name in row.names}
 
@@ -43,7 +46,8 @@ def read(argv, spec, prog):
         except ValueError as error:
             end(f"{'/'.join(row.names)}: {error}", prog)
     spec.words = words
-    if spec.entrypoint:
+    if spec.entrypoint and not spec.image:
+        warn(f"--entrypoint {spec.entrypoint}: {spec.entrypoint} and the words behind are the command, as with --command")
         spec.words = ["--", spec.entrypoint, *(words[1:] if words[:1] == ["--"] else words)]
 
 

@@ -76,7 +76,7 @@ def capabilities(text):
 
 
 def caps(text):
-    check(text in ("none", "docker"), text, "must be none or docker (single ones: --cap-add NAME)")
+    check(text in ("none", "docker", "all"), text, "must be none, docker or all (single ones: --cap-add NAME)")
     return text
 
 

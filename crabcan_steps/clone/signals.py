@@ -36,6 +36,8 @@ def deliver(container, siginfo):
     """Passes on one signal that has reached us."""
     number, code = siginfo[0], int.from_bytes(siginfo[8:12], "little", signed=True)
     container.told_to_end |= number in DEADLY
+    if number == linux.SIGTERM:
+        number = getattr(container, "stop_signal", number)  # an image may say another (chapter 12)
     if number == linux.SIGCONT and container.terminal:
         container.terminal.take()  # `fg`: the keys are ours again
     if number == linux.SIGWINCH and container.terminal:

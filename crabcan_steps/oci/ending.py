@@ -23,13 +23,13 @@ def number(word):
 
 
 def kill(state, signal, everybody=False):
-    """Sends a signal to the first process, or to all in its cgroup."""
+    """Sends a signal to the first process, or to all in its cgroup. Who has none, has only a first one."""
+    groups = state.groups() if everybody else None
+    if groups:
+        from .cgroups import freezer
+        return freezer.send(groups, signal)
     process = state.process()
-    if everybody:
-        from .cgroups.processes import processes
-        pids = processes(state.groups()) if state.groups() else ()
-        for pid in pids:
-            send(pid, signal)
+    if process is None and everybody:
         return  # none is left of a container that has stopped: then all have it
     if process is None:
         raise Refused("container not running")
@@ -37,20 +37,6 @@ def kill(state, signal, everybody=False):
         linux.pidfd_send_signal(process, signal)
     except ProcessLookupError:
         raise Refused("container not running") from None
-    finally:
-        linux.close(process)
-
-
-def send(pid, signal):
-    """Sends a signal to a process, if it is still there."""
-    try:
-        process = linux.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        linux.pidfd_send_signal(process, signal)
-    except ProcessLookupError:
-        pass
     finally:
         linux.close(process)
 

@@ -14,8 +14,12 @@ NAME = "step"
 def step(argv):
     """The command. Returns the exit status of the container's program, or 125 to 127."""
     shelter(["run"])
+    exploring = None
     try:
         spec = ch01_args.parse(argv, "crabcan step 10")
+        if spec.explore:
+            from ..runtime import exploring
+            exploring.begin(spec)
         if spec.debug or spec.trace:
             from ..trace import record
             record(spec)
@@ -28,6 +32,9 @@ def step(argv):
         warn(error.explain(LAYERS))
     except (OSError, Refused, ValueError) as error:
         warn(error)
+    finally:
+        if exploring:
+            exploring.finish(spec)
     return 125
 
 

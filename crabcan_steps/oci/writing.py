@@ -113,18 +113,24 @@ def mounts(spec):
         parts[:0] = [part for part in furniture.own_root(spec)[1] if isinstance(part, Bind)]
     made = {"/dev/" + name for name in furniture.DEVICES}
     for part in parts:
-        words = [word for bit, word in WORDS if getattr(part, "attributes", 0) & bit]
         if isinstance(part, Bind) and part.target not in made:
             yield {"destination": part.target, "source": part.source, "type": "bind",
-                   "options": ["rbind", "rprivate", *words]}
+                   "options": ["rbind", "rprivate", *words(part.attributes | os.statvfs(part.source).f_flag)]}
         elif isinstance(part, FileSystem):
             yield {"destination": part.target, "source": part.fstype, "type": part.fstype,
-                   "options": words + [f"{key}={value}" for key, value in part.settings.items()]}
+                   "options": words(part.attributes) + [f"{key}={value}" for key, value in part.settings.items()]}
+
+
+def words(bits):
+    """Options of a mount. What the host's own mount forbids is said, too: a runtime that sets all that
+    it is told and nothing else would ask for less, which a user namespace must not."""
+    return [word for bit, word in WORDS if bits & bit]
 
 
 def write(spec, folder):
     """Writes config.json and, if the root is our own, rootfs/ into a directory that is not there yet."""
-    for option, value in (("--layers", spec.layers != "all"), ("--init", spec.init), ("--io-weight", spec.io_weight)):
+    for option, value in (("--layers", spec.layers != "all"), ("--init", spec.init), ("--io-weight", spec.io_weight),
+                          ("--net", spec.net != "none")):
         if value:
             raise Refused(f"--write-bundle: a bundle cannot say what {option} says")
     try:

@@ -5,6 +5,9 @@ from ..ch09_runtime import LAST, NAMES
 
 COMMANDS = {"run": "a container with all layers", "step": "the checkpoint of a chapter",
             "seccomp": "which rule decides about which call", "completion": "for bash, zsh or fish",
+            "pull": "bring an image", "images": "which are here", "inspect": "an image's documents",
+            "history": "what each step of a build did", "rmi": "remove images", "prune": "remove what nobody needs",
+            "save": "an image into files", "push": "an image to a registry", "commit": "a container becomes an image",
             "help": "what there is", "version": "which one this is"}
 FIRST = {"run": 1, "step": 2, "seccomp": 1}  # word of each that may be an option
 SHELLS = {  # each calls `crabcan complete WORD ...`; where nothing is known it completes files
@@ -41,7 +44,7 @@ def candidates(words):
     elif before[:1] == ["completion"]:
         known = dict.fromkeys(SHELLS, "") if len(before) == 1 else {}
     elif before == ["step"]:
-        known = {str(number): f"chapter {number}" for number in range(1, LAST + 2)}
+        known = {str(number): f"chapter {number}" for number in range(1, LAST + 4)}
     else:
         known = after(before[FIRST.get(before[0], 0):] if before else [], last)
     return {word: text for word, text in known.items() if word.startswith(last)}

@@ -9,6 +9,7 @@ from ..explore import record
 from ..explore.document import document, save
 from ..explore.strace import StraceError
 from ..explore.strace import record as traced
+from ..explore.text import NothingToLeaveOut, fewer, table
 from ..room.door import RoomError
 from . import check, workspace
 
@@ -18,6 +19,7 @@ EXAMPLES = """examples:
   workshop explore 4                  chapter 4's, with chapter 5's to compare it with
   workshop explore mine 4             yours, beside ours
   workshop explore FILE               what `crabcan run --trace FILE` has recorded; - is standard input
+  workshop explore 9 --text --without pivot_root     what falls open?
   workshop explore --strace -- bwrap --ro-bind / / --unshare-all true
                                       another runtime's, beside ours"""
 LINE = "crabcan step {} --trace /tmp/explore -- true >/tmp/said 2>&1; cat /tmp/explore"
@@ -32,6 +34,8 @@ def add_arguments(name, parser):
     parser.epilog = EXAMPLES
     parser.add_argument("what", nargs="*", metavar="N|FILE|mine N", help="a chapter, a recording, or your own")
     parser.add_argument("--strace", action="store_true", help="record the command behind -- with strace")
+    parser.add_argument("--text", action="store_true", help="no page: print which event closes what")
+    parser.add_argument("--without", metavar="N|CALL|LAYER", help="beside it, the same as if that had not been")
     parser.add_argument("-o", "--output", default="explorer.html", metavar="FILE",
                         help="where the page goes (explorer.html)")
     parser.add_argument("--dir", help="the workspace, for `mine` (the one you stand in, or ~/my-container)")
@@ -40,9 +44,15 @@ def add_arguments(name, parser):
 def main(options):
     try:
         recordings = list(chosen(options))
-        two = options.strace or "mine" in options.what  # are there to be compared
+        if options.without:
+            recordings[1:] = [(f"without {options.without}", "", fewer(recordings[0][2], options.without))]
+        if options.text:
+            print(table(recordings))
+            return 0
+        two = options.strace or options.without or "mine" in options.what  # are there to be compared
         save(document(recordings, beside=1 if two else None), options.output)
-    except (ExploreError, StraceError, RoomError, workspace.WorkspaceError, RuntimeError) as error:
+    except (ExploreError, NothingToLeaveOut, StraceError, RoomError, workspace.WorkspaceError,
+            RuntimeError) as error:
         print(f"workshop: explore: {error}", file=sys.stderr)
         return 1
     except FileExistsError:

@@ -4,6 +4,7 @@ import sys
 
 from crabcan_steps.layer import printable
 
+from ..explore import record
 from ..words import typed
 
 SIGNS = {"right": ("✓", "32"), "wrong": ("✗", "31"), "harm": ("✗", "31"), "absent": ("–", "33"),
@@ -77,6 +78,8 @@ def ending(result, progress):
                        "rest was not tried."), []
     for text in result.notes if result.facts else ():
         yield "note", f"note: {text}", []
+    if any(fact["state"] == "wrong" for fact in result.facts) and chapter.number in record.STEPS:
+        yield "note", f"to step through it, yours beside ours: workshop explore mine {chapter.number}", []
     if result.printed:
         lines = result.printed.splitlines()
         yield "note", "your code printed:", [("", line[:200]) for line in lines[:20]] + (

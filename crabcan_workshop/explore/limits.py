@@ -1,6 +1,4 @@
-"""What the calls about limits, sessions and networks make of the state (cgroups(7), setrlimit(2))."""
-from base64 import b64decode
-
+"""What the calls about limits and sessions make of the state (cgroups(7), setrlimit(2))."""
 from .data import Unknown, arg, number, numbers, option, put, text
 from .maps import write as write_map
 from .namespaces import by_pid
@@ -9,8 +7,7 @@ from .paths import join, start, walk
 RLIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS",
            "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME")
 MEMBERS = ("tasks", "cgroup.procs", "cgroup.threads")
-SIOCSIFFLAGS, IFF_UP, JOIN_SESSION = 0x8914, 1, 1
-LOOPBACK = {"up": True, "addresses": ["127.0.0.1/8", "::1/128"], "peer": None}
+JOIN_SESSION = 1
 
 
 def setrlimit(state, event, process):
@@ -75,32 +72,12 @@ def write(state, event, process):
     return put(state, "cgroups", folder, put(known, "limits", file, words))
 
 
-def ioctl(state, event, process):
-    """A network link that goes up or down: that much the older interface can say (netdevice(7))."""
-    if arg(event, 1) != SIOCSIFFLAGS or "data" not in event:
-        return state
-    data = b64decode(event["data"])
-    name, flags = data[:16].rstrip(b"\0").decode(), int.from_bytes(data[16:18], "little")
-    return set_link(state, process, name, bool(flags & IFF_UP))
-
-
-def link(state, event, process):
-    """The same by netlink, as a reader of strace's lines tells it: a name, and whether it is up."""
-    return set_link(state, process, text(arg(event, 0)), bool(arg(event, 1)))
-
-
-def set_link(state, process, name, up):
-    net = process["namespaces"]["net"]["id"]
-    found = LOOPBACK if up and name == "lo" else {"up": up, "addresses": [], "peer": None}
-    return put(state, "namespaces", net, "links", name, found)
-
-
 def setsid(state, event, process):
     return put(state, "processes", process["side"], "session", "own")
 
 
 def keyctl(state, event, process):
-    if arg(event, 0) != JOIN_SESSION:
+    if number(arg(event, 0)) != JOIN_SESSION:
         return state
     return put(state, "processes", process["side"], "keyring", "own")
 

@@ -71,9 +71,10 @@ def full(state, side):
 def clone3(state, event, process):
     flags, result = number(arg(event, 0, 0)), event["result"]
     pid, pidfd = result if isinstance(result, list) else (result, None)
-    side = event.get("makes", "child" if event["side"] == "parent" else None)
+    ours = event["call"] == "clone3" and event["side"] == "parent" and "child" not in state["processes"]
+    side = event.get("makes", "child" if ours else None)
     if side is None or number(pid) == 0:
-        return state  # --init: its child is as it is itself
+        return state  # a helper of ours; or --init, whose child is as it is itself
     text(side)
     inherited = process["next"]
     child = {**process, "side": side, "pid": pid, "maker": process["side"], "alive": True, "next": {},

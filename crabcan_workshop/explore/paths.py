@@ -80,14 +80,14 @@ def inside(path, above_it):
 
 def point(state, root, name):
     """Where a mount hangs as seen from a root, or None if it is not below it."""
-    path = ""
+    path, at = "", None
     while name is not None:
-        if name == root["mount"] and (path == "" or inside(path, root["path"])):
+        if name == root["mount"] and (at is None or inside(at, root["path"])):
             return path[len(root["path"]):] or "/"
         mount = state["mounts"].get(name)
         if mount is None or mount["parent"] is None:
             return None
-        name, path = mount["parent"], mount["at"] + path
+        name, at, path = mount["parent"], mount["at"], mount["at"] + path
     return None
 
 

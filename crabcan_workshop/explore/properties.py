@@ -6,6 +6,8 @@ ANYBODYS = {"PATH", "HOME", "HOSTNAME", "TERM", "PWD", "OLDPWD", "SHLVL", "_", "
 LIMITS = {"memory": ("memory.max", "memory.limit_in_bytes"), "pids": ("pids.max",),
           "cpu": ("cpu.max", "cpu.cfs_quota_us")}
 FEW_FILES = 100  # as the matrix tries
+ASKED = ("side", "namespaces", "inits", "uid", "capabilities", "no_new_privs", "filters", "root", "cwd", "cgroup",
+         "rlimits", "keyring", "session", "environment")  # of a process, by the tests below
 
 
 def own(kind):
@@ -93,8 +95,17 @@ TESTS = {
 }
 
 
-def judged(state):
+def same(state, before):
+    """Whether nothing has changed on which a property depends: what is shared is the same object."""
+    child, old = (each["processes"].get(each["subject"], {}) for each in (state, before))
+    return before["properties"] and all(state[name] is before[name] for name in ("mounts", "namespaces", "cgroups")) \
+        and all(child.get(name) is old.get(name) for name in ASKED)
+
+
+def judged(state, before):
     """The state with its properties looked at again; what has just closed gets the event's index."""
+    if same(state, before):
+        return state
     child, now = state["processes"].get(state["subject"]), {}
     for name, test in TESTS.items():
         before = state["properties"].get(name, {"closed": False, "by": None})

@@ -3,7 +3,7 @@
 It is total: an event that nobody knows, or that makes no sense in this state, changes nothing and is
 counted. It never changes a state, so whoever failed half-way has changed nothing either.
 """
-from . import descriptors, identity, limits, maps, mounts, namespaces, roots
+from . import descriptors, identity, limits, maps, mounts, namespaces, network, roots
 from .data import Unknown, arg, put, text
 from .identity import after_execve
 from .properties import judged
@@ -43,22 +43,24 @@ CALLS = {
     **{call: getattr(identity, call) for call in
        ("setresuid", "setresgid", "setgroups", "capset", "capbset_drop", "set_no_new_privs", "prctl")},
     **{call: getattr(limits, call) for call in
-       ("setrlimit", "mkdir", "rmdir", "write", "ioctl", "link", "setsid", "keyctl", "umask")},
+       ("setrlimit", "mkdir", "rmdir", "write", "setsid", "keyctl", "umask")},
+    **{call: getattr(network, call) for call in ("ioctl", "link", "netlink")},
     "open": descriptors.open_, "dup": descriptors.dup2, "seccomp": identity.seccomp,
     **dict.fromkeys(("openat", "openat2"), descriptors.openat2),
     **{call: getattr(descriptors, call) for call in ("close", "close_range", "dup2", "fcntl")},
     **dict.fromkeys(("socket", "socketpair", "signalfd", "memfd_create", "accept", "pipe2", "eventfd",
                      "pidfd_open", "epoll_create1", "inotify_init1"), descriptors.other),
     **dict.fromkeys(("stat", "symlink", "send", "recv", "kill", "pidfd_send_signal", "sendfile",
-                     "setdomainname", "mknod"), same),
+                     "setdomainname", "mknod", "nft"), same),
 }
 
 
 def reduce(state, event):
     """The state after an event. Raises nothing, and changes neither of the two."""
     try:
-        made = judged(next_state(state, event))
-    except (Unknown, ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        made = judged(next_state(state, event), state)
+    except (Unknown, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError,
+            ValueError):
         made = {**state, "unknown": state["unknown"] + 1}
     return {**made, "events": state["events"] + 1}
 

@@ -42,8 +42,8 @@ def pivot_root(state, event, process):
     if new == old or mounts[new]["namespace"] != mounts[old]["namespace"]:
         raise Unknown("no two mounts of this namespace")
     parent, at = mounts[old]["parent"], mounts[old]["at"]
-    if parent == new:
-        raise Unknown("the old root hangs from the new one")
+    if new not in subtree(state, old):
+        raise Unknown("the new root is not below the old one")  # or mounts would hang in a circle
     state = change(state, [new], parent=parent, at=at)
     state = change(state, [old], parent=None, at="")
     where = top(state, put_old)

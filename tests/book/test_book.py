@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from crabcan_steps import ch02_clone, ch09_runtime
+from crabcan_steps import ch02_clone, ch09_runtime, ch11_network
 
 CHAPTERS = Path(__file__).resolve().parents[2] / "chapters"
 AT_ONE_SITTING = 3700  # words of prose and code: 25 minutes, read aloud
-CURES = [(call, number, cure) for layer in (*ch09_runtime.LAYERS, ch02_clone.Start)
+CURES = [(call, number, cure) for layer in (*ch09_runtime.LAYERS, ch02_clone.Start, ch11_network.Address)
          for (call, number), cure in layer.cures.items()]
 
 

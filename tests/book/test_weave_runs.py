@@ -1,6 +1,7 @@
 """Commands in the book, and what they print: captured, compared, tidied up."""
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -260,3 +261,34 @@ def test_only_and_no_run(book, need_root):
     assert "+class" in book.weave("--check", "--no-run", page, status=1).stdout
     book.weave("--write", "--only", "quotes", page)
     book.weave("--check", page)
+
+
+VISIT = "visit() { /usr/bin/python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1], None, 5).read().decode().strip())' $1 2>&1 | tail -1; }"
+WORLD = f"""
+ip -br -4 address | tr -s ' '; cat /proc/sys/net/ipv4/ip_forward; ls /sys/class/net | xargs
+{VISIT}
+visit http://example.com; visit http://203.0.113.80; visit http://169.254.169.254; visit http://nowhere.example
+"""
+
+
+def test_a_world_has_an_internet_and_nothing_of_this_machine(book, need_root):
+    made = book.written(run(WORLD, options=" (world)"))
+    assert "\nlo UNKNOWN 127.0.0.1/8 \neth0@if2 UP 198.51.100.7/24 \n0\neth0 lo\n" in made
+    assert re.search(r"\nyou are (2001:db8:1::7|198\.51\.100\.7)\nyou are 198\.51\.100\.7\nthe keys of this machine", made)
+    assert "Name or service not known>\n```" in made
+
+
+def test_a_world_ends_with_its_commands_and_can_be_a_users(book, need_root):
+    before = os.listdir("/sys/class/net"), Path("/proc/mounts").read_text()
+    made = book.written(run("\nip link add mine type bridge && ls /sys/class/net | xargs\n", options=" (world)")
+                        + run("\nid -u; id -G; ip link add mine type bridge\n", options=" (world, user, exit 2)"))
+    assert "\neth0 lo mine\n" in made and "\n5000\n5000\nRTNETLINK answers: Operation not permitted" in made
+    assert before == (os.listdir("/sys/class/net"), Path("/proc/mounts").read_text())
+    assert not subprocess.run(["pgrep", "-f", f"{book.folder}/tools/weaving/world.py"], capture_output=True).stdout
+
+
+def test_a_world_has_the_signals_of_a_shell(book, need_root):
+    """Python ignores SIGPIPE, and what is ignored stays so over execve: `yes | head -1` would complain."""
+    made = book.written(run("grep SigIgn /proc/self/status", options=" (world)")
+                        + run("grep SigIgn /proc/self/status"))
+    assert len(set(re.findall(r"^SigIgn:.*", made, re.M))) == 1, made

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import browser as chromium
 import pytest
 from conftest import CHECKOUT
 from crabcan_workshop import lab
@@ -98,6 +99,33 @@ def test_after_a_run(who, folder):
     assert result.returncode == 127 and (folder / "explorer.html").exists()
 
 
+def cells(text):
+    """{property: its cells} of the text form; a cell is what stands after two spaces."""
+    _, *rows = [re.split(r"  +", line) for line in re.sub(r"#(\d+) +", r"#\1 ", text).splitlines()]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_as_text_with_and_without_an_event(place, whole):
+    record.write(whole, place / "run.jsonl")
+    at = next(n for n, event in enumerate(whole, 1) if event["call"] == "pivot_root")
+    for word in "pivot_root", str(at):
+        told = cells(explore("run.jsonl", "--text", "--without", word, folder=place).stdout)
+        assert told["mounts"] == [f"#{at} child pivot_root", "open"] and told["files"][1] == "open"
+        assert told["cpu"] == ["open", "open"] and told["name"][0] == told["name"][1] != "open"
+    told = cells(explore("run.jsonl", "--text", "--without", "seccomp", folder=place).stdout)
+    assert [name for name, pair in told.items() if pair[0] != pair[1]] == ["filter", "calls"]
+    assert not (place / "explorer.html").exists()
+    result = explore("run.jsonl", "--without", "nosuch", folder=place, status=1)
+    assert "no event nosuch: a number up to" in result.stderr and "seccomp" in result.stderr
+
+
+def test_text_cannot_steer_a_terminal(place):
+    event = {"side": "parent", "chapter": 0, "layer": "", "call": "sethostname\x1b[31m", "args": ["x"], "options": {},
+             "result": None, "errno": 0, "microseconds": 0}
+    record.write([event, {**event, "call": "clone3", "args": [1 << 29], "result": [5, 6], "side": "parent"}], place / "x.jsonl")
+    assert explore("x.jsonl", "--text", folder=place).stdout.replace("\n", "").isprintable()
+
+
 def test_in_a_notebook_it_is_a_frame(root):
     shown = lab.explore(3)
     assert "  name     sethostname" in repr(shown) and "  caps     open" in repr(shown)
@@ -105,6 +133,15 @@ def test_in_a_notebook_it_is_a_frame(root):
     assert frame.count("<") == 2 and 'sandbox="allow-scripts allow-downloads"' in frame
     events = recordings(html.unescape(re.search('srcdoc="(.*)"', frame, re.S)[1]))[0]["events"]
     assert [event["call"] for event in events][0] == "begin"
+
+
+def test_chapter_10_s_container_can_be_stepped_through_too(who, folder):
+    """Its Spec stands in a file, its filter is loaded by another call, and its execve is not told of."""
+    result = who.crabcan("step", "10", "--explore", "--", "sh", "-c", "exit 3", cwd=folder)
+    assert result.returncode == 3 and result.stderr.endswith("it needs nothing else\n"), result.stderr
+    state = fold(recordings((folder / "explorer.html").read_text())[0]["events"])
+    closed = {name for name, found in state["properties"].items() if found["closed"]}
+    assert closed >= {"pid", "files", "mounts", "proc", "users", "network", "caps", "no_new", "filter", "calls"}
 
 
 def test_without_pivot_root_the_host_s_files_are_there(whole):
@@ -128,3 +165,26 @@ def test_two_chapters_compared(whole):
     assert found["properties"] == {"filter": (None, "prctl"), "calls": (None, "prctl")}
     assert found["calls"]["prctl"][1] == found["calls"]["prctl"][0] + 2
     assert compare(whole, whole) == {"properties": {}, "calls": {}}
+
+
+@pytest.mark.slow
+def test_in_a_notebook_s_frame_one_can_step(browser, place):
+    """The frame has no origin of its own: no storage, no history to write to. It works all the same."""
+    (place / "frame.html").write_text(f"<!DOCTYPE html><title>x</title>{lab.explore(3)._repr_html_()}")
+    browser.prefers("light")
+    browser.go((place / "frame.html").as_uri())
+    browser.script(chromium.SETTLED)
+    assert browser.complaints() == []
+    frame = next(target for target in browser.call("Page.getFrameTree")["frameTree"]["childFrames"])["frame"]["id"]
+    world = browser.call("Page.createIsolatedWorld", frameId=frame)["executionContextId"]
+    shown = browser.call("Runtime.evaluate", contextId=world, returnByValue=True,
+                         expression="document.querySelector('#page').innerText")["result"]["value"]
+    assert "clone3" in shown
+    step = "(e => (e.value = 12, e.dispatchEvent(new Event('input', {bubbles: true})), 1))(document.querySelector('.track input'))"
+    browser.call("Runtime.evaluate", contextId=world, expression=step)
+    browser.script(chromium.SETTLED)
+    shown = browser.call("Runtime.evaluate", contextId=world, returnByValue=True,
+                         expression="document.querySelector('.call').innerText")["result"]["value"]
+    assert "sethostname" in shown or "close_range" in shown, shown
+    browser.script("new Promise(go => setTimeout(go, 500))")  # a page writes its address a moment later
+    assert browser.complaints() == []

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 word = st.one_of(st.text(max_size=8), st.sampled_from([
+    "ip link add name a up type veth peer name b netns x", "ip address add 1/2 dev b", "ip link set b up", "ip -6 route add d via 1",
     "/", ".", "..", "/proc/1/uid_map", "/proc/self/ns/mnt", "/etc", "tmpfs", "0 0 1\n", "0", "parent", "child"]))
 whole = st.one_of(st.integers(-3, 40), st.sampled_from([0x7E020000, 1 << 18, 0x8000, 0x1000, 2 ** 63, 10 ** 40]))
 plain = st.one_of(st.none(), st.booleans(), whole, word, st.floats(allow_nan=False))
@@ -54,7 +55,7 @@ def test_an_unknown_event_changes_nothing_and_is_counted(halves, cases):  # noqa
 def test_any_event_is_survived_and_changes_neither_state_nor_event(halves, cases):  # noqa: F811
     before = copy.deepcopy(halves)
 
-    @cases(600)
+    @cases(200)
     @given(st.lists(event, min_size=1, max_size=6))
     def check(events):
         given_ = copy.deepcopy(events)
@@ -70,6 +71,29 @@ def test_any_event_is_survived_and_changes_neither_state_nor_event(halves, cases
 def test_the_properties_are_the_matrix_s():
     assert list(reduce(initial(), {})["properties"] or fold([{"call": "stat"}])["properties"]) in ([], list(PROPERTIES))
     assert list(fold(record.record(2))["properties"]) == list(PROPERTIES)
+
+
+def test_a_pair_of_links_ends_in_the_child(recording):
+    """Chapter 11's requests say in words of ip(8) what they are."""
+    said = ["ip link add name out1 mtu 1400 master bridge up type veth peer name eth0 netns /proc/self/fd/24",
+            "ip address add 10.1.0.2/24 dev eth0", "ip link set eth0 up", "ip route add default via 10.1.0.1",
+            "ip link show eth0"]
+    at = next(n for n, now in enumerate(recording) if now["call"] == "clone3") + 1
+    asked = [{"side": "parent", "chapter": 11, "layer": "network", "call": "netlink", "args": ["RTM", words, 7, "00"],
+              "options": {}, "result": [], "errno": 0, "microseconds": 1} for words in said]
+    state = fold([*recording[:at], *asked, *recording[at:]])
+    net = state["namespaces"][state["processes"]["child"]["namespaces"]["net"]["id"]]
+    assert net["links"]["eth0"] == {"up": True, "addresses": ["10.1.0.2/24"], "peer": "out1"}
+    assert net["routes"] == ["default via 10.1.0.1"] and state["namespaces"]["net:0"]["links"]["out1"]["peer"] == "eth0"
+    assert state["unknown"] == 0 and net["links"]["lo"]["up"]
+
+
+def test_a_helper_of_the_parent_s_is_not_the_child(recording):
+    fork = {"side": "parent", "chapter": 11, "layer": "network", "call": "fork", "args": [], "options": {}, "result": 5,
+            "errno": 0, "microseconds": 1}
+    for at in 1, len(recording) - 1:
+        state = fold([*recording[:at], fork, *recording[at:]])
+        assert state["processes"]["child"]["program"] and state["processes"]["child"]["pid"] != 5
 
 
 def test_what_is_the_same_is_shared(recording):

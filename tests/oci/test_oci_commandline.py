@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cells import CAPS, SETS, boxes  # noqa: F401
+from cells import CAPS, SETS, all_boxes, boxes  # noqa: F401
 from conftest import Typist, wait_for
+from crabcan_steps.oci.cgroups.processes import processes as members
 
 KILLS_MKDIR = {"defaultAction": "SCMP_ACT_ALLOW",
                "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_KILL"}]}
@@ -75,6 +76,28 @@ def test_exec_that_cannot_run_ends_with_255(boxes):
     assert wait_for(lambda: box.state()["status"] == "stopped")
     assert box.call("kill", "0").returncode == 1
     assert box.call("kill", "0", options=("--all",)).returncode == 0
+
+
+def test_kill_all_is_heard_where_there_is_no_cgroup(all_boxes):
+    """An ordinary user's container may have none: then its first process stands for all."""
+    box = all_boxes.box().up()
+    box.must("kill", "KILL", options=("--all",))
+    assert wait_for(lambda: box.state()["status"] == "stopped")
+
+
+RUNNERS = "import os\nfor _ in range(5): os.fork()\nwhile True:\n if os.fork(): os._exit(0)"  # always others
+
+
+def test_kill_all_is_outrun_by_nobody(boxes):
+    """In the host's PID namespace nobody ends with the first process."""
+    box = boxes.box()
+    box.config["process"]["args"] = ["python3", "-c", RUNNERS]
+    box.config["linux"]["namespaces"] = [one for one in box.config["linux"]["namespaces"] if one["type"] != "pid"]
+    box.write()
+    groups = box.up().record["cgroups"]
+    assert wait_for(lambda: box.state()["status"] == "stopped") and members(groups)
+    box.must("kill", "KILL", options=("--all",))
+    assert wait_for(lambda: not any(members(groups) for _ in range(20)), 3)
 
 
 def test_exec_takes_a_process_from_a_pipe(boxes):

@@ -32,8 +32,11 @@ print(json.dumps({
 
 @pytest.fixture
 def written(root, folder):
-    """A bundle of a container with a name, a file of the host's, and a program that shows it all."""
+    """A bundle of a container with a name, a file of the host's, and a program that shows it all.
+
+    The file is on a mount without devices, as Debian 13's /tmp is: in a user namespace nobody may ask for less."""
     (folder / "data").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "nodev,noexec", "tmpfs", folder / "data"], check=True)
     (folder / "data/here").touch()
     words = ["--hostname", "same", "-v", f"{folder}/data:/data:ro", "-w", "/tmp", "--memory", "64M"]
     command = ["--", "/usr/bin/python3", "-I", "-c", SHOW]
@@ -41,7 +44,8 @@ def written(root, folder):
     assert ours.returncode == 0, ours.stderr
     result = root.crabcan("run", *words, "--write-bundle", folder / "bundle", *command)
     assert result.returncode == 0 and not result.stdout, result.stderr
-    return folder / "bundle", json.loads(ours.stdout)
+    yield folder / "bundle", json.loads(ours.stdout)
+    subprocess.run(["umount", folder / "data"], check=True)
 
 
 def test_it_runs_by_crabcan_oci_as_by_run(root, folder, written):

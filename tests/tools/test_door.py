@@ -54,7 +54,7 @@ MISTAKES = [
     ("book --buidl", "unknown option --buidl: did you mean --build?"),
     ("bench nope", "no benchmark 'nope': they are start, scale, memory"),
     ("bench --rounds x", "--rounds: invalid int value"),
-    ("check 12", "invalid choice: 12"),
+    ("check 99", "invalid choice: 99"),
     ("check 3 4", "check: one word too many: 4"),
     ("status --jsno", "status: unknown option --jsno: did you mean --json?"),
     ("completion tcsh", "invalid choice: 'tcsh'"),

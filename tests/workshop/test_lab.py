@@ -13,7 +13,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from conftest import CHECKOUT, gone, wait_for
-from crabcan_workshop import lab
+from crabcan_workshop import chapters, lab
 from crabcan_workshop.lab import containers, magic, running, show
 from crabcan_workshop.measure.matrix import PROPERTIES
 
@@ -134,7 +134,15 @@ def test_the_cell_runs_inside(monkeypatch):
     python = magic.inside("--python --step 4", "import os\nprint(os.getpid())")
     assert python.stdout == "1\n"
     with pytest.raises(UsageError, match="--step"):
-        magic.inside("--step 11", "true")
+        magic.inside(f"--step {chapters.LAST + 1}", "true")
+
+
+def test_a_world_has_an_internet_of_its_own(who):
+    said = who.script("from crabcan_workshop.lab import world\n"
+                      "print(world('ask $SERVER $PORT; ip route | cut -d\" \" -f3 | head -n 1; echo $SERVER'))").stdout
+    heard, *way = said.split("\n")[:3]
+    assert ", you are " in heard and way[0] == way[1] != "", said
+    assert lab.world("false; ask 127.0.0.1 9") == "Connection refused\n"
 
 
 # ---------------------------------------------------------------- views

@@ -60,6 +60,21 @@ def test_the_host_is_as_it_was(who, name):
     assert subprocess.run(["pgrep", "-fx", "sleep 77"], capture_output=True).returncode == 1
 
 
+def test_the_network_of_the_host_is_as_it_was(who):
+    """Chapter 11's code makes bridges, rules and a router: on the room's own network, whoever asks."""
+    def seen():
+        said = [subprocess.run(words, capture_output=True, text=True).stdout for words in (
+            ["ip", "-brief", "address"], ["ip", "route", "show", "table", "all"], ["nft", "list", "ruleset"])]
+        return said, Path("/proc/sys/net/ipv4/ip_forward").read_text(), sorted(os.listdir("/run"))
+    before, ours = seen(), exercises.chapter(11).text
+    evil = "ip link add evil type veth; nft add table inet evil; echo 1 > /proc/sys/net/ipv4/ip_forward"
+    text = ours.replace("        note(self", f"        os.system({evil!r})\n        note(self", 1)
+    assert text != ours
+    data = check(who, 11, text)
+    assert seen() == before
+    assert not data["good"] and any("evil" in fact["seen"] for fact in data["facts"]), data
+
+
 def test_code_outside_of_functions_is_in_the_room_too(root, folder):
     """The file is not even imported outside."""
     mark = folder / "mark"

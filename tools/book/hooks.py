@@ -10,6 +10,7 @@ from mkdocs.structure.files import File
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import births  # noqa: E402
 import labs  # noqa: E402
 import tables  # noqa: E402
 
@@ -33,6 +34,8 @@ def on_files(files, config):
     for source in sorted(checkout.glob("notebooks/*.ipynb")):
         text = labs.page(source, checkout / "build" / "notebooks" / source.name)
         files.append(File.generated(config, f"{source.stem}-lab.md", content=text))
+    if Path(config.docs_dir) == CHAPTERS and births.recordings():
+        files.append(File.generated(config, births.NAME, content=births.page()))
     config.nav = order(files)
     return files
 
@@ -80,7 +83,8 @@ def name_source(found):
     indent, module, name, marks, language = found.groups()
     name = name.removesuffix(".__head__").replace("..", " to ").replace('"', "'")
     whole = name.startswith("__") or name == "*"
-    folder = "chapters" if (CHAPTERS / module).is_file() else "crabcan_steps"
+    folder = "chapters" if (CHAPTERS / module).is_file() else \
+        "crabcan_workshop" if module.startswith("explore/") else "crabcan_steps"
     place = f"{folder}/{module}" + ("" if whole else f", {name}")
     return f'{indent}{marks}{language} title="{place}"'
 
@@ -108,7 +112,9 @@ def lead(link, page, config):
 
 
 def on_page_content(html, page, config, files):
-    """Puts the diagrams into the page itself, where they take on its colours."""
+    """Puts the diagrams into the page itself, where they take on its colours; leads to the explorer."""
+    if files.get_file_from_path(births.NAME) and (chapter := re.fullmatch(r"(\d\d)-\w+\.md", page.file.src_uri)):
+        html = html.replace("</h1>", "</h1>\n" + births.link(int(chapter[1])), 1)
     html = BLOCK.sub(unfound, LINE.sub(line, html))
     return DIAGRAM.sub(lambda image: inline(image, config), html)
 

@@ -14,9 +14,11 @@ SUITES = {"trixie": 13, "bookworm": 12}
 TOOLS = {"debootstrap": "debootstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils",
          "ssh-keygen": "openssh-client"}
 SPACE = 5 << 30  # a tree, a raw disk and the box at the same time
-# debootstrap follows no virtual packages: so dbus has to be named.
+# debootstrap follows no virtual packages: so dbus has to be named. busybox-static is for containers;
+# installed later it would have the initial RAM disk made once more, which takes minutes in a guest.
 PACKAGES = """systemd-sysv systemd-resolved dbus libpam-systemd udev kmod initramfs-tools sudo
-    openssh-server ca-certificates iproute2 procps less nano rsync python3 man-db""".split()
+    openssh-server ca-certificates iproute2 procps less nano rsync python3 man-db
+    busybox-static""".split()
 BEGAN = time.monotonic()
 
 

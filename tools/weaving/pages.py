@@ -10,7 +10,7 @@ from . import Problem
 FENCE = re.compile(r"([ >]*)(`{3,}|~{3,})([^`]*)$")
 COMMENT = re.compile(r"([ >]*)<!--(.*)", re.S)
 REQUEST = re.compile(r"\s*(quote|run)\b([^:\n]*):(.*)", re.S)
-RUN_OPTION = re.compile(r"exit (\d{1,3})|user|bare|needs (cgroup v2|[\w-]+(?: [\w-]+)*)")
+RUN_OPTION = re.compile(r"exit (\d{1,3})|user|bare|world|needs (cgroup v2|[\w-]+(?: [\w-]+)*)")
 
 
 class Block:
@@ -109,7 +109,7 @@ class Page:
         for word in filter(None, map(str.strip, words if said else ())):
             option = RUN_OPTION.fullmatch(word) if said[0] == "(" else None
             if not option:
-                raise Problem(where, f"unknown option '{word}': run knows (exit N), (user), "
+                raise Problem(where, f"unknown option '{word}': run knows (exit N), (user), (world), "
                                      "(bare), (needs cgroup v2) or (needs PROGRAM ...); separate them by commas")
             options[word.split()[0]] = int(option[1]) if option[1] else option[2] or True
         commands = [c.strip() for c in re.split(r"(?<!\\)\n", body) if c.strip()]

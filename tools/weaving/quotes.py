@@ -106,14 +106,17 @@ def bound(node, local=False):
 
 
 class Library:
-    """The package that is quoted, and the small programs that stand beside the pages."""
+    """The package that is quoted, the small programs that stand beside the pages, and a room of the
+    classroom's, whose names begin with its own: they may be quoted, and need not be."""
 
-    def __init__(self, folder, pages=None):
+    def __init__(self, folder, pages=None, room=None):
         self.folder = folder
         self.sources = {str(path.relative_to(folder)): source(path, folder)
                         for path in sorted(folder.rglob("*.py"))}
         self.beside = {str(path.relative_to(pages)): source(path, pages)
                        for path in sorted(pages.glob("*/*.py"))} if pages else {}
+        if room:
+            self.beside |= {f"{room.name}/{path.name}": source(path, room) for path in sorted(room.glob("*.py"))}
 
     def quote(self, block):
         """The lines that a block asks for, from the margin; and where: (module, first, last)."""

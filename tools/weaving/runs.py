@@ -151,7 +151,7 @@ class Bench:
             os.chown(home, *self.ids)
         commands = block.body
         script = SESSION + "".join(f"{command}\n__next\n" for command in commands)
-        status, output = self.shell(script, who, home)
+        status, output = self.shell(script, who, home, "world" in block.options)
         parts = output.split(MARK)
         expected = block.options.get("exit", 0)
         if status != expected or len(parts) < len(commands):
@@ -179,13 +179,13 @@ class Bench:
             raise Fault(f"$ {command}: the output has a control character "
                         f"({control[0]!r}): no book can print it")
 
-    def shell(self, script, who, home):
+    def shell(self, script, who, home, world):
         """Runs a block's commands; their environment holds nothing of ours."""
         uid, gid = self.ids if who == "user" else (0, 0)
         path = f"{self.base / who}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         environment = {"PATH": path, "HOME": str(home), "LANG": "C.UTF-8", "TERM": "dumb",
                        "NO_COLOR": "1", "PAGER": "cat", "TZ": "UTC"}
-        return terminal.run(script, self.limit, self.started, uid, gid, cwd=home, env=environment)
+        return terminal.run(script, self.limit, self.started, uid, gid, world, cwd=home, env=environment)
 
     def started(self, process):
         self.live.append(process)

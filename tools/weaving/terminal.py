@@ -5,15 +5,18 @@ import re
 import select
 import signal
 import subprocess
+import sys
 import termios
 import time
+from pathlib import Path
 
 SIZE = 30, 100
+WORLD = Path(__file__).with_name("world.py")
 # The script comes through a pipe: in bash's arguments it would be found by `pgrep -f`.
 READ = 'IFS= read -rd "" -u {0} __script; exec {0}<&-; eval "unset __script; $__script"'
 
 
-def run(script, limit, started=lambda process: None, user=0, group=0, **options):
+def run(script, limit, started=lambda process: None, user=0, group=0, world=False, **options):
     """Returns a script's exit status (None: it took too long) and all that it printed.
 
     On a real terminal, so that programs flush each line and both streams come in their true order.
@@ -24,9 +27,11 @@ def run(script, limit, started=lambda process: None, user=0, group=0, **options)
     text, pen = os.pipe()
     os.write(pen, script.encode())
     os.close(pen)
-    process = subprocess.Popen(["bash", "-c", READ.format(text)], pass_fds=[text], umask=0o022,
-                               stdin=subprocess.DEVNULL, stdout=slave, stderr=slave, user=user,
-                               group=group, extra_groups=[group], start_new_session=True, **options)
+    command, who = ["bash", "-c", READ.format(text)], {"user": user, "group": group, "extra_groups": [group]}
+    if world:  # root makes it, and becomes that user in there
+        command, who = [sys.executable, "-I", WORLD, str(user), str(group), *command], {}
+    process = subprocess.Popen(command, pass_fds=[text], umask=0o022, stdin=subprocess.DEVNULL, stdout=slave,
+                               stderr=slave, start_new_session=True, **who, **options)
     os.close(slave)
     os.close(text)
     started(process)

@@ -36,13 +36,15 @@ PATTERNS = [(re.compile(pattern, re.M), new) for pattern, new in (
     (rf"(clone3\([^)]*\) = \[?){PID}", r"\1PID"),                 # --debug and strace
     (rf"^ *{IN_TABLE}(?= +\D)", "PID"),                           # ps: before a word
     (rf"^([a-z_][\w-]* +){IN_TABLE}(?= +\d)(?: +{IN_TABLE}(?= +\d))?", r"\1PID"),  # ps aux, -ef
+    (r"(netns /proc/self/fd/)\d+", r"\1FD"),                        # chapter 11's cable
     # Times and dates.
     (r"\b\d{4}-\d\d-\d\d\b", "DATE"),
     (r"\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? )?(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
      r" +\d{1,2}(?= +\d\d:\d\d| +\d{4})(?: +\d{4}\b)?", "DATE"),  # ls -l, date
     (r"(?<![\w.:])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\.\d+)?(?![\w:])", "TIME"),
-    (r"\b\d+m\d+[.,]\d+s|\b\d+\.\d+ ?(?:s|seconds)\b|\b\d+(?:\.\d+)? ?(?:ms|µs|us)\b", "DURATION"),
+    (r"\b\d+m\d+[.,]\d+s|\b\d+\.\d+ ?(?:s|seconds)\b|\b\d+(?:\.\d+)? ?(?:ms|milliseconds|µs|us)\b", "DURATION"),
     (r"(\"?(?:microseconds|at)\"?: )\d+", r"\1DURATION"),         # --trace
+    (r"#\d+ +(?=(?:parent|child|[a-z]+ \d+) \w)", "#N "),         # workshop explore --text
     (r"\b\d+\.\d+ +\(\d+\.\d+ to \d+\.\d+\)", "SPREAD"),        # ./workshop bench
     (r"\b\d+\.\d+(?= +\(at most )", "RATIO"),
     (r"\b\d+\.\d+(?= MiB by the (?:parent|child)\b)", "SIZE"),

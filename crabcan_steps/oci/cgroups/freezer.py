@@ -86,13 +86,27 @@ def signal(groups, number):
             thaw(groups)
 
 
+def send(groups, number):
+    """The same, but SIGKILL is the kernel's work where it offers that."""
+    if number != linux.SIGKILL or not swept(groups):
+        signal(groups, number)
+
+
+def swept(groups):
+    """Has the kernel end all processes, those being born too (5.14); tells whether it can."""
+    path = main(groups)
+    if not exists(f"{path}/cgroup.kill"):
+        return False
+    linux.write(f"{path}/cgroup.kill", "1")
+    if frozen(groups) and "freezer" in groups["paths"]:
+        thaw(groups)
+    return True
+
+
 def kill(groups, seconds=PATIENCE):
     """Ends all processes, and returns when there are none. Raises LayerError if some remain."""
     deadline = time.monotonic() + seconds
-    if exists(f"{main(groups)}/cgroup.kill"):
-        linux.write(f"{main(groups)}/cgroup.kill", "1")
-        if frozen(groups) and "freezer" in groups["paths"]:
-            thaw(groups)
+    if swept(groups):
         wait(main(groups), "populated 0", seconds)
     while left := processes(groups):
         if time.monotonic() > deadline:

@@ -21,8 +21,7 @@ class JoinCgroup(Layer):
         if unknown := sorted(set(self.sub if isinstance(self.sub, dict) else ()) - set(self.groups["paths"])):
             raise LayerError(self.name, f"--cgroup: unknown controller {unknown[0]}", 0)
         for controller, path in self.groups["paths"].items():
-            place = below(path, self.sub if isinstance(self.sub, str)
-                               else self.sub.get(controller, ""))
+            place = below(path, self.sub if isinstance(self.sub, str) else self.sub.get(controller, ""))
             if self.sub and not exists(place):
                 raise LayerError(self.name, f"adding pid of the new process to {place}/cgroup.procs",
                                  errno.ENOENT)

@@ -12,6 +12,8 @@ export const follow = store => {
     if (number !== undefined) store.dispatch(shown(Number(number) - 1))
     store.dispatch(jumpTo(store.getState().recordings.shown, Number(place)))
   }
+  read()
+  if (location.protocol === "about:") return // a notebook's frame: there is no address to write to
   let timer = null
   store.subscribe(() => {
     clearTimeout(timer)
@@ -22,5 +24,4 @@ export const follow = store => {
     }, STILL)
   })
   addEventListener("hashchange", read)
-  read()
 }

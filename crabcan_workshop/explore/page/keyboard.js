@@ -18,11 +18,13 @@ export const listen = (store, toWall) => addEventListener("keydown", event => {
   const deed = DEEDS[event.key]
   if (event.key === "Escape") return store.dispatch(searchOpened(false))
   if (!deed || event.target.matches("input[type=search], select, textarea, dialog *")) return
+  if (SCROLLS.has(event.key) && event.target.matches(".mounts, .descriptors, .scroll")) return
   if (event.key === " " && event.target.matches("button, summary, a")) return
   event.preventDefault()
   deed(store, toWall)
 })
 
+const SCROLLS = new Set(["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End"]) // such a list is the reader's to move in
 const by = count => store => store.dispatch(go(count))
 const DEEDS = {
   ArrowRight: by(1), ArrowLeft: by(-1), ArrowUp: by(-1), ArrowDown: by(1), PageDown: by(10), PageUp: by(-10),

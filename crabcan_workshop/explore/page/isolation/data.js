@@ -51,7 +51,7 @@ export const option = (event, name, place = null, otherwise = null) => {
 export const truth = value => value !== null && typeof value === "object" ? Object.keys(value).length > 0 : Boolean(value)
 
 // Is the bit set? Flags may need more than the 32 bits that & knows.
-export const has = (flags, bit) => Math.floor(flags / bit) % 2 === 1
+export const has = (flags, bit) => Math.abs(Math.floor(flags / bit) % 2) === 1
 
 // The next free id among things: "mnt:3".
 export const newId = (things, prefix) => {

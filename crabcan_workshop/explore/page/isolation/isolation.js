@@ -2,13 +2,14 @@
 //
 // It is total: an event that nobody knows, or that makes no sense in this state, changes nothing and is
 // counted. It never changes a state, so whoever failed half-way has changed nothing either.
-import { Unknown, arg, get, list, need, put, text } from "./data.js"
+import { Unknown, arg, get, list, need, put, text, truth } from "./data.js"
 import * as descriptors from "./descriptors.js"
 import * as identity from "./identity.js"
 import * as limits from "./limits.js"
 import * as maps from "./maps.js"
 import * as mounts from "./mounts.js"
 import * as namespaces from "./namespaces.js"
+import * as network from "./network.js"
 import { judged } from "./properties.js"
 import * as roots from "./roots.js"
 import { begin, initial } from "./start.js"
@@ -24,7 +25,11 @@ const execve = (state, event, process) => {
   })
   return descriptors.executed(namespaces.afterExecve(next, process), side)
 }
-const names = variables => Array.isArray(variables) ? variables : Object.keys(variables)
+const names = variables => {
+  if (typeof variables === "string") return [...variables]
+  if (variables === null || typeof variables !== "object") throw new Unknown("no variables")
+  return Array.isArray(variables) ? variables : Object.keys(variables)
+}
 
 const exited = (state, event, process) => put(state, "processes", process.side, "alive", false)
 
@@ -40,11 +45,11 @@ const CALLS = {
   ...from(mounts, "open_tree mount_setattr move_mount fsopen fsconfig fsmount"),
   ...from(roots, "mount pivot_root umount2 chdir fchdir chroot"),
   ...from(identity, "setresuid setresgid setgroups capset capbset_drop set_no_new_privs prctl"),
-  ...from(limits, "setrlimit mkdir rmdir write ioctl link setsid keyctl umask"),
+  ...from(limits, "setrlimit mkdir rmdir write setsid keyctl umask"), ...from(network, "ioctl link netlink"),
   ...from(descriptors, "open close close_range dup2 fcntl"), dup: descriptors.dup2, seccomp: identity.seccomp,
   ...all("openat openat2", descriptors.openat2),
   ...all("socket socketpair signalfd memfd_create accept pipe2 eventfd pidfd_open epoll_create1 inotify_init1", descriptors.other),
-  ...all("stat symlink send recv kill pidfd_send_signal sendfile setdomainname mknod", same),
+  ...all("stat symlink send recv kill pidfd_send_signal sendfile setdomainname mknod nft", same),
 }
 
 // {type: "call/NAME", payload: event}: the state after it. Raises nothing, and changes neither of the two.
@@ -60,13 +65,13 @@ export const isolation = (state = initial, action) => {
 }
 
 const nextState = (state, event) => {
-  if (event.skipped) return state
+  if (truth(event.skipped ?? null)) return state
   const deed = get(CALLS, event.call)
-  if (!deed || event.options === null || typeof event.options !== "object") throw new Unknown(event.call)
+  if (!deed || event.options === null || typeof event.options !== "object" || Array.isArray(event.options)) throw new Unknown(event.call)
   list(event.args)
-  if (event.errno) return { ...state, failed: state.failed + 1 }
+  if (truth(event.errno)) return { ...state, failed: state.failed + 1 }
   const made = deed(state, event, need(state.processes, event.side))
-  if (!event.layer || ["close", "send", "recv"].includes(event.call) || Object.hasOwn(made.layers, event.layer)) return made
+  if (!truth(event.layer ?? null) || ["close", "send", "recv"].includes(event.call) || Object.hasOwn(made.layers, event.layer)) return made
   return put(made, "layers", text(event.layer), state.events)
 }
 

@@ -1,13 +1,12 @@
-// What the calls about limits, sessions and networks make of the state (cgroups(7), setrlimit(2)).
+// What the calls about limits and sessions make of the state (cgroups(7), setrlimit(2)).
 import { RLIMITS as KINDS } from "../words/tables.js"
-import { Unknown, arg, get, has, need, number, numbers, option, put, text, truth } from "./data.js"
+import { Unknown, arg, get, need, number, numbers, option, put, text } from "./data.js"
 import { write as writeMap } from "./maps.js"
 import { byPid } from "./namespaces.js"
 import { join, start, walk } from "./paths.js"
 
 const MEMBERS = ["tasks", "cgroup.procs", "cgroup.threads"]
-const SIOCSIFFLAGS = 0x8914, IFF_UP = 1, JOIN_SESSION = 1
-const LOOPBACK = { up: true, addresses: ["127.0.0.1/8", "::1/128"], peer: null }
+const JOIN_SESSION = 1
 
 export const setrlimit = (state, event, process) => {
   const kind = number(arg(event, 0)), pair = numbers(arg(event, 1))
@@ -52,25 +51,9 @@ export const write = (state, event, process) => {
   return put(state, "cgroups", folder, put(known, "limits", file, words))
 }
 
-// A network link that goes up or down: that much the older interface can say (netdevice(7)).
-export const ioctl = (state, event, process) => {
-  if (arg(event, 1) !== SIOCSIFFLAGS || !Object.hasOwn(event, "data")) return state
-  const data = Uint8Array.from(atob(event.data), letter => letter.charCodeAt(0))
-  const name = new TextDecoder("utf-8", { fatal: true }).decode(data.slice(0, 16)).replace(/\0+$/, "")
-  return setLink(state, process, name, has(data[16] ?? 0, IFF_UP))
-}
-
-// The same by netlink, as a reader of strace's lines tells it: a name, and whether it is up.
-export const link = (state, event, process) => setLink(state, process, text(arg(event, 0)), truth(arg(event, 1)))
-
-const setLink = (state, process, name, up) => {
-  const found = up && name === "lo" ? LOOPBACK : { up, addresses: [], peer: null }
-  return put(state, "namespaces", process.namespaces.net.id, "links", name, found)
-}
-
 export const setsid = (state, event, process) => put(state, "processes", process.side, "session", "own")
 
 export const keyctl = (state, event, process) =>
-  arg(event, 0) === JOIN_SESSION ? put(state, "processes", process.side, "keyring", "own") : state
+  number(arg(event, 0)) === JOIN_SESSION ? put(state, "processes", process.side, "keyring", "own") : state
 
 export const umask = (state, event, process) => put(state, "processes", process.side, "umask", number(arg(event, 0)))

@@ -67,10 +67,16 @@ const makeAll = (state, flags, side, into) =>
     return into(made, kind, name)
   }, state)
 
+const pair = list => {
+  if (list.length !== 2) throw new Unknown("a process and its descriptor")
+  return list
+}
+
 export const clone3 = (state, event, process) => {
-  const flags = number(arg(event, 0, 0)), [pid, pidfd = null] = Array.isArray(event.result) ? event.result : [event.result]
-  const side = get(event, "makes", event.side === "parent" ? "child" : null)
-  if (side === null || number(pid) === 0) return state // --init: its child is as it is itself
+  const flags = number(arg(event, 0, 0)), [pid, pidfd] = Array.isArray(event.result) ? pair(event.result) : [event.result, null]
+  const ours = event.call === "clone3" && event.side === "parent" && !Object.hasOwn(state.processes, "child")
+  const side = get(event, "makes", ours ? "child" : null)
+  if (side === null || number(pid) === 0) return state // a helper of ours; or --init, whose child is as it is itself
   const child = { ...process, side: text(side), pid, maker: process.side, alive: true, next: {}, inits: has(flags, FLAGS.pid), death_signal: 0 }
   let next = put(state, "processes", side, child)
   if (truth(get(event, "leads", false))) next = { ...next, subject: side }

@@ -36,7 +36,7 @@ export const pivot_root = (state, event, process) => {
   const fresh = walk(state, process, text(arg(event, 0))).mount, putOld = walk(state, process, text(arg(event, 1)))
   const old = process.root.mount, { parent, at, namespace } = need(state.mounts, old)
   if (fresh === old || need(state.mounts, fresh).namespace !== namespace) throw new Unknown("no two mounts of this namespace")
-  if (parent === fresh) throw new Unknown("the old root hangs from the new one")
+  if (!subtree(state, old).includes(fresh)) throw new Unknown("the new root is not below the old one") // or mounts would hang in a circle
   let next = change(state, [fresh], { parent, at })
   next = change(next, [old], { parent: null, at: "" })
   const where = top(next, putOld)

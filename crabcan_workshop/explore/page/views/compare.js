@@ -53,7 +53,6 @@ const count = events => {
   return found
 }
 
-const ASIDE = new Set(["events", "began", "properties", "layers", "last"])
 const Differences = ({ left, right }) => {
   const states = [left, right].map(id => useSelect(state => moment(state, id).after))
   const steps = [left, right].map(id => useSelect(state => step(state, id)))
@@ -71,7 +70,7 @@ const Differences = ({ left, right }) => {
 
 // What two runs can be compared by: the child alone, without numbers that are different each time.
 const comparable = state => {
-  const { pid, maker, descriptors, cgroup, root, cwd, namespaces, uid, gid, ...rest } = state.processes.child ?? state.processes.parent
+  const { pid, maker, descriptors, cgroup, root, cwd, namespaces, uid, gid, ...rest } = state.processes[state.subject] ?? state.processes.parent
   const kinds = Object.fromEntries(Object.entries(namespaces).map(([kind, { id, how }]) => [kind, id === `${kind}:0` ? "the host's" : how]))
   const limits = Object.fromEntries(Object.values(state.cgroups).flatMap(({ limits }) => Object.entries(limits)))
   return { ...rest, namespaces: kinds, "root outside": uid[0] === 0, limits, walls: Object.fromEntries(Object.entries(state.properties).map(([name, { closed }]) => [name, closed ? "closed" : "open"])),

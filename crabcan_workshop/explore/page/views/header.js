@@ -4,7 +4,7 @@ import { read, save } from "../files.js"
 import { added, faultRead, refused, shown } from "../store/recordings.js"
 import { helpOpened, quietHidden, searched, searchOpened } from "../store/looks.js"
 import { found, recording, step } from "../store/selectors.js"
-import { html, useRef, useSelect, useStore } from "./dom.js"
+import { About, html, useContext, useRef, useSelect, useStore } from "./dom.js"
 
 // Takes in files that were chosen or dropped; what is wrong with one is said, and changes nothing.
 export const takeIn = async (store, files) => {
@@ -19,7 +19,7 @@ export const takeIn = async (store, files) => {
 }
 
 export const Header = () => {
-  const store = useStore(), input = useRef()
+  const store = useStore(), input = useRef(), about = useContext(About)
   const list = useSelect(state => state.recordings.list), here = useSelect(state => state.recordings.shown)
   const beside = useSelect(state => state.recordings.beside), fault = useSelect(state => state.recordings.fault)
   const names = list.map(({ name }, place) => html`<option value=${place}>${name}</option>`)
@@ -32,6 +32,7 @@ export const Header = () => {
       <input ref=${input} type="file" hidden multiple accept=".jsonl,.json,.trace,.txt,application/json" aria-label="A recording" tabindex="-1"
         onChange=${event => { takeIn(store, [...event.target.files]); event.target.value = "" }} />
       ${list.length ? html`<button onClick=${() => save(recording(store.getState(), here))}>Save</button>` : null}
+      ${typeof about.book === "string" ? html`<a href=${`${about.book}index.html`}>The book</a>` : null}
       <button onClick=${() => store.dispatch(helpOpened(true))} aria-label="Help and keys">?</button>
     </div>
     ${fault ? html`<p class="fault" role="alert">${fault} <button class="plain" onClick=${() => store.dispatch(faultRead())}>All right</button></p>` : null}

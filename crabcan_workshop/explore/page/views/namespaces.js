@@ -8,7 +8,7 @@ const KINDS = { // in the order of the chapters: what it is of, and whose layer
 
 export const Namespaces = ({ state, changes }) => {
   const inside = Object.values(state.processes).filter(process => process.side !== "parent" && process.alive)
-  const child = state.processes.child ?? inside[0]
+  const child = state.processes[state.subject] ?? inside[0]
   const spaces = child ? child.namespaces : {}
   const own = Object.keys(KINDS).filter(kind => spaces[kind] && spaces[kind].id !== `${kind}:0`)
   const shared = Object.keys(KINDS).filter(kind => !own.includes(kind))

@@ -10,7 +10,7 @@ import { Panel } from "./panel.js"
 import { Powers } from "./powers.js"
 
 // Whose state: the reader's choice, or who there is.
-export const chosen = (state, side) => state.processes?.[side] ?? state.processes?.child ?? state.processes?.parent
+export const chosen = (state, side) => state.processes[side] ?? state.processes[state.subject] ?? state.processes.parent
 
 export const State = ({ id }) => {
   const now = useSelect(state => moment(state, id)), side = useSelect(state => state.looks.side)

@@ -26,7 +26,7 @@ export const Timeline = ({ id }) => {
     return html`<${Still} key=${index} on=${[top, now, past, hit, out, all]} draw=${() => html`<${Row} id=${id} index=${index} event=${all[index]}
       text=${told.at(index)} top=${top} here=${now} past=${past} hit=${hit} sides=${sides} count=${all.length} out=${out} />`} />`
   })
-  return html`<div class="lane-names" aria-hidden="true">${sides.length > 2 ? null : sides.map(side => html`<span style=${`width:${LANE + 8}px`}>${side}</span>`)}</div>
+  return html`<div class="lane-names" aria-hidden="true">${sides.length > 2 ? `lanes: ${sides.slice(0, 6).map(side => side.slice(0, 16)).join(" \u00b7 ")}` : sides.map(side => html`<span style=${`width:${LANE + 8}px`}>${side}</span>`)}</div>
     <div class="timeline" ref=${box}>
     <ol aria-label="Calls" style=${`height:${shown.length * HIGH}px`}>${rows}</ol>
   </div>`

@@ -19,15 +19,15 @@ const cap = value => CAPABILITIES[value] ? `CAP_${CAPABILITIES[value]}` : plain(
 const HOW = {
   clone3: { 0: bits(CLONE, "CLONE_") }, clone: { 0: bits(CLONE, "CLONE_") }, unshare: { 0: bits(CLONE, "CLONE_") },
   setns: { 1: bits(CLONE, "CLONE_") },
-  open: { 1: bits(O, "O_") }, openat2: { 2: bits(O, "O_"), 3: bits(RESOLVE, "RESOLVE_") },
+  open: { 1: bits(O, "O_") }, openat: { 2: bits(O, "O_") }, seccomp: { 0: one(["SECCOMP_SET_MODE_STRICT", "SECCOMP_SET_MODE_FILTER"]) }, openat2: { 2: bits(O, "O_"), 3: bits(RESOLVE, "RESOLVE_") },
   open_tree: { 1: bits(OPEN_TREE) }, fsmount: { 1: bits(MOUNT_ATTR, "MOUNT_ATTR_") },
   mount_setattr: { 1: bits(AT, "AT_"), 2: bits(MOUNT_ATTR, "MOUNT_ATTR_"), 3: bits(MS, "MS_"), propagation: bits(MS, "MS_") },
   mount: { 3: bits(MS, "MS_") }, umount2: { 1: bits(MNT, "MNT_") }, fsconfig: { 1: one(FSCONFIG) },
   mkdir: { 1: octal }, umask: { 0: octal }, capbset_drop: { 0: cap }, setrlimit: { 0: one(RLIMITS) },
   prctl: { 0: one(PRCTL) }, keyctl: { 0: one(KEYCTL) }, socket: { 0: one(FAMILIES) }, socketpair: { 0: one(FAMILIES) },
-  signalfd: { 0: signal }, pidfd_send_signal: { 1: signal }, kill: { 1: signal },
+  signalfd: { 0: signal }, ioctl: { 1: one({ 0x8914: "SIOCSIFFLAGS" }) }, pidfd_send_signal: { 1: signal }, kill: { 1: signal },
 }
-const DESCRIPTORS = { move_mount: [0, 1], fsconfig: [0], fsmount: [0], fchdir: [0], ioctl: [0], close: [0], openat2: [0],
+const DESCRIPTORS = { move_mount: [0, 1], fsconfig: [0], fsmount: [0], fchdir: [0], ioctl: [0], close: [0], openat2: [0], openat: [0], dup: [0], dup2: [0], fcntl: [0],
   send: [0], recv: [0], setns: [0] }
 
 export const plain = value => {
@@ -49,7 +49,7 @@ export const words = (event, known = () => "") => {
   if (event.call === "prctl" && event.args[0] === 1) given[1] = { text: signal(event.args[1]), of: "" }
   if (event.call === "prctl" && event.args[0] === 22) given.splice(1, 2, { text: "SECCOMP_MODE_FILTER", of: "" }, { text: "a program", of: "" })
   if (event.call === "execve" && given.length > 2) given[2] = { text: `${Object.keys(event.args[2] ?? {}).length} variables`, of: "" }
-  const named = Object.entries(event.options).map(([name, value]) => ({ ...word(name, value), name }))
+  const named = Object.entries(event.options).filter(([name]) => name !== "cloexec").map(([name, value]) => ({ ...word(name, value), name }))
   return [...given, ...named]
 }
 
@@ -60,11 +60,11 @@ export const line = (event, known) => {
 
 export const outcome = event => {
   if (event.errno) return `: ${(ERRORS[event.errno] ?? [`errno ${event.errno}`, ""]).filter(Boolean).join(", ")}`
-  return event.result === null || event.result === undefined ? "" : ` = ${plain(event.result)}`
+  return [null, undefined, 0].includes(event.result) ? "" : ` = ${plain(event.result)}`
 }
 
 // Calls that only look or tidy: a newcomer may want them out of the way.
-const QUIET = new Set(["openat2", "open", "stat", "close", "mkdir", "symlink", "getpid", "waitid"])
+const QUIET = new Set(["openat2", "openat", "open", "dup", "fcntl", "stat", "close", "mkdir", "symlink", "getpid", "waitid"])
 export const quiet = event => QUIET.has(event.call) || event.errno !== 0
 
 // The lines of a recording, each told when it is asked for. What each descriptor was opened for is found
@@ -75,6 +75,7 @@ export const lines = events => {
   return told.get(events)
 }
 
+const MAKES = new Set(["socket", "socketpair", "signalfd", "memfd_create", "pipe2", "eventfd", "pidfd_open", "accept"])
 const OPENS = new Set(["open", "openat", "openat2", "open_tree", "fsopen", "fsmount"])
 
 class Lines {
@@ -105,4 +106,6 @@ const remember = (event, own, known) => {
     const short = path.startsWith("/") || !folder ? path : path ? `${folder}/${path}`.replace("//", "/") : folder
     own.set(event.result, event.call === "fsmount" ? known(event.args[0]) : short.slice(0, LONG))
   } else if (event.call === "move_mount") own.set(event.args[0], known(event.args[1]))
+  else if (MAKES.has(event.call)) for (const fd of [event.result].flat()) own.set(fd, event.call)
+  else if (event.call === "close") own.set(event.args[0], "")
 }

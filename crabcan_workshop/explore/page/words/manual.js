@@ -20,10 +20,10 @@ export const manual = event => {
   return [...new Set(pages)]
 }
 
-// {chapter: file of the book} and {"layer/call": "file:line"} come with the page (see ../../page.py).
+// {chapter: file of the book} and {"layer/call": "file:line"} come with the page (see ../../document.py).
 export const chapter = (event, about) => {
   const file = about.chapters?.[event.chapter]
-  return file ? { file, name: `Chapter ${event.chapter}`, link: about.book ? `${about.book}${file}.html` : null } : null
+  return file ? { file, name: `Chapter ${event.chapter}`, link: typeof about.book === "string" ? `${about.book}${file}.html` : null } : null
 }
 
 export const source = (event, about) => {

@@ -1,0 +1,103 @@
+"""A process that may give files to all the ids of a container: root is one, others need their map.
+
+For an ordinary user it is the root of a user namespace with chapter 5's maps; what it makes belongs to
+the very ids that the container's users will have.
+"""
+import io
+import json
+import os
+
+from .. import linux
+from ..ch01_args import Spec
+from ..ch05_namespaces import Users
+from ..layer import LayerError, Undo
+from .errors import Corrupt, ImageError
+
+STATE = []  # in such a process: "helped", or "alone" if its only id is root
+
+
+def lone():
+    """What keeps this process from being root: "helped" (its ids are mapped), "alone" (it has one), or None."""
+    return STATE[0] if STATE else None
+
+
+def prefix():
+    """What overlayfs' own attributes begin with: in a user namespace they are the user's."""
+    return "user.overlay." if lone() else "trusted.overlay."
+
+
+def inside(function, *args):
+    """Calls a function there; returns its result, as a list if it yields. Its errors are raised here."""
+    if os.geteuid() == 0 and linux.read("/proc/self/setgroups").strip() == "allow":
+        return result_of(function, args)
+    users = Users()
+    with Undo() as undo:
+        users.prepare(Spec(), undo)
+        mine, other = linux.socketpair(linux.AF_UNIX, linux.SOCK_SEQPACKET)
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            mine.close()
+            os.close(reader)
+            child(users, other, writer, function, args)
+        other.close()
+        os.close(writer)
+        try:
+            if mine.read(9) != b"ready":
+                raise ImageError("no user namespace here: `workshop doctor` looks closer")
+            users.parent(pid, undo)
+            mine.write(b"go")
+            with io.open(reader, "rb") as answer:
+                text = answer.read()
+        finally:
+            mine.close()
+            os.waitpid(pid, 0)
+    return answered(text)
+
+
+def child(users, control, writer, function, args):
+    """In the namespace, whose root it becomes."""
+    try:
+        linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
+        linux.unshare(linux.CLONE_NEWUSER)
+        control.write(b"ready")
+        if control.read(9) == b"go":
+            users.child()
+            helped = users.root or users.helped
+            STATE.append("helped" if helped else "alone")
+            with io.open(writer, "w") as answer:
+                json.dump(told(function, args), answer)
+    finally:  # what it did not answer, its parent tells
+        os._exit(0)
+
+
+def told(function, args):
+    """A result, or an error, as JSON can say it."""
+    try:
+        return {"result": result_of(function, args)}
+    except Corrupt as error:
+        return {"corrupt": str(error), "digest": error.digest}
+    except (ImageError, LayerError, OSError) as error:
+        return {"error": str(error)}
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def result_of(function, args):
+    found = function(*args)
+    return list(found) if hasattr(found, "__next__") else found
+
+
+def answered(text):
+    """The result, or the error, that came back."""
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        raise ImageError("the process that unpacks was killed: out of memory?") from None
+    if "corrupt" in answer:
+        error = Corrupt(answer["digest"], "", "")
+        error.args = (answer["corrupt"],)
+        raise error
+    if "error" in answer:
+        raise ImageError(answer["error"])
+    return answer["result"]

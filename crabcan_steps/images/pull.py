@@ -1,0 +1,63 @@
+"""An image comes into the store, from files or from a registry, and its layers become directories."""
+import hashlib
+
+from ..layer import warn
+from .errors import Corrupt
+from .image import Image, choose, is_index, machine, parsed
+from .found import Options
+from .layers import unpack_all
+from .progress import Progress
+from .reference import Reference
+from .transfer import bring, put
+
+
+def source_of(reference, options):
+    """Where an image comes from: files, or a registry."""
+    if reference.file is not None:
+        from .files import source_of as files
+        return files(reference)
+    from .registry import Registry
+    return Registry(reference, options.insecure)
+
+
+def pull(store, text, options=Options, name=None):
+    """Brings an image into the store, all of it checked, under its name. Returns the Image."""
+    reference = Reference(text)
+    store.share()
+    source = source_of(reference, options)
+    try:
+        data, kind = source.first(reference)
+        if reference.digest:
+            equal(data, reference.digest, text)
+        for _ in range(4):  # an index may point at another
+            document = parsed(data, text)
+            if not is_index(document, kind):
+                break
+            chosen = choose(document, machine(options.platform), text)
+            data, kind = source.document(chosen)
+            equal(data, chosen["digest"], text)
+        image = Image(data, text)
+        progress = Progress(options.quiet)
+        for attempt_ in range(2):
+            try:
+                bring(store, source, [image.target, *image.layers], progress)
+                image.configure(store.read(image.target["digest"]))
+                break
+            except Corrupt as error:  # just thrown away: once more, and no more
+                if attempt_:
+                    raise
+                warn(f"{error}: fetched again")
+    finally:
+        source.close()
+    put(store, data)
+    unpack_all(store, image, options)
+    store.name(name or str(reference), {"mediaType": image.kind, "digest": image.digest, "size": image.size})
+    return image
+
+
+def equal(data, digest, what):
+    """Refuses a document that is not what its digest says. Raises Corrupt."""
+    kind, _, wanted = digest.partition(":")
+    found = hashlib.new(kind, data).hexdigest()
+    if found != wanted:
+        raise Corrupt(digest, f"{kind}:{found}", what)

@@ -1,0 +1,85 @@
+"""Processes that stand beside a container with a network, for chapter 11, and end with it.
+
+Each is a copy of us that gives away what it does not need: every descriptor, our terminal, our signals.
+"""
+import os
+
+from .. import linux
+from ..layer import attempt
+
+NOBODY = 65534
+
+
+def apart(deed, keep, user=None):
+    """Starts a process of its own session that does one thing, with these descriptors; returns its pid."""
+    pid = linux.fork()
+    if pid:
+        return pid
+    try:
+        linux.observer = None
+        linux.setsid()
+        null = os.open("/dev/null", os.O_RDWR)
+        for fd in range(3):
+            linux.dup2(null, fd)
+        first = 3
+        for fd in sorted(keep):
+            if fd > first:
+                linux.close_range(first, fd - 1)
+            first = fd + 1
+        linux.close_range(first, linux.LAST_FD)
+        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+        for number in linux.valid_signals() - {linux.SIGKILL, linux.SIGSTOP}:
+            linux.sigaction(number, linux.SIG_DFL)
+        linux.pthread_sigmask(linux.SIG_SETMASK, ())
+        if user is not None:
+            linux.setgroups(())
+            linux.setresgid(user, user, user)
+            linux.setresuid(user, user, user)
+        deed()
+    except BaseException:
+        pass
+    finally:
+        os._exit(0)
+
+
+def with_us(deed, keep, undo, user=None):
+    """One that the kernel ends with us (PR_SET_PDEATHSIG), whatever becomes of us."""
+    parent = os.getpid()
+
+    def work():
+        linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)  # not earlier: a change of user clears it
+        if os.getppid() == parent:
+            deed()
+    undo.callback(end, apart(work, keep, user))
+
+
+class AfterUs:
+    """One that does something when we are gone without having undone all: kill -9.
+
+    Whatever is to be undone before it is sent home again, is noted after this is made."""
+
+    def __init__(self, undo):
+        self.ours, self.theirs = os.pipe()
+        self.pid = None
+        undo.callback(self.close)
+
+    def begin(self, deed):
+        def wait():
+            os.read(self.ours, 1)  # nobody ever writes: it ends when the last writer has
+            deed()
+        self.pid = apart(wait, [self.ours])
+
+    def close(self):
+        if self.pid:
+            end(self.pid)
+        for fd in self.ours, self.theirs:
+            linux.close(fd)
+
+
+def end(pid):
+    """Ends one of them, and collects it."""
+    try:
+        os.kill(pid, linux.SIGKILL)  # our child, and not collected: nobody else can have the number
+    except ProcessLookupError:
+        pass
+    attempt(linux.waitpid, pid, 0)

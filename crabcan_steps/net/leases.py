@@ -1,0 +1,158 @@
+"""Who has which address, for chapter 11: a file a container, in one directory, behind one lock.
+
+    /run/crabcan/net-4026531840/     the number of our network namespace: each has a bridge of its own
+        lock                         held (flock(2)) by whoever changes anything here
+        network                      what the first has set up, for the last to take away
+        7                            a lease; its crabcan holds its lock as long as it lives
+        7.hosts                      what that container sees as /etc/hosts
+        7.init                       its first process
+
+The kernel drops a lock with its holder, also after kill -9. So a lease that can be locked is nobody's,
+and whoever starts or ends next sweeps it.
+"""
+import errno
+import fcntl
+import os
+
+from .. import linux
+from ..layer import LayerError, exists, named
+from ..oci.quickjson import dumps, loads
+from .names import hosts
+
+RUN = "/run/crabcan"
+LAYER = "network"
+FIRST, LAST = 2, 254  # of an address's last byte: 1 is the bridge's
+
+
+class Leases:
+    """The directory while it is locked: `with Leases() as leases`."""
+
+    def __init__(self):
+        self.path = f"{RUN}/net-{linux.stat('/proc/self/ns/net').st_ino}"
+
+    def __enter__(self):
+        while True:
+            named(self.path, os.makedirs, self.path, 0o700, True)
+            try:
+                self.lock = named(self.path, os.open, f"{self.path}/lock",
+                                  os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:  # the last one has just taken the directory away
+                continue
+            fcntl.flock(self.lock, fcntl.LOCK_EX)
+            if exists(f"{self.path}/lock") and os.path.samestat(os.stat(f"{self.path}/lock"),
+                                                                os.fstat(self.lock)):
+                return self
+            os.close(self.lock)
+
+    def __exit__(self, *error):
+        if os.listdir(self.path) == ["lock"]:  # the last lease has gone, and with it the network
+            self.clear("lock")  # who waits for it sees that, and makes a new one
+            for folder in self.path, RUN:
+                try:
+                    os.rmdir(folder)
+                except OSError as refused:
+                    if refused.errno not in (errno.ENOTEMPTY, errno.EBUSY):  # the next one's; or a mount
+                        raise
+        os.close(self.lock)
+
+    def numbers(self):
+        """The numbers of all leases."""
+        return sorted(int(name) for name in os.listdir(self.path) if name.isdigit())
+
+    def living(self):
+        """{number: lease} of those whose crabcan lives."""
+        return {number: self.read(str(number)) for number in self.numbers() if self.held(number)}
+
+    def dead(self):
+        """{number: lease} of those that a killed one has left; {} for a lease half written."""
+        return {number: self.read(str(number)) for number in self.numbers() if not self.held(number)}
+
+    def held(self, number):
+        """Tells whether somebody holds a lease's lock."""
+        try:
+            fd = os.open(f"{self.path}/{number}", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+
+    def take(self, number, lease):
+        """Writes a lease and holds it; returns the descriptor that does."""
+        fd = os.open(f"{self.path}/{number}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        self.write(str(number), dumps(lease))
+        return fd
+
+    def remove(self, number):
+        for name in f"{number}.hosts", f"{number}.init", str(number):
+            self.clear(name)
+
+    def read(self, name):
+        """What one of the files says: a dict, {} if there is none or half of one."""
+        try:
+            return loads(self.text(name))
+        except ValueError:
+            return {}
+
+    def text(self, name):
+        """The text of a file, "" if there is none."""
+        return linux.read(f"{self.path}/{name}") if exists(f"{self.path}/{name}") else ""
+
+    def write(self, name, text):
+        """Writes a file in place: one that a container has mounted is still the same one."""
+        data = text.encode()
+        fd = os.open(f"{self.path}/{name}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.pwrite(fd, data, 0)
+            os.ftruncate(fd, len(data))
+        finally:
+            os.close(fd)
+
+    def clear(self, name):
+        try:
+            os.unlink(f"{self.path}/{name}")
+        except FileNotFoundError:
+            pass
+
+    def introduce(self):
+        """Tells each container who its neighbours are, now that one has come or gone."""
+        living = {number: self.read(str(number)) for number in self.numbers()}
+        for number, own in living.items():
+            text = hosts(own["add_host"], own, [other for other in living.values() if other is not own])
+            if text != self.text(f"{number}.hosts"):
+                self.write(f"{number}.hosts", text)
+
+
+def free(wanted, taken, network):
+    """The number of an address that is nobody's: the lowest, or that of --ip."""
+    if wanted is None:
+        for number in range(FIRST, LAST + 1):
+            if number not in taken:
+                return number
+        raise LayerError(LAYER, "lease", errno.EADDRNOTAVAIL, f"all of {network}.{FIRST} to {LAST}")
+    head, _, last = wanted.rpartition(".")
+    if head != network or not FIRST <= int(last) <= LAST:
+        raise LayerError(LAYER, "--ip", 0, f"{wanted}: addresses here are {network}.{FIRST} to {network}.{LAST}")
+    if int(last) in taken:
+        raise LayerError(LAYER, "--ip", 0, f"{wanted} is another container's (pid {taken[int(last)].get('pid')})")
+    return int(last)
+
+
+def note(number, pid):
+    """Writes down the first process of a container that has a lease: ours, so nobody else writes it."""
+    linux.write(f"{Leases().path}/{number}.init", str(pid), os.O_WRONLY | os.O_CREAT)
+
+
+def find(name):
+    """The lease of a container by its --name, or of the process with this number."""
+    with Leases() as leases:
+        for number, lease in leases.living().items():
+            lease["init"] = leases.text(f"{number}.init")
+            if name in (lease["name"], str(lease["pid"]), lease["init"]) and lease["init"]:
+                return number, lease
+    return None, None

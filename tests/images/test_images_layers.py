@@ -1,0 +1,131 @@
+"""`workshop layers`: what each layer does to the tree, what it wastes, and what is hidden and still there."""
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from making import Layout, folder as directory, images, member, tar  # noqa: F401
+from crabcan_workshop.layers.index import Index
+from crabcan_workshop.layers.page import page
+from crabcan_workshop.layers.waste import Report, compare
+from crabcan_steps.images.found import Options
+from crabcan_steps.images.pull import pull
+from crabcan_steps.images.store import Store
+
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nnone\n"
+BUILT = ([tar(directory("app"), member("app/big", "x" * 30_000), member("app/key", KEY)),
+          tar(member("app/big", "x" * 30_000, uid=33)),
+          tar(member("app/.wh.key"), member("app/big", "y" * 1000), member("etc/<b>&", "odd"))],
+         [{"created_by": "COPY . /app"}, {"created_by": "ENV a=b", "empty_layer": True}, {"created_by": "RUN chown -R web /app"},
+          {"created_by": "RUN rm /app/key"}])
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(str(tmp_path / "store"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def index(store, tmp_path):
+    return read(store, tmp_path / "layout", *BUILT[0], history=BUILT[1])
+
+
+def read(store, path, *layers, **fields):
+    Layout(path).image(*layers, **fields)
+    options = Options()
+    options.quiet = True
+    return Index(store, pull(store, f"oci:{path}", options, path.name))
+
+
+def whats(step):
+    return {path: change.what for path, change in step.changes.items()}
+
+
+def test_each_layer_adds_changes_and_removes(index):
+    assert [step.command for step in index.steps] == ["COPY . /app", "RUN chown -R web /app", "RUN rm /app/key"]
+    assert whats(index.steps[0]) == {"app": "added", "app/big": "added", "app/key": "added"}
+    assert whats(index.steps[1]) == {"app/big": "mode"}
+    assert whats(index.steps[2]) == {"app/key": "removed", "app/big": "changed", "etc/<b>&": "added"}
+    assert sorted(index.tree) == ["app", "app/big", "etc/<b>&"]
+
+
+def test_waste_is_all_but_the_one_copy_that_is_needed(index):
+    report = Report(index)
+    assert report.files == 61_000 + len(KEY) + 3
+    assert report.lost == 60_000 + len(KEY)
+    assert (report.wasted[0].path, report.wasted[0].size, report.wasted[0].reasons) == ("app/big", 60_000, {"mode": 1, "changed": 1})
+    assert report.costs(index.steps[0]) == (30_000 + len(KEY), 0) and report.costs(index.steps[1]) == (30_000, 30_000)
+    advice = " ".join(text for _, text in report.advice())
+    assert "--chown" in advice and "remove it in the RUN" in advice and "write them once" in advice
+
+
+def test_a_secret_that_was_removed_is_found(index):
+    report = Report(index)
+    assert report.hidden == [("app/key", 0, 2, ["private key"])] and report.shown == []
+
+
+@pytest.mark.parametrize("text, kind", [
+    ("AKIA" + "ABCDEFGHIJKLMNOP", "AWS key"), ("ghp_" + "a" * 36, "GitHub token"), ("//x/:_authToken=abcdefghijkl", "npm token"),
+    ('{"auths": {"x": {"auth": "YW5uOnNlY3JldA=="}}}', "registry account"), ("DB_PASSWORD=correct-horse", "password"),
+    ("nothing of the kind", None)])
+def test_the_shapes_of_secrets(store, tmp_path, text, kind):
+    index = read(store, tmp_path / "one", tar(member("file", text)))
+    assert index.tree["file"].secrets == ([kind] if kind else [])
+
+
+def test_whiteouts_and_kinds_that_change(store, tmp_path):
+    index = read(store, tmp_path / "one", tar(directory("d"), member("d/a", "a"), member("d/b", "b"), member("f", "f"), directory("o"), member("o/x", "x")),
+                 tar(member("d", "a file now"), directory("f"), member("f/in", "in"), member("o/.wh..wh..opq"), member("o/y", "y"), member(".wh.none")))
+    assert whats(index.steps[1]) == {"d/a": "removed", "d/b": "removed", "d": "changed", "f": "changed", "f/in": "added",
+                                     "o/x": "removed", "o/y": "added"}
+    assert sorted(index.tree) == ["d", "f", "f/in", "o", "o/y"]
+
+
+def test_two_images(store, tmp_path):
+    base = tar(member("same", "1"), member("other", "1"), member("mode", "1"))
+    one = read(store, tmp_path / "one", base, tar(member("left", "1")))
+    two = read(store, tmp_path / "two", base, tar(member("right", "1"), member("other", "2"), member("mode", "1", mode=0o600)))
+    assert compare(one, two) == {"only in the first": ["left"], "only in the second": ["right"], "different": ["other"],
+                                 "other owner or mode": ["mode"], "shared layers": 1}
+
+
+def test_the_page_is_whole_and_no_name_is_markup(index):
+    text = page(Report(index))
+    assert text.count("<details>") == 3 and "etc/&lt;b&gt;&amp;" in text and "/etc/<b>" not in text
+    data = json.loads(text.partition("id=data>")[2].partition("</script>")[0])
+    assert data == Report(index).data()
+
+
+def test_the_command_its_thresholds_and_what_it_prints(index, tmp_path):
+    def layers(*words):
+        return subprocess.run([sys.executable, "-m", "crabcan_workshop", "layers", *words], text=True, capture_output=True, timeout=60,
+                              env={**os.environ, "CRABCAN_STORE": str(tmp_path / "store"), "COLUMNS": "200"})
+    assert "hidden by layer 2, and still there" in layers("layout").stdout
+    assert "- key" in layers("layout", "--layer", "2").stdout and "- key" not in layers("layout", "--layer", "2", "--filter", "etc").stdout
+    assert json.loads(layers("layout", "--json").stdout)["wasted"] == 60_000 + len(KEY)
+    assert layers("layout", "--ci", "--min-efficiency", "0").returncode == 0
+    for words in (["--max-wasted", "1k", "--min-efficiency", "0"], ["--no-secrets", "--min-efficiency", "0"], []):
+        result = layers("layout", "--ci", *words)
+        assert result.returncode == 3 and result.stderr
+    assert layers("nowhere/none").returncode == 1
+
+
+def test_an_image_that_repeats_many_files_is_read_once(store, tmp_path, request):
+    """Ten layers of the same files: what dive's users waited minutes for."""
+    many = 20_000 if request.config.getoption("long") else 300
+    layer = [tar(*(member(f"d/{n}", str(n), uid=at) for n in range(many))) for at in range(10)]
+    begun = time.monotonic()
+    path = tmp_path / "layout"
+    Layout(path).image(*layer)
+    options = Options()
+    options.quiet = True
+    image = pull(store, f"oci:{path}", options)
+    begun = time.monotonic()
+    report = Report(Index(store, image))
+    assert time.monotonic() - begun < many / 100
+    assert report.wasted[0].times == 9
