@@ -215,7 +215,7 @@ def test_a_signal_ends_a_hook_that_hangs(boxes, moment, command):
     finally:
         process.kill()
         process.wait()
-    assert not processes(f"hook-of-{box.name}")
+    assert wait_for(lambda: not processes(f"hook-of-{box.name}"), 5)  # a child that was just born has its words, too
     assert wait_for(lambda: not box.left(), 5), box.left()
 
 
