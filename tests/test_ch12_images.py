@@ -87,6 +87,15 @@ def test_a_container_s_changes_become_a_layer(images):
     images.good("rmi", "box", "mine:1")
 
 
+def test_what_the_network_has_mounted_is_no_change(images):
+    """hosts and resolv.conf, where chapter 11 mounts its own: their places stay out of the layer."""
+    images.small(*LAYERS)
+    images.inside("echo mine > /etc/mine", "--keep", "box", *(("--net", "bridge") if images.who.uid == 0 else ()))
+    images.good("commit", "box", "mine:2")
+    assert images.good("run", "--image", "mine:2", "--", "sh", "-c", "ls /etc").split() == ["group", "mine", "motd", "passwd"]
+    images.good("rmi", "box", "mine:2")
+
+
 def test_a_name_that_is_none_is_told(images):
     for text, words in (("Upper/Case", "upper-case"), ("oci:/nowhere", "No such file"), ("none-such", "CRABCAN_REGISTRY")):
         result = images("run", "--image", text, "--", "true")

@@ -21,6 +21,7 @@ from .transfer import put
 from .unpack import KEPT
 
 OURS = ("proc", "sys", "dev")  # places for mounts, which an image need not have
+PLACES = ("etc/hosts", "etc/resolv.conf")  # chapter 11 mounts its own there: they are empty
 
 
 class Both:
@@ -104,7 +105,7 @@ class Changes:
                     self.tar.addfile(self.info(f"{path}{name}", status, tarfile.DIRTYPE, inner))
                     self.folder(inner, f"{path}{name}/")
                 linux.close(inner)
-            else:
+            elif status.st_size or path + name not in PLACES:
                 self.file(fd, name, path + name, status)
 
     def file(self, folder, name, path, status):
