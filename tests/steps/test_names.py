@@ -113,6 +113,7 @@ OF_BUNDLES = {
     "the mount that we have made there; without links": "tree.unmount open; tree.Tree.propagate mount_setattr; tree.Tree.where openat2; "
                                                          "tree.bare umount2; tree.unmount umount2",
 }
+MAY |= {("devices", "Devices.parent", "open"): PROC}
 MAY |= {("ch10_bundle", "record", "realpath"): BUNDLE, ("cli", "execute", "write"): "not linux.write: a bundle"}
 for why, words in OF_BUNDLES.items():
     for where, name in (word.split() for word in words.split("; ")):
