@@ -133,10 +133,14 @@ int main(int argc, char **argv) {
 """
 
 
+NO_WORK = ("begin", "send", "recv", "close", "dup2", "execve")  # these the program does by itself
+
+
 def program(events, filters):
     """The C program. events: of --trace; filters: the compiled seccomp filters, as bytes."""
     # Not by the name that the trace has: its process is gone, so another crabcan would remove it.
     events = json.loads(json.dumps(events).replace("/crabcan-", "/in-c-crabcan-"))
+    events = [event for event in events if event["call"] not in NO_WORK]
     # Nor what it did for others: it swept away what a killed one had left, or tried in vain.
     made = {event["args"][0] for event in events if event["call"] == "mkdir"}
     events = [event for event in events if event["call"] != "rmdir"

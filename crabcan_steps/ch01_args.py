@@ -35,6 +35,7 @@ class Spec:
     files = ()                      # what chapter 11 has chapter 4 mount over the root's own
     layers = "all"
     debug, trace, write_bundle = False, None, None
+    explore = False                 # --trace, and afterwards a page of it
 
     def environment(self):
         """The container's whole environment, from scratch."""

@@ -73,7 +73,7 @@ def create(spec, layers, start=None):
             child(layers, start)
         undo.callback(linux.close, pidfd)
         undo.callback(end, pidfd)
-        named("socket", start.child_end.close)
+        named("socket", linux.close, start.child_end)
         each(layers, lambda layer: layer.parent(pid, undo))
         container = Container(pid, pidfd, signals, start.parent_end)
         say(container.control, b"go")
@@ -110,9 +110,9 @@ def child(layers, start):
         if linux.observer:
             linux.observer.side = "child"
             linux.observer.sink = lambda event: start.child_end.write(b"event" + dumps(event))
-        named("socket", start.parent_end.close)
+        named("socket", linux.close, start.parent_end)
         linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
-        if named("socket", start.child_end.read, 9) == b"go":
+        if named("socket", linux.recv, start.child_end, 9) == b"go":
             each(sorted(layers, key=lambda layer: layer.stage), lambda layer: layer.child())
             each([start], lambda layer: start.program.execute())
     except BaseException as error:
@@ -128,7 +128,7 @@ def dumps(event):
 def say(control, word):
     """Says a word to the child. If it is dead, receive() will tell."""
     try:
-        named("socket", control.write, word)
+        named("socket", linux.send, control, word)
     except BrokenPipeError:
         pass
 
@@ -138,7 +138,7 @@ def receive(container):
     while True:
         listen(container)  # to signals, too, as it may hang
         try:
-            message = named("socket", container.control.read, 65536)
+            message = named("socket", linux.recv, container.control, 65536)
         except ConnectionResetError:  # it died with a word of ours unread; what did it say before?
             continue
         if message.startswith(b"error"):

@@ -68,7 +68,7 @@ class Users(Layer):
 
         See mount_setattr(2), MOUNT_ATTR_IDMAP. Not every file system can."""
         path = f"/proc/{pid}/ns/user"
-        namespace, refused = named(path, os.open, path, os.O_RDONLY), {}
+        namespace, refused = named(path, linux.open, path, os.O_RDONLY), {}
         for bind in self.binds:
             try:
                 linux.mount_setattr("", linux.AT_EMPTY_PATH | linux.AT_RECURSIVE,

@@ -102,7 +102,9 @@ class Cgroup(Layer):
     def swapless(self, spec):
         """What is to be taken from --memory-swap, which is Docker's: memory and swap together."""
         if spec.memory is None or spec.memory_swap < spec.memory:
-            raise LayerError(self.name, "--memory-swap", 0, "is both together: more than --memory")
+            least = "" if spec.memory is None else f" ({spec.memory / (1 << 20):.4g}M)"
+            raise LayerError(self.name, "--memory-swap", 0,
+                             f"is memory and swap together: at least --memory{least}")
         return spec.memory if self.unified else 0
 
     def make(self, controller, undo):

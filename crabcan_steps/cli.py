@@ -109,9 +109,12 @@ def complete(word, rest):
 
 def execute(chapter, argv, prog):
     """Parses, assembles and runs; makes of every error one line and an exit status."""
-    layers, place = [], "args"
+    layers, place, exploring = [], "args", None
     try:
         spec = ch01_args.parse(argv, prog)
+        if vars(spec).get("explore"):
+            from .runtime import exploring
+            exploring.begin(spec)
         if spec.debug or spec.trace:
             from .trace import record  # only now: with its json it takes 5 ms
             record(spec)
@@ -130,3 +133,6 @@ def execute(chapter, argv, prog):
         return 2
     except Exception as error:  # a bug, too, is one line and a status
         return report(LayerError.of(place, error), layers)
+    finally:
+        if exploring:
+            exploring.finish(spec)

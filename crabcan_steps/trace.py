@@ -3,10 +3,13 @@
 --trace writes the events as JSON Lines, all of them. --debug is one rendering: flags by name, and
 descriptors with what they were opened for.
 """
+import ctypes
 import io
 import json
 import os
 import sys
+import time
+from binascii import b2a_base64
 
 from . import linux
 from .layer import Layer, named
@@ -26,21 +29,46 @@ AS_KEYWORD = ("dir_fd", "userns_fd")
 OPENS = ("open", "openat2", "open_tree", "fsopen", "fsmount")
 TOLD = {"netlink": 2, "nft": 1}  # call -> how many of its arguments are words for a reader, not bytes
 WIDTH = 60  # of one argument
-LOOKS = ("openat2", "stat")  # that somebody looked for a place is seen from what is done with it
+QUIET = ("openat2", "stat",  # that somebody looked for a place is seen from what is done with it
+         "begin", "close", "dup2", "recv", "send")  # and these are for who draws pictures of it
 
 
 class Recorder:
     """Turns each call that linux.py makes into an event, a dict, and hands it to a sink."""
 
-    def __init__(self, sink):
+    def __init__(self, sink, started=lambda: None):
         self.sink, self.side, self.layer = sink, "parent", Layer
+        self.started, self.said = started, None
 
     def __call__(self, call, args, options, result, errno, microseconds):
         if call == "clone3" and result == (0, None):
             return  # the same call, returning in the child
-        self.sink({"side": self.side, "chapter": self.layer.chapter, "layer": self.layer.name,
-                   "call": call, "args": plain(args), "options": plain(options),
-                   "result": plain(result), "errno": errno, "microseconds": microseconds})
+        if call == "recv" and result and result.startswith(b"event"):
+            return  # one of these
+        if call == "recv":
+            microseconds = 0  # to wait is no work
+        event = {"side": self.side, "chapter": self.layer.chapter, "layer": self.layer.name,
+                 "call": call, "args": plain(args), "options": plain(options),
+                 "result": plain(result), "errno": errno, "microseconds": microseconds,
+                 "at": time.perf_counter_ns() // 1000 - microseconds}
+        if data := content(call, args):
+            event["data"] = b2a_base64(data, newline=False).decode()
+        self.sink(event)
+        if call == "send":
+            self.said = args[1]
+        if call == "recv" and result == b"" and self.said == b"start" and self.side == "parent":
+            self.started()  # the socket is closed, and nothing was said before: execve has done that
+
+
+def content(call, args):
+    """The bytes that matter of a call: those of an ioctl, or the filter behind an address."""
+    if call == "ioctl" and isinstance(args[2], bytes):
+        return args[2]
+    if call == "prctl" and args[0] == linux.PR_SET_SECCOMP:
+        program = ctypes.string_at(args[2], 16)  # struct sock_fprog: a length, and where it is
+        length, place = int.from_bytes(program[:2], "little"), int.from_bytes(program[8:], "little")
+        return ctypes.string_at(place, 8 * length)
+    return None
 
 
 def plain(value):
@@ -49,7 +77,7 @@ def plain(value):
         text = value.decode(errors="replace")
         return text if text.isprintable() and len(text) < 200 else f"({len(value)} bytes)"
     if isinstance(value, io.FileIO):
-        return value.fileno()
+        return value.name  # its descriptor; it may be closed by now
     if isinstance(value, dict):
         return {plain(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
@@ -68,7 +96,13 @@ def record(spec):
         if spec.debug and (line := rendering.line(event)):
             print(f"\033[36m{line}\033[0m" if os.isatty(2) else line, file=sys.stderr, flush=True)
 
-    linux.observer = Recorder(sink)
+    if file:
+        from .telling import begin, executed  # what a recording has besides the calls
+        linux.observer = Recorder(*executed(spec, sink))
+        linux.observer.file = file  # or the child would close it, unseen, when it takes another sink
+        linux.observer("begin", (), begin(spec), None, 0, 0)
+    else:
+        linux.observer = Recorder(sink)
 
 
 class Rendering:
@@ -85,7 +119,7 @@ class Rendering:
             return self.told(event)
         words += [f"{key}={self.word(event, key, value)}" for key, value in options.items()]
         self.remember(event)
-        if call in LOOKS:
+        if call in QUIET:
             return None
         end = ""
         if event["errno"]:

@@ -13,10 +13,10 @@ DOOR = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 
 def modules():
     """{sub-command: its module}, for those that are written in Python."""
-    from .desk import commands, escape, fields, instructor
+    from .desk import commands, escape, explore, fields, instructor
     from .engine import command as engine
     from . import completion
-    known = {name: module for module in (commands, escape, fields, instructor, engine, completion)
+    known = {name: module for module in (commands, escape, explore, fields, instructor, engine, completion)
              for name in module.COMMANDS}
     return known | dict.fromkeys(JSON)
 

@@ -12,7 +12,8 @@ MAKE = """
 import json, os, sys
 from crabcan_steps import ch01_args, ch02_clone
 from crabcan_steps.layer import Layer, LayerError
-from crabcan_steps.oci.cgroups.layer import BundleCgroup, JoinCgroup
+from crabcan_steps.oci.cgroups.join import JoinCgroup
+from crabcan_steps.oci.cgroups.layer import BundleCgroup
 given = json.load(sys.stdin.buffer)
 spec = ch01_args.parse(given["command"])
 spec.note = dict

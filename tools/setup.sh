@@ -115,6 +115,8 @@ if "test" in sys.argv:  # to compare ours with; to see and fail its calls
     if os.environ.get("CI"):  # engines, to put our runtime under; without them those tests are skipped
         programs |= {"podman": "podman", "catatonit": "catatonit", "busybox": "busybox-static",
                      "dockerd": "docker.io", "docker-init": "tini", "containerd": "containerd"}
+if "classroom" in sys.argv:  # an engine for chapter 10, and a program to put into a container of its
+    programs |= {"podman": "podman", "catatonit": "catatonit", "busybox": "busybox-static"}
 if "vm" in sys.argv:  # to make a disk with Debian on it, and to boot that
     programs |= {"debootstrap": "debootstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils",
                  "ssh-keygen": "openssh-client"}

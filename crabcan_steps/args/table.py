@@ -70,6 +70,7 @@ TABLE = (
     Option("-d --debug", None, put("debug"), "tell what each layer asks of the kernel"),
     Option("--trace", "FILE", put("trace", values.something),
            "write each call to FILE, a JSON line each"),
+    Option("--explore", None, put("explore"), "afterwards step through it all: a page, explorer.html"),
     Option("--layers", "LIST", put("layers", values.something),
            "only these layers; all,-NAME leaves one out"),
     Option("--write-bundle", "DIR", put("write_bundle", values.something),

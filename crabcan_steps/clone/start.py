@@ -34,9 +34,9 @@ class Start(Layer):
 
     def prepare(self, spec, undo):
         self.workdir = os.fsencode(spec.workdir)
-        self.program = Program(spec.command, spec.environment())
+        self.program = spec.program = Program(spec.command, spec.environment())
         self.parent_end, self.child_end = linux.socketpair(linux.AF_UNIX, linux.SOCK_SEQPACKET)
-        undo.callback(self.parent_end.close)
+        undo.callback(linux.close, self.parent_end)
         undo.callback(self.child_end.close)
 
     def answer(self, word, pid):
@@ -52,8 +52,8 @@ class Start(Layer):
         linux.getcwd()  # fails if we stand outside of the root
         linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)  # a change of user has cleared it
         self.program.clear()  # now, so that only execve comes after the filter
-        named("socket", self.child_end.write, b"ready")
-        if named("socket", self.child_end.read, 9) != b"start":
+        named("socket", linux.send, self.child_end, b"ready")
+        if named("socket", linux.recv, self.child_end, 9) != b"start":
             os._exit(125)
 
     def close(self):

@@ -38,9 +38,15 @@ def entries(path):
         return []
 
 
-def helper(program, *words):
+@linux.system_call
+def newidmap(program, *words):
     """Runs newuidmap or newgidmap, which may write what we may not (they are set-user-ID)."""
     child = linux.posix_spawn(program, [program, *map(str, words)], {}, setsigmask=())
-    status = os.waitstatus_to_exitcode(linux.waitpid(child, 0)[1])
+    return os.waitstatus_to_exitcode(linux.waitpid(child, 0)[1])
+
+
+def helper(program, *words):
+    """Has a map written for us. Raises LayerError if that is refused."""
+    status = newidmap(program, *words)
     if status:
         raise LayerError("namespaces", os.path.basename(program), 0, f"exit status {status}")

@@ -8,7 +8,7 @@ from ..layer import named
 from ..mounts.parts import FileSystem
 from ..mounts.root import IN_ROOT
 from .mountoptions import RDONLY
-from .mounts import CLONED
+from .mounts import CLONED, copy_of
 
 NULL = os.makedev(1, 3)
 
@@ -25,7 +25,7 @@ class Hidden:
             status = linux.fstat(held)
             if not stat.S_ISCHR(status.st_mode) or status.st_rdev != NULL:
                 raise FileNotFoundError(errno.ENOENT, "the machine's /dev/null is another file", self.name)
-            self.null = linux.open_tree("", CLONED, dir_fd=held)
+            self.null = copy_of(held)
             linux.close(held)
             if undo:
                 undo.callback(linux.close, self.null)

@@ -5,6 +5,7 @@ import stat
 from .. import linux
 from ..mounts.root import NO_LINKS
 from ..layer import exists, named
+from .mounts import copy_of
 
 DEFAULT = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9),
            "tty": (5, 0)}
@@ -40,7 +41,7 @@ class Node:
             held = self.made_outside(*self.outside)
         if held is None:
             return  # then it must be made inside
-        self.tree = linux.open_tree("", linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH, dir_fd=held)
+        self.tree = copy_of(held)
         linux.close(held)
         if undo:
             undo.callback(linux.close, self.tree)

@@ -19,6 +19,14 @@ OVER_PROC = ("cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "load
              "net/dev", "sys/kernel/ns_last_pid", "sys/crypto/fips_enabled")  # as lxcfs gives them
 
 
+def copy_of(held):
+    """A new mount of what is held, private: a copy of a shared one is its peer, and what is mounted
+    over the copy would be mounted over the machine's own, too."""
+    mount = linux.open_tree("", CLONED, dir_fd=held)
+    linux.mount_setattr("", linux.AT_EMPTY_PATH, 0, PROPAGATION["private"], dir_fd=mount)
+    return mount
+
+
 class Mount:
     """One entry of `mounts`."""
 

@@ -13,7 +13,7 @@ netns = "none"
 log_driver = "k8s-file"
 [engine]
 runtime = "crabcan"
-cgroup_manager = "cgroupfs"
+cgroup_manager = "{cgroups}"
 events_logger = "file"
 image_default_transport = "docker://"
 tmp_dir = "{folder}/tmp"
@@ -33,12 +33,16 @@ class Podman(Engine):
     name, root_only = "podman", False
     packages = {"podman": "podman", "conmon": "conmon"}
 
+    def __init__(self, runtime, trace=True, cgroups="cgroupfs"):
+        super().__init__(runtime, trace)
+        self.cgroups = cgroups  # who makes them: podman and the runtime (cgroupfs), or systemd
+
     def start(self):
         self.groups = podman_groups()
         limit = min(files(), 1 << 20)
         for name, text in ("containers", SETTINGS), ("storage", STORAGE):
             (self.folder / f"{name}.conf").write_text(
-                text.format(files=limit, folder=self.folder, runtime=self.uses))
+                text.format(files=limit, folder=self.folder, runtime=self.uses, cgroups=self.cgroups))
         (self.folder / "registries.conf").write_text("")
         for name in "home", "user":
             (self.folder / name).mkdir(mode=0o700)
@@ -48,8 +52,11 @@ class Podman(Engine):
                              "CONTAINERS_REGISTRIES_CONF": str(self.folder / "registries.conf"),
                              "XDG_CONFIG_HOME": str(self.folder / "home"),
                              "XDG_DATA_HOME": str(self.folder / "home")}
-        if os.geteuid() or "XDG_RUNTIME_DIR" not in self.environment:
-            self.environment["XDG_RUNTIME_DIR"] = os.environ.get("XDG_RUNTIME_DIR", str(self.folder / "user"))
+        own, bus = self.folder / "user", f"{os.environ.get('XDG_RUNTIME_DIR')}/bus"
+        if os.path.exists(bus):  # where the user's systemd is asked for cgroups
+            (own / "bus").symlink_to(bus)
+            self.environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={own}/bus"
+        self.environment["XDG_RUNTIME_DIR"] = str(own)
 
     def load(self):
         self.must("load", "--input", self.image())
@@ -69,10 +76,10 @@ class Podman(Engine):
                 pass
         if os.geteuid():  # some of it belongs to ids of its user namespace
             self.call("unshare", "rm", "-rf", self.folder / "home/containers", self.folder / "run")
-        for file in (self.folder / "tmp").glob("pause.pid"):  # holds an ordinary user's namespaces
-            try:
-                os.kill(int(file.read_text()), signal.SIGKILL)
-            except (ProcessLookupError, ValueError):
+        for place in "tmp", "user/libpod/tmp":  # podman 4's, podman 5's
+            try:  # who holds an ordinary user's namespaces
+                os.kill(int((self.folder / place / "pause.pid").read_text()), signal.SIGKILL)
+            except (FileNotFoundError, ProcessLookupError, ValueError):
                 pass
 
     def sweep(self):

@@ -5,12 +5,13 @@ and a child of a threaded process may wait for ever for a lock that nobody holds
 """
 from .containers import Result, can_limit, run
 from .desk import answer, diff, flag, hint, look, reset, solution, status
+from .explore import explore
 from .guess import check
 from .running import Running, start
 from .views import matrix, observe, trace
 
-__all__ = ["Result", "Running", "answer", "can_limit", "check", "diff", "flag", "hint", "look",
-           "matrix", "observe", "reset", "run", "solution", "start", "status", "trace"]
+__all__ = ["Result", "Running", "answer", "can_limit", "check", "diff", "explore", "flag", "hint",
+           "look", "matrix", "observe", "reset", "run", "solution", "start", "status", "trace"]
 
 
 def load_ipython_extension(shell):

@@ -174,7 +174,7 @@ class Trace(Table):
         self.events = [event for event, _ in pairs]
         rows = [(event["layer"] or "-", event["side"], text) for event, text in pairs if text]
         looks = len(pairs) - len(rows)
-        more = f", and {looks} look-ups that are not shown" if looks else ""
+        more = f", and {looks} that only look, close or talk" if looks else ""
         super().__init__(f"{caption}: {len(rows)} calls{more}", ["layer", "side", "call"], rows)
 
     def __len__(self):

@@ -16,6 +16,13 @@ from crabcan_workshop.engine.podman import Podman
 
 OURS = Path(sys.executable).with_name("crabcan-oci")
 RUNC = shutil.which("runc", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+START = """#!/bin/sh
+PYTHONPATH={path} exec /usr/bin/python3 -S -c '
+import sys
+sys.path += ["/usr/lib/python3/dist-packages"]
+from crabcan_steps.oci.__main__ import leave, main
+leave(main())' "$@"
+"""
 ENGINES = {engine.name: engine for engine in (Podman, Docker, Containerd)}
 
 
@@ -66,6 +73,27 @@ class Both(contextlib.AbstractContextManager):
         found = [self.run(ours, options, command, **more) for ours in (True, False)]
         assert found[0][:2] == found[1][:2], found
         return found[0]
+
+
+def need_podman(*programs):
+    for program in "podman", "busybox", *programs:
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed")
+    if not RUNC:
+        pytest.skip("no runc to compare with: apt-get install runc")
+
+
+def runtime_for(user):
+    """Our runtime for a user; one made for the tests gets a program of their own, as the checkout may
+    be out of their reach."""
+    if user.uid == os.geteuid():
+        if not OURS.exists():
+            pytest.skip("not set up by ./workshop: no crabcan-oci")
+        return OURS
+    path = Path(user.environment["HOME"], "crabcan-oci")
+    path.write_text(START.format(path=user.environment["PYTHONPATH"]))
+    path.chmod(0o755)
+    return path
 
 
 def limits(memory="memory.max memory.limit_in_bytes", pids="pids.max", cpu="cpu.max cpu.cfs_quota_us"):

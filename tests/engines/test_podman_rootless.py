@@ -1,20 +1,11 @@
 """podman as an ordinary user, with our runtime and with runc: no root anywhere, ids by newuidmap(1)."""
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 
-from engines import RUNC
+from engines import RUNC, need_podman, runtime_for
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.slow]
-START = """#!/bin/sh
-PYTHONPATH={path} exec /usr/bin/python3 -S -c '
-import sys
-sys.path += ["/usr/lib/python3/dist-packages"]
-from crabcan_steps.oci.__main__ import leave, main
-leave(main())' "$@"
-"""
 LOOK = """
 import json, sys
 from crabcan_workshop.engine import image
@@ -51,15 +42,8 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def found(user):
-    for program in "podman", "newuidmap", "busybox":
-        if not shutil.which(program):
-            pytest.skip(f"{program} is not installed")
-    if not RUNC:
-        pytest.skip("no runc to compare with: apt-get install runc")
-    runtime = Path(user.environment["HOME"], "crabcan-oci")
-    runtime.write_text(START.format(path=user.environment["PYTHONPATH"]))
-    runtime.chmod(0o755)
-    result = user.script(LOOK, runtime, RUNC, json.dumps(CASES), timeout=250)
+    need_podman("newuidmap")
+    result = user.script(LOOK, runtime_for(user), RUNC, json.dumps(CASES), timeout=250)
     assert result.returncode == 0, result.stderr[-3000:]
     return json.loads(result.stdout)
 

@@ -84,6 +84,25 @@ def test_places_are_made_for_everybody_whatever_our_callers_umask_is(engine):
         os.umask(before)
 
 
+@pytest.mark.parametrize("mapped", [False, True], ids=["", "in a user namespace"])
+@pytest.mark.parametrize("words", [
+    {"maskedPaths": ["/hidden"], "readonlyPaths": ["/hidden"]}, {"readonlyPaths": ["/dev/null"]},
+    {"readonlyPaths": ["/dev/null"], "rootfsPropagation": "shared"},
+    {"maskedPaths": ["/dev/zero"], "rootfsPropagation": "rshared"}])
+def test_what_is_mounted_over_the_machines_own_does_not_reach_the_machine(boxes, words, mapped):  # noqa: F811
+    """Whose mounts are shared, as systemd has them: a copy of /dev/null is its peer until it is made private."""
+    box = boxes.box(lambda config: config["linux"].update(words))
+    (box.rootfs / "hidden").touch()
+    if mapped:
+        box.map()
+    before = Path("/proc/self/mountinfo").read_text()
+    box.up()
+    try:
+        assert Path("/proc/self/mountinfo").read_text() == before
+    finally:
+        box.must("delete", options=["--force"])
+
+
 @pytest.mark.parametrize("name", ["/dev/is-nowhere-else", "/dev/null"])
 def test_a_device_where_the_kernel_lets_nobody_make_any(boxes, name):  # noqa: F811
     """In a user namespace: the machine's own is bound, and what it lacks is made outside, with its owner."""

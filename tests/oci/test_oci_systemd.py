@@ -104,6 +104,10 @@ def test_a_scope_of_an_ordinary_users(user):
     assert text(state, "pids", "pids.max") == "20" == shown(unit, "TasksMax", user)
     assert observe.cgroups(state["pid"])[""].endswith(f"/user.slice/{unit}")
     assert not gone(state["pid"])
+    joined, other = bundles.start(who=user, join=[state["cgroups"], "", state["pid"]], name="joined")
+    assert observe.cgroups(other["pid"]) == observe.cgroups(state["pid"]) != observe.cgroups(joined.pid)
+    joined.kill()
+    joined.communicate()
     end(state, process, user)
 
 

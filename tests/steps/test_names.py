@@ -40,7 +40,7 @@ MAY = {
     ("ranges", "entries", "read"): HOST,
     ("ch05_namespaces", "Users.parent", "write"): PROC,
     ("ch05_namespaces", "Users.shift", "open"): PROC,
-    ("ranges", "helper", "posix_spawn"): HOST,
+    ("ranges", "newidmap", "posix_spawn"): HOST,
     ("accounts", "account", "open"): "only to read passwd and group, which say what they like",
     ("ch05_namespaces", "Network.child", "write"): "before the root changes, in a /proc of the host's",
     ("cache", "cached", "read"): ONCE,
@@ -80,6 +80,10 @@ MAY = {
     ("terminal", "Terminal.parent", "chmod"): BYTES,
     ("terminal", "is_pipe", "readlink"): PROC,
     ("trace", "record", "open"): ONCE,
+    ("exploring", "finish", "open"): "a recording of ours in memory, or --trace's file that the user has named",
+    ("exploring", "finish", "posix_spawn"): HOST,
+    ("telling", "begin", "readlink"): PROC, ("telling", "begin", "lexists"): PROC,
+    ("telling", "lines", "read"): PROC, ("telling", "descriptors", "readlink"): PROC,
 }
 MAY_ALL = {"ch08_cgroups": CGROUP, "quotas": CGROUP, "session": CGROUP, "sweep": CGROUP}
 

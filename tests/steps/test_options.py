@@ -207,23 +207,28 @@ def test_limits_soft_and_hard(who):
     assert result.returncode == 125 and "hard limit" in result.stderr
 
 
-def test_memory_and_swap_together(root):
+@pytest.mark.parametrize("both, alone", [("96M", 32 << 20), ("64M", 0), ("max", 1 << 59)])
+def test_memory_and_swap_together(who, both, alone):
     """Version 1 counts them together, version 2 apart."""
-    with root.start("run", "--memory", "64M", "--memory-swap", "96M", "--", "sh", "-c", "echo ready; read x") as running:
+    who.need_cgroups()
+    with who.start("run", "--memory", "64M", "--memory-swap", both, "--", "sh", "-c", "echo ready; read x") as running:
         running.ready()
         for line in open(f"/proc/{running.init}/cgroup"):
             _, controllers, path = line.rstrip().split(":", 2)
-            for top, file, size in ((f"/sys/fs/cgroup/{controllers}", "memory.memsw.limit_in_bytes", 96),
-                                    ("/sys/fs/cgroup", "memory.swap.max", 32)):
+            for top, file, memory in ((f"/sys/fs/cgroup/{controllers}", "memory.memsw.limit_in_bytes", 64 << 20),
+                                      ("/sys/fs/cgroup", "memory.swap.max", 0)):
                 if controllers in ("", "memory") and os.path.exists(f"{top}{path}/{file}"):
-                    assert int(open(f"{top}{path}/{file}").read()) == size << 20
+                    limit = int(open(f"{top}{path}/{file}").read())
+                    assert limit == memory + alone or limit > alone == 1 << 59
                     return
     pytest.skip("this kernel does not count swap")
 
 
-def test_swap_without_room_for_memory(root):
-    result = root.crabcan("run", "--memory", "64M", "--memory-swap", "10M", "--", "true")
+@pytest.mark.parametrize("options", [["--memory", "64M", "--memory-swap", "10M"], ["--memory-swap", "10M"]])
+def test_swap_without_room_for_memory(root, options):
+    result = root.crabcan("run", *options, "--", "true")
     assert result.returncode == 125 and "--memory-swap" in result.stderr
+    assert "at least" in result.stderr and ("(64M)" in result.stderr or "(1024M)" in result.stderr), result.stderr
 
 
 def test_no_limit_on_processes(root):

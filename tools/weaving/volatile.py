@@ -42,7 +42,7 @@ PATTERNS = [(re.compile(pattern, re.M), new) for pattern, new in (
      r" +\d{1,2}(?= +\d\d:\d\d| +\d{4})(?: +\d{4}\b)?", "DATE"),  # ls -l, date
     (r"(?<![\w.:])(?:[01]?\d|2[0-3]):[0-5]\d(?::[0-5]\d)?(?:\.\d+)?(?![\w:])", "TIME"),
     (r"\b\d+m\d+[.,]\d+s|\b\d+\.\d+ ?(?:s|seconds)\b|\b\d+(?:\.\d+)? ?(?:ms|µs|us)\b", "DURATION"),
-    (r"(\"?microseconds\"?: )\d+", r"\1DURATION"),                # --trace
+    (r"(\"?(?:microseconds|at)\"?: )\d+", r"\1DURATION"),         # --trace
     (r"\b\d+\.\d+ +\(\d+\.\d+ to \d+\.\d+\)", "SPREAD"),        # ./workshop bench
     (r"\b\d+\.\d+(?= +\(at most )", "RATIO"),
     (r"\b\d+\.\d+(?= MiB by the (?:parent|child)\b)", "SIZE"),

@@ -1,7 +1,13 @@
 """Version 2: what a container may do with its own cgroup, and where its next process can be."""
+import os
+import posixpath
+
 from ... import linux
 from ...layer import exists
 from .tree import ROOT, own_path
+
+ELSEWHERE = ("an ordinary user moves nobody from one part of the tree to another (cgroups(7)): call us "
+             "as `create` was called, or create with --systemd-cgroup")
 
 
 def leaf(path, init):
@@ -10,6 +16,14 @@ def leaf(path, init):
     if init and linux.read(f"{path}/cgroup.subtree_control").strip():
         return ROOT + own_path("", init)
     return path
+
+
+def within_reach(groups, place):
+    """Version 2: whether we may put a child of ours there. The kernel asks for the right to write
+    there, and where our part of the tree and that one meet."""
+    own = posixpath.normpath(ROOT + own_path(""))
+    return groups["version"] != 2 or all(
+        os.access(f"{path}/cgroup.procs", os.W_OK) for path in (posixpath.commonpath([own, place]), place))
 
 
 def hand_over(groups, config):

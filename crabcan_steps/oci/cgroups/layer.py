@@ -1,16 +1,15 @@
 """The layer that puts a container into its cgroups."""
 import errno
-import fcntl
 import os
 
 from ... import linux
 from ...layer import Layer, LayerError, Stage, exists, warn
 from . import delegation, devices, tree, update
-from .freezer import frozen
+from .alone import alone, claim
 from .join import JoinCgroup
 from .limits import wanted
 from .names import canonical
-from .processes import main, processes, remove
+from .processes import remove
 
 ALONE = "rootless needs no limits + no cgrouppath when no permission is granted for cgroups"
 
@@ -88,31 +87,6 @@ class BundleCgroup(Layer):
             self.set()
 
     child = JoinCgroup.child
-
-
-def claim(groups, undo):
-    """Locks the first directory, before there are others: two may want the same at once.
-
-    The lock ends with us; by then our process is seen in there. See hold() in sweep.py."""
-    fd = linux.open(main(groups), os.O_RDONLY | os.O_DIRECTORY)
-    undo.callback(linux.close, fd)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        groups["made"].clear()  # perhaps by us, but theirs now
-        found = processes(groups)
-        raise LayerError("cgroups", "container's cgroup is not empty", 0,
-                         f"{len(found)} process(es) found" if found else
-                         "another container is just being created in it") from None
-
-
-def alone(groups):
-    """A container has a cgroup of its own, where nobody else is, and everybody can run."""
-    if found := processes(groups):
-        raise LayerError("cgroups", "container's cgroup is not empty", 0,
-                         f"{len(found)} process(es) found")
-    if frozen(groups):
-        raise LayerError("cgroups", "container's cgroup unexpectedly frozen", 0, main(groups))
 
 
 def undone(groups):

@@ -84,6 +84,14 @@ def moved(groups, pid):
             linux.write(f"{top}{path}/cgroup.procs", str(pid))
 
 
+def attach(groups, place, pid):
+    """Has systemd move a process of ours to a directory of the unit: from where we are, we may not."""
+    inner = place.removeprefix(groups["paths"][""])
+    ask(groups, ["AttachProcessesToUnit", "ssau", groups["unit"], inner, "1", str(pid)])
+    if tree.ROOT + tree.own_path("", pid) != place:
+        raise LayerError("cgroups", "systemd", 0, f"did not move the new process to {place}")
+
+
 def change(groups, resources):
     """Tells systemd of new limits."""
     if properties := limits(groups["version"], resources):

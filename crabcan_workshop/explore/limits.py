@@ -1,0 +1,109 @@
+"""What the calls about limits, sessions and networks make of the state (cgroups(7), setrlimit(2))."""
+from base64 import b64decode
+
+from .data import Unknown, arg, number, numbers, option, put, text
+from .maps import write as write_map
+from .namespaces import by_pid
+from .paths import join, start, walk
+
+RLIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS",
+           "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME")
+MEMBERS = ("tasks", "cgroup.procs", "cgroup.threads")
+SIOCSIFFLAGS, IFF_UP, JOIN_SESSION = 0x8914, 1, 1
+LOOPBACK = {"up": True, "addresses": ["127.0.0.1/8", "::1/128"], "peer": None}
+
+
+def setrlimit(state, event, process):
+    kind, pair = number(arg(event, 0)), numbers(arg(event, 1))
+    if not 0 <= kind < len(RLIMITS) or len(pair) != 2:
+        raise Unknown("no such limit")
+    if "pid" in event["options"]:  # prlimit(2): another's
+        process = by_pid(state, event["options"]["pid"])
+    return put(state, "processes", process["side"], "rlimits", RLIMITS[kind], pair)
+
+
+def cgroup_of(state, where):
+    """(controllers, path) of the cgroup behind a place, or None if it is no cgroup's."""
+    mount = state["mounts"][where["mount"]]
+    path = join(mount["root"], where["path"])
+    if mount["fstype"] == "cgroup2":
+        return "", path
+    if mount["fstype"] == "cgroup":
+        words = str(mount["options"].get("super", "")).split(",")
+        return words, path
+    return None
+
+
+def cgroup(state, process, path, fd=None):
+    """(controllers, path) of the cgroup whose directory is at a path: the controllers as the process has them."""
+    found = cgroup_of(state, walk(state, process, path, start(state, process, fd)))
+    if found is None or found[0] == "":
+        return found
+    for controllers in process["cgroup"]:
+        if controllers and all(word in found[0] for word in controllers.split(",")):
+            return controllers, found[1]
+    return None
+
+
+def mkdir(state, event, process):
+    path = text(arg(event, 0))
+    found = cgroup(state, process, path, option(event, "dir_fd"))
+    if found is None:
+        return state
+    return put(state, "cgroups", path, {"controllers": found[0], "path": found[1], "limits": {}, "removed": False})
+
+
+def rmdir(state, event, process):
+    path = text(arg(event, 0))
+    return put(state, "cgroups", path, "removed", True) if path in state["cgroups"] else state
+
+
+def write(state, event, process):
+    """A file written in one go: an id map, a member or a limit of a cgroup, or nothing of ours."""
+    path, words = text(arg(event, 0)), text(arg(event, 1))
+    told = write_map(state, path, words, process)
+    if told is not None:
+        return told
+    folder, _, file = path.rpartition("/")
+    found = cgroup(state, process, folder, option(event, "dir_fd"))
+    if found is None:
+        return state
+    if file in MEMBERS:
+        member = process if words.strip() in ("0", "") else by_pid(state, words.strip())
+        return put(state, "processes", member["side"], "cgroup", {**member["cgroup"], found[0]: found[1]})
+    known = state["cgroups"].get(folder, {"controllers": found[0], "path": found[1], "limits": {}, "removed": False})
+    return put(state, "cgroups", folder, put(known, "limits", file, words))
+
+
+def ioctl(state, event, process):
+    """A network link that goes up or down: that much the older interface can say (netdevice(7))."""
+    if arg(event, 1) != SIOCSIFFLAGS or "data" not in event:
+        return state
+    data = b64decode(event["data"])
+    name, flags = data[:16].rstrip(b"\0").decode(), int.from_bytes(data[16:18], "little")
+    return set_link(state, process, name, bool(flags & IFF_UP))
+
+
+def link(state, event, process):
+    """The same by netlink, as a reader of strace's lines tells it: a name, and whether it is up."""
+    return set_link(state, process, text(arg(event, 0)), bool(arg(event, 1)))
+
+
+def set_link(state, process, name, up):
+    net = process["namespaces"]["net"]["id"]
+    found = LOOPBACK if up and name == "lo" else {"up": up, "addresses": [], "peer": None}
+    return put(state, "namespaces", net, "links", name, found)
+
+
+def setsid(state, event, process):
+    return put(state, "processes", process["side"], "session", "own")
+
+
+def keyctl(state, event, process):
+    if arg(event, 0) != JOIN_SESSION:
+        return state
+    return put(state, "processes", process["side"], "keyring", "own")
+
+
+def umask(state, event, process):
+    return put(state, "processes", process["side"], "umask", number(arg(event, 0)))

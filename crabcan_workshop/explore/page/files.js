@@ -1,0 +1,70 @@
+// Recordings from outside and back: JSON Lines as `--trace` writes them, or this page's own export.
+// Whatever a file says is data: it is looked through here, and shown as text.
+
+const MOST = 200 * 2 ** 20 // bytes
+
+export class Broken extends Error {}
+
+// The recordings in a file's text: [{name, about, events}]. Raises Broken, with what is wrong and where.
+export const parse = (text, name) => {
+  const start = text.trimStart()
+  if (!start) throw new Broken(`${name} is empty: a recording has a JSON object on each line (crabcan run --trace FILE)`)
+  const whole = start.startsWith("[") || /^\{\s*"(name|events|recordings)"/.test(start) ? json(text, name) : null
+  const found = whole === null ? [{ name, events: parseLines(text, name) }] : Array.isArray(whole?.recordings) ? whole.recordings : Array.isArray(whole) ? [{ name, events: whole }] : [whole]
+  return found.map(recording => normal(recording, name))
+}
+
+const json = (text, name) => {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new Broken(`${name} is no JSON: ${error.message}`)
+  }
+}
+
+const parseLines = (text, name) => text.split("\n").flatMap((line, index) => {
+  if (!line.trim()) return []
+  try {
+    return [JSON.parse(line)]
+  } catch {
+    throw new Broken(`${name}, line ${index + 1}: no JSON. Is it a recording (crabcan run --trace FILE), and all of it?`)
+  }
+})
+
+// A recording with every key that the rest of the page counts on.
+export const normal = (recording, file) => {
+  if (recording === null || typeof recording !== "object" || !Array.isArray(recording.events)) throw new Broken(`${file}: no list of events in it`)
+  if (!recording.events.length) throw new Broken(`${file}: there is no event in it`)
+  const events = recording.events.map((event, index) => complete(event, index, file))
+  events.sort((a, b) => (b.call === "begin") - (a.call === "begin") || a.at - b.at)
+  return { name: word(recording.name) || file, about: word(recording.about), events }
+}
+
+const word = value => typeof value === "string" ? value.slice(0, 300) : ""
+const whole = value => Number.isFinite(value) ? value : 0
+
+const complete = (event, index, file) => {
+  if (event === null || typeof event !== "object" || typeof event.call !== "string") {
+    throw new Broken(`${file}, event ${index + 1}: it names no "call", so it is none of a recording`)
+  }
+  return {
+    ...event, side: word(event.side) || "parent", layer: word(event.layer), chapter: whole(event.chapter),
+    args: Array.isArray(event.args) ? event.args : [],
+    options: event.options !== null && typeof event.options === "object" && !Array.isArray(event.options) ? event.options : {},
+    result: event.result ?? null, errno: whole(event.errno), microseconds: Math.max(0, whole(event.microseconds)), at: whole(event.at),
+  }
+}
+
+export const read = async file => {
+  if (file.size > MOST) throw new Broken(`${file.name} has ${Math.round(file.size / 2 ** 20)} MiB: more than ${MOST / 2 ** 20} no browser likes`)
+  return parse(await file.text(), file.name)
+}
+
+// Hands the reader a file: the events as JSON Lines, which is what everything here reads.
+export const save = ({ name, events }) => {
+  const text = events.map(event => JSON.stringify(event)).join("\n") + "\n"
+  const address = URL.createObjectURL(new Blob([text], { type: "application/jsonl" }))
+  const link = Object.assign(document.createElement("a"), { href: address, download: `${name.replace(/[^\w.-]+/g, "-").slice(0, 60)}.jsonl` })
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(address), 1000)
+}

@@ -1,0 +1,46 @@
+// Begins: the recordings that came in the page, the store, the views.
+import { compare, jumpTo } from "./actions.js"
+import { follow } from "./address.js"
+import { normal } from "./files.js"
+import { fold, initial, isolation } from "./isolation/isolation.js"
+import { listen } from "./keyboard.js"
+import { painted } from "./store/looks.js"
+import { added, refused } from "./store/recordings.js"
+import { closings, step } from "./store/selectors.js"
+import { makeStore } from "./store/store.js"
+import { App } from "./views/app.js"
+import { html, render } from "./views/dom.js"
+
+const given = name => JSON.parse(document.getElementById(name).textContent)
+
+const store = makeStore()
+const { recordings = [], about = {}, beside = null } = begin(given("recordings"))
+for (const [place, recording] of recordings.entries()) {
+  try {
+    store.dispatch(added(normal(recording, recording?.name ?? `recording ${place + 1}`)))
+  } catch (error) {
+    store.dispatch(refused(error.message))
+  }
+}
+if (beside !== null) store.dispatch(compare(beside))
+
+function begin(found) {
+  return Array.isArray(found) ? { recordings: found } : found
+}
+
+// To the next call that closes a wall; round the end.
+const toWall = () => {
+  const state = store.getState(), id = state.recordings.shown, here = step(state, id)
+  const steps = Object.values(closings(state, id)).filter(({ closed, by }) => closed && by !== null).map(({ by }) => by + 1).sort((a, b) => a - b)
+  if (steps.length) store.dispatch(jumpTo(id, steps.find(place => place > here) ?? steps[0]))
+}
+
+follow(store)
+listen(store, toWall)
+render(html`<${App} store=${store} about=${about} licences=${given("licences")} />`, document.getElementById("page"))
+
+// The first picture is there: now there is time to fold all of it.
+requestAnimationFrame(() => setTimeout(() => store.dispatch(painted()), 0))
+
+// For the tests, and for the curious at the console.
+globalThis.explorer = { store, fold, initial, isolation, jumpTo, added }

@@ -1,0 +1,18 @@
+// What the reader has opened, typed and chosen: nothing of it changes what happened.
+import { createSlice } from "@reduxjs/toolkit"
+
+const slice = createSlice({
+  name: "looks",
+  initialState: { query: "", searching: false, help: false, quiet: false, side: "child", ready: false },
+  reducers: {
+    searched(state, { payload }) { state.query = payload; state.searching = true },
+    searchOpened(state, { payload }) { state.searching = payload; if (!payload) state.query = "" },
+    helpOpened(state, { payload }) { state.help = payload },
+    quietHidden(state, { payload }) { state.quiet = payload },
+    painted(state) { state.ready = true },
+    sideChosen(state, { payload }) { state.side = payload },
+  },
+})
+
+export const { painted, searched, searchOpened, helpOpened, quietHidden, sideChosen } = slice.actions
+export default slice.reducer

@@ -1,0 +1,107 @@
+"""The page's reducer and ours say the same, state by state; and the page is what its sources make."""
+import json
+import subprocess
+import sys
+
+import pytest
+from fuzzing import cases  # noqa: F401
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conftest import CHECKOUT
+from crabcan_workshop.explore import record
+from crabcan_workshop.explore.reducer import CALLS, states
+from pages import Page
+
+pytestmark = pytest.mark.slow
+
+TOOL = CHECKOUT / "tools" / "explorer.py"
+# All states of a recording, in the page's own script: of each the slices that are not the last one's.
+FOLD = """(events => {
+    let last = {}, next = explorer.initial
+    const told = []
+    for (const event of [...events, null]) {
+        told.push(Object.fromEntries(Object.entries(next).filter(([name, slice]) => slice !== last[name])))
+        last = next
+        if (event) next = explorer.isolation(last, { type: "call", payload: event })
+    }
+    return JSON.stringify(told)
+})(%s)"""
+
+
+@pytest.fixture(scope="module")
+def page(browser, tmp_path_factory):
+    return Page(browser, tmp_path_factory.mktemp("page")).open({})
+
+
+def difference(one, other, path=""):
+    """Where two states differ, in words; None if nowhere."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in [*one, *other]:
+            if key not in one or key not in other:
+                return f"{path}/{key}: only in one"
+            if found := difference(one[key], other[key], f"{path}/{key}"):
+                return found
+        return None
+    return None if one == other else f"{path}: {one!r:.200} in Python, {other!r:.200} in the page"
+
+
+def compare(page, events):
+    ours, told, before, theirs = list(states(events)), json.loads(page.script(FOLD % json.dumps(events))), {}, {}
+    assert len(ours) == len(told)
+    for step, state in enumerate(ours):
+        theirs |= told[step]
+        assert state.keys() == theirs.keys()
+        for name in state:
+            if name in told[step] or state[name] is not before.get(name):
+                one = json.loads(json.dumps(state[name]))
+                assert not (found := difference(one, theirs[name], name)), f"step {step}, {events[step - 1]}: {found}"
+        before = state
+
+
+@pytest.mark.parametrize("step", record.STEPS)
+def test_each_state_of_a_chapter_is_the_same(page, step):
+    compare(page, record.record(step))
+
+
+@pytest.mark.parametrize("left", [5])
+def test_also_if_calls_are_left_out(page, left):
+    events = record.record(9)
+    compare(page, [{**event, "skipped": True} if n % left == left - 1 else event for n, event in enumerate(events)])
+
+
+word = st.sampled_from(["/", ".", "..", "", "/proc/1/uid_map", "/proc/self/uid_map", "/proc/self/ns/mnt", "/etc", "tmpfs", "/proc/self/fd/4/x",
+                        "0 0 1\n", "0 1 2 3", "0", "parent", "child", "constructor", "source", "/sys/fs/cgroup/memory/x/tasks"])
+whole = st.one_of(st.integers(-3, 40), st.sampled_from([0x7E020000, 1 << 17, 1 << 18, 1 << 19, 1 << 20, 0x8000, 0x1000, 0x200000000]))
+value = st.one_of(st.none(), st.booleans(), whole, word, st.lists(whole, max_size=4))
+event = st.fixed_dictionaries({
+    "side": st.sampled_from(["parent", "child", "else"]), "chapter": whole, "layer": word,
+    "call": st.sampled_from([*(CALLS.keys() - {"begin"}), "nosuch", "constructor"]), "args": st.lists(value, max_size=5),
+    "options": st.dictionaries(st.sampled_from(["dir_fd", "propagation", "attr_set", "cloexec", "pid", "from", "to"]), value, max_size=3),
+    "result": value, "errno": st.sampled_from([0, 0, 0, 1]), "microseconds": whole,
+}, optional={"makes": word, "leads": value})
+
+
+def test_also_of_events_that_make_little_sense(page, cases):  # noqa: F811
+    start = record.record(5)
+    start = start[:next(n for n, each in enumerate(start) if each["call"] == "pivot_root")]
+
+    @cases(60)
+    @given(st.lists(event, min_size=3, max_size=30))
+    def check(events):
+        compare(page, start[:1] + events)
+    check()
+    # Once more where there are two processes, mounts and descriptors to get wrong.
+    @cases(15)
+    @given(st.lists(event, min_size=3, max_size=30))
+    def check_late(events):
+        compare(page, start[:60] + events)
+    check_late()
+
+
+def test_the_page_is_what_its_sources_make():
+    if not (CHECKOUT / "build/explorer/done").exists():
+        pytest.skip("the page's libraries are not here: tools/explorer.py --fetch, for who changes the page")
+    done = subprocess.run([sys.executable, "-I", TOOL, "--check"], text=True, capture_output=True, timeout=110)
+    assert done.returncode == 0, done.stderr
+    assert "resolved" not in (CHECKOUT / "crabcan_workshop/explore/page/package-lock.json").read_text()

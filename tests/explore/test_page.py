@@ -1,0 +1,260 @@
+"""The explorer's page, in a browser: what a reader does with it."""
+import json
+import re
+
+import pytest
+
+from conftest import CHECKOUT
+from crabcan_workshop.explore import record
+from crabcan_workshop.explore.reducer import fold
+from pages import Page, lines
+
+pytestmark = pytest.mark.slow
+
+HOSTILE = "</script><img src=x onerror=alert(1)><b id=hostile>\u202e\"'&{${1}}"
+
+
+@pytest.fixture(scope="module")
+def recordings():
+    """Real ones."""
+    return {f"Chapter {n}": record.record(n) for n in (4, 9)}
+
+
+@pytest.fixture(scope="module")
+def whole(recordings):
+    return recordings["Chapter 9"]
+
+
+@pytest.fixture
+def page(browser, tmp_path):
+    return Page(browser, tmp_path)
+
+
+def number(events, call, side=None):
+    """The step after a call that worked: the last of that name."""
+    return max(n for n, event in enumerate(events, 1)
+               if event["call"] == call and not event["errno"] and side in (None, event["side"]))
+
+
+def test_one_steps_through_a_recording_with_keys(page, recordings, whole):
+    page.open({"Chapter 9": whole})
+    assert page.step() == 1 and page.walls("closed") == []
+    page.key("ArrowRight")
+    assert page.step() == 2
+    page.key("ArrowLeft")
+    page.key("Home")
+    assert page.step() == 0 and "Nothing has happened yet" in page.text(".call")
+    page.key("End")
+    closed = {name for name, now in fold(whole)["properties"].items() if now["closed"]}
+    assert page.step() == len(whole) and set(page.walls("closed")) == closed
+    page.key("Home")
+    page.key("w")  # to what closes a wall
+    assert page.walls("closed") and page.script("document.querySelector('.told .wall')") is not None
+    page.innocent()
+
+
+def test_each_step_of_a_recording_can_be_drawn(page, recordings):
+    page.open(recordings)
+    page.script("""(async () => { for (const [id, { events }] of explorer.store.getState().recordings.list.entries()) {
+        explorer.store.dispatch({ type: "recordings/shown", payload: id })
+        for (let step = 0; step <= events.length; step++) {
+            explorer.store.dispatch(explorer.jumpTo(id, step))
+            if (step % 7 === 0) await new Promise(requestAnimationFrame)
+        }
+    }})()""")
+    page.innocent()
+
+
+def test_a_call_says_what_it_changed_and_where_one_reads_more(page, whole):
+    page.open({"Chapter 9": whole})
+    page.to(number(whole, "pivot_root"))
+    said = page.text(".call")
+    assert "closed: a root of its own" in said and "pivot_root(2)" in said and "04-mounts.md" in said
+    assert re.search(r"crabcan_steps/(mounts/\w+|ch04_mounts)\.py:\d+", said)
+    page.to(number(whole, "sethostname"))
+    name = whole[number(whole, "sethostname") - 1]["args"][0]
+    assert name in page.text(".namespaces .tile.fresh") and name in page.text(".told")
+    page.settle()
+    assert page.browser.wait("document.querySelector('[aria-live]').textContent.includes('sethostname')")
+
+
+def test_a_wall_leads_to_the_call_that_closed_it(page, whole):
+    page.open({"Chapter 9": whole})
+    page.click('.wall[aria-label^="files:"]')
+    assert page.step() - 1 == fold(whole)["properties"]["files"]["by"]
+    assert "fresh" in page.script("document.querySelector('.wall[aria-label^=\"files:\"]').className")
+
+
+def test_without_pivot_root_the_host_s_files_are_there_again(page, whole):
+    page.open({"Chapter 9": whole})
+    at = number(whole, "pivot_root")
+    page.to(at)
+    page.click(f'.skip[aria-label="Leave out #{at} pivot_root"]')
+    skipped = [{**event, "skipped": n == at} for n, event in enumerate(whole, 1)]
+    fallen = {name for name, now in fold(whole)["properties"].items()
+              if now["closed"] and not fold(skipped)["properties"][name]["closed"]}
+    assert {"files", "mounts"} <= fallen
+    assert set(page.script("[...document.querySelectorAll('.warning span')].map(e => e.textContent)")) == fallen
+    page.key("End")
+    assert not fallen & set(page.walls("closed"))
+    page.click(".warning .plain")
+    assert fallen <= set(page.walls("closed"))
+
+
+def test_without_a_layer_those_walls_fall_that_fall_in_a_real_run_without_it(page, whole):
+    page.open({"Chapter 9": whole})
+    stand = {name for name, now in fold(whole)["properties"].items() if now["closed"]}
+    for layer in ("hostname", "mounts", "namespaces", "caps", "seccomp", "cgroups", "terminal"):
+        really = fold(record.record(9, options=["--layers", f"all,-{layer}"]))["properties"]
+        button = f"[...document.querySelectorAll('.whatif .layer')].find(e => e.innerText.includes('{layer}')).click()"
+        page.script(button)
+        page.settle()
+        said = page.script("[...document.querySelectorAll('.warning span')].map(e => e.textContent)")
+        assert said and set(said) == {name for name in stand if not really[name]["closed"]}, layer
+        page.script(button)
+
+
+def test_two_recordings_side_by_side(page, recordings):
+    page.open(recordings, beside=1)
+    rows = page.script("""Object.fromEntries([...document.querySelector(".compare table").tBodies[0].rows]
+        .map(row => [row.cells[0].textContent, [row.cells[1].innerText, row.cells[2].innerText]]))""")
+    assert "pivot_root" in rows["mounts"][0] and "pivot_root" in rows["mounts"][1]
+    assert rows["caps"][0] == "open" and "capset" in rows["caps"][1]
+    assert "no_new_privs" in page.text(".differences")
+    page.browser.width(360)
+    assert page.too_wide() <= 0
+    page.innocent()
+
+
+def test_search_finds_and_goes_on(page, whole):
+    page.open({"Chapter 9": whole})
+    page.key("/")
+    page.browser.call("Input.insertText", text="umount2")
+    page.settle()
+    assert "1 found" in page.text(".found")
+    page.key("Enter")
+    assert page.step() == number(whole, "umount2")
+    page.script("document.querySelector('input[type=search]').select()")
+    page.browser.call("Input.insertText", text="no such thing")
+    page.settle()
+    assert page.text(".found") == "nothing found"
+    assert page.step() == number(whole, "umount2")  # letters in the field are no keys of ours
+
+
+@pytest.mark.parametrize("name, text, says", [
+    ("empty.jsonl", "", "empty.jsonl is empty"), ("half.jsonl", '{"call": "open"}\n{"call": "op', "half.jsonl, line 2: no JSON"),
+    ("other.json", '{"events": 7}', "no list of events"), ("list.json", "[1, 2]", "event 1: it names no \"call\""),
+    ("picture.png", "\x89PNG\x00", "line 1: no JSON")])
+def test_a_broken_file_is_refused_in_words(page, whole, name, text, says):
+    page.open({"Chapter 9": whole})
+    page.drop(name, text)
+    assert says in page.text("[role=alert]")
+    assert page.script("explorer.store.getState().recordings.list.length") == 1
+    page.click(".fault button")
+    assert page.text("[role=alert]") is None
+    page.innocent()
+
+
+def test_a_recording_is_opened_and_saved_as_it_was(page, recordings, whole):
+    page.open({})
+    assert "Open a recording" in page.text()
+    page.drop("mine.jsonl", lines(whole))
+    assert page.text("select option:checked") == "mine.jsonl" or "mine.jsonl" in page.text("header")
+    saved = page.script("""(async () => {
+        const made = URL.createObjectURL
+        const kept = new Promise(go => URL.createObjectURL = blob => (go(blob), made.call(URL, blob)))
+        HTMLAnchorElement.prototype.click = () => {};
+        [...document.querySelectorAll("header button")].find(e => e.innerText === "Save").click()
+        return (await kept).text()
+    })()""")
+    assert [json.loads(line) for line in saved.splitlines()] == whole
+
+
+def test_a_link_leads_to_a_step(page, recordings, whole):
+    page.open({"Chapter 9": whole}, step="#12")
+    assert page.step() == 12
+    page.to(14)
+    assert page.browser.wait("location.hash === '#14'")
+    page.open(recordings, step="#2/40")
+    assert page.step() == 40 and page.script("explorer.store.getState().recordings.shown") == 1
+
+
+def test_what_a_recording_says_is_text(page, whole):
+    """Names with markup, huge ones, and those that JavaScript has a meaning for."""
+    bad = [{**event, "side": {"child": "__proto__"}.get(event["side"], event["side"])} for event in whole[60:70]]
+    for event, key in zip(whole[:50], ("call", "side", "layer", "args", "options", "result", "errno")):
+        bad.append({**event, key: [HOSTILE] if key == "args" else {HOSTILE: HOSTILE} if key == "options" else HOSTILE})
+    bad += [{**event, "args": [HOSTILE * 20000, *event["args"]]} for event in whole[50:55]]
+    bad += [{**whole[50], "call": name, "layer": name} for name in ("constructor", "__proto__", "toString")]
+    page.open({HOSTILE: [*whole[:60], *bad]})
+    page.drop(HOSTILE + ".jsonl", lines([*whole[:60], *bad]))
+    for recording in (0, 1):
+        for step in range(61, 60 + len(bad), 3):
+            page.script(f"explorer.store.dispatch(explorer.jumpTo({recording}, {step}))")
+        page.settle()
+    assert page.script("document.querySelector('#hostile') || document.querySelector('img')") is None
+    assert page.script("explorer.store.getState().recordings.list.length") == 2
+    page.innocent()
+
+
+def test_nothing_runs_but_the_page_s_own_script(page, whole):
+    page.open({"Chapter 9": whole})
+    page.script("""document.body.append(Object.assign(document.createElement("script"), { textContent: "window.ran = 1" }))""")
+    assert page.script("window.ran") is None
+    assert page.script("fetch('https://example.org/').then(() => 'sent', () => 'refused')") == "refused"
+    assert any("Content Security Policy" in said for said in page.browser.complaints())
+
+
+def test_nobody_meets_a_barrier(page, recordings, whole):
+    page.open(recordings, step=f"#2/{number(whole, 'clone3')}")
+    assert page.barriers() == []
+    page.browser.prefers("dark")
+    page.script('explorer.store.dispatch({ type: "travel/layerSkipped", payload: { recording: 1, layer: "mounts" } })')
+    page.to(len(whole), 1)
+    assert page.barriers(["color-contrast"]) == []
+    page.key("?")
+    assert "Keys" in page.text("dialog") and page.barriers() == []
+    page.open(recordings, beside=1)
+    assert page.barriers() == []
+
+
+@pytest.mark.parametrize("width", [360, 768, 1440])
+def test_it_fits_any_screen(page, whole, width):
+    page.open({"Chapter 9": whole}, width=width)
+    for step in (1, number(whole, "clone3"), number(whole, "pivot_root"), len(whole)):
+        page.to(step)
+        assert page.too_wide() <= 0
+
+
+def test_ten_thousand_events_sixty_steps_a_second(page, whole):
+    many = whole[:-20]
+    while len(many) < 10000:
+        many = many + [{**event, "at": event["at"] + len(many)} for event in whole[45:-20] if event["call"] not in ("clone3", "unshare")]
+    page.open({"many": many[:10000]})
+    paint = page.script("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    page.to(9000)
+    spent = page.script("""(async () => {
+        const costs = []
+        for (let step = 9001; step <= 9120; step++) {
+            const begin = performance.now()
+            explorer.store.dispatch(explorer.jumpTo(0, step))
+            await new Promise(go => { const { port1, port2 } = new MessageChannel(); port1.onmessage = go; port2.postMessage(0) })
+            costs.push(performance.now() - begin)
+            await new Promise(requestAnimationFrame)
+        }
+        return costs.sort((a, b) => a - b)
+    })()""")
+    back = page.script("(() => { const begin = performance.now(); explorer.store.dispatch(explorer.jumpTo(0, 5000)); return performance.now() - begin })()")
+    print(f"first paint {paint:.0f} ms, a step {spent[60]:.1f} ms, at worst {spent[-1]:.1f}, a jump {back:.0f}")
+    assert spent[60] < 1000 / 60, spent
+    assert page.script("document.querySelectorAll('.row').length") < 100
+    assert paint < 1000
+
+
+def test_the_page_is_small_and_complete():
+    page = CHECKOUT / "crabcan_workshop" / "explore" / "page.html"
+    assert page.stat().st_size < 250_000
+    text = page.read_text()
+    assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=", text)
+    for name in ("@reduxjs/toolkit", "preact", "htm", "immer"):
+        assert f'"name": "{name}"' in text
