@@ -67,7 +67,7 @@ def networked(spec, chapter, layers, wanted):
         raise UsageError("--net has no effect without chapter 11 (network)")
     if not any(isinstance(layer, Namespaces) for layer in layers):
         raise UsageError(f"--net {spec.net} has no effect without chapter 5 (namespaces)")
-    from .ch11_network import connected
+    from .net.modes import connected
     return connected(spec, layers)
 
 

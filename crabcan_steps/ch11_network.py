@@ -13,13 +13,12 @@ import os
 import time
 
 from . import linux
-from .ch05_namespaces import Namespaces
-from .layer import Layer, LayerError
-from .net import bridge, links, names, rules
-from .net.beside import after_us
-from .net.leases import Leases, free, note
+from .layer import Layer, warn
+from .mounts.parts import READ_ONLY
+from .net import beside, bridge, firewall, links, names, ports, rules
+from .net.leases import Leases, note
 from .net.netlink import Netlink
-from .net.ports import Ports, opened
+from .oci.quickjson import dumps
 
 INSIDE = "eth0"
 
@@ -31,38 +30,44 @@ class Address(Layer):
                "ip6": "--ip6", "mac": "--mac", "internal": "--internal"}
     cures = {
         ("lease", errno.EADDRNOTAVAIL): "as many containers as one bridge holds here: end some",
-        ("open", errno.EACCES): "only root has leases",
         ("netlink", errno.EPERM): "only root of the host may change its network: as a user, --net pasta",
         ("netlink", errno.EOPNOTSUPP): "this kernel lacks it: `modprobe bridge veth`",
         ("write", errno.EROFS): "/proc/sys is read-only here: are we in a container?",
     }
+    held = None  # the descriptor that says: this lease is somebody's
 
     def prepare(self, spec, undo):
+        spec.watch = beside.AfterUs(undo)
         with Leases() as leases:
-            release(leases, leases.dead())  # what killed ones have left
-            network = leases.read("network") or bridge.set_up(leases)
-            others = leases.living()
-            lease = self.lease(spec, network, others)
-            held = leases.take(lease["number"], lease)
-            undo.callback(give_back, lease, held)
+            undo.callback(give_back, self)  # also after a failure in the middle of this
+            release(leases, leases.dead())
+            network = leases.read("network") or share(leases)
+            self.lease = bridge.describe(spec, network, leases.living())
+            self.held = leases.take(self.lease["number"], self.lease)
             leases.introduce()
-        after_us(lambda: left(lease), undo)
-        spec.network, spec.lease = network, lease
-        spec.files = names.files(spec, leases.path, lease, bridge.own_addresses())
+        spec.network, spec.lease = network, self.lease
+        servers = "" if spec.internal else names.resolvers(spec.dns, bridge.own_addresses())
+        spec.files = [names.Over(f"{leases.path}/{self.lease['number']}.hosts", "/etc/hosts", READ_ONLY),
+                      names.Text("/etc/resolv.conf", servers)]
 
-    def lease(self, spec, network, others):
-        """A description of this container, for the others and for those who come after us."""
-        number = free(spec.ip, others, network["range"])
-        ip6 = [spec.ip6 or f"{network['prefix']}::{number:x}"] if network["prefix"] else []
-        mac = spec.mac or bridge.mac_of(network["range"], number)
-        for other in others.values():
-            for what, value in ("--name", spec.name), ("--mac", mac), ("--ip6", ip6[0] if ip6 else None):
-                if value and value in (other["name"], other["mac"], *other["ip6"]):
-                    raise LayerError(self.name, what, 0, f"{value} is another container's (pid {other['pid']})")
-        return {"number": number, "port": f"{bridge.CABLE}{number}", "name": spec.name, "host": spec.hostname,
-                "ip": f"{network['range']}.{number}", "mac": mac,
-                "ip6": ip6 + [links.link_local(mac)] * bool(ip6), "internal": spec.internal,
-                "published": opened(spec.publish), "add_host": list(spec.add_host), "pid": os.getpid()}
+
+def share(leases):
+    """What all containers share, made for the first of them: a bridge, a host that forwards, and NAT."""
+    netlink, seen = Netlink(), firewall.look()
+    network = bridge.plan(netlink)
+    leases.write("network", dumps(network))  # first: whoever comes after a kill -9 finds what to take away
+    links.add_bridge(netlink, bridge.BRIDGE, bridge.mac_of(network["range"], 1), network["mtu"])
+    links.add_address(netlink, bridge.BRIDGE, f"{network['range']}.1", 24)
+    bridge.close_doors(network)
+    if network["prefix"]:
+        links.add_address(netlink, bridge.BRIDGE, f"{network['prefix']}::1", 64)
+    routed = bridge.forward(leases, network, netlink)
+    netlink.close()
+    loading = rules.Nft(rules.tables(bridge.words(network), routed))
+    for obstacle in firewall.obstacles(seen, bridge.BRIDGE):
+        warn(obstacle)
+    loading.wait()
+    return network
 
 
 class Cable(Layer):
@@ -70,10 +75,11 @@ class Cable(Layer):
     chapter, name = 11, "network"
 
     def prepare(self, spec, undo):
-        self.network, self.lease = spec.network, spec.lease
+        self.network, self.lease, self.watch = spec.network, spec.lease, spec.watch
 
     def parent(self, pid, undo):
         note(self.lease["number"], pid)
+        self.watch.begin(lambda: left(self.lease))
         known = rules.Nft(rules.elements("add", self.lease))  # meanwhile:
         namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         host = Netlink()
@@ -87,17 +93,43 @@ class Cable(Layer):
         links.add_default_route(inside, f"{self.network['range']}.1")
         if self.network["prefix"]:
             links.add_default_route(inside, f"{self.network['prefix']}::1")
-        for socket in host, inside:
-            socket.close()
+        host.close()
+        inside.close()
         linux.close(namespace)
         known.wait()
 
 
-def give_back(lease, held):
-    """The end of a lease; the last one takes the bridge away."""
+class Ports(Layer):
+    """Listens on the host for the container, and passes on what comes."""
+    chapter, name = 11, "network"
+
+    def prepare(self, spec, undo):
+        self.spec, self.listeners = spec, []
+        if spec.publish:
+            from .net.relay import Relay  # only now, as few ask for it: and not in the copy that runs it
+            self.relay = Relay
+        for published in spec.publish:
+            given = published[0]
+            for where in [given] if given else ports.LOOPBACK:
+                socket = ports.bound(where, published)
+                if socket:
+                    undo.callback(socket.close)
+                    self.listeners.append((socket, published[2]))
+
+    def parent(self, pid, undo):
+        if self.listeners:
+            beside.with_us(lambda: self.relay(self.listeners, self.spec.lease["ip"]).run(),
+                           [socket.fileno() for socket, _ in self.listeners], undo, beside.NOBODY)
+        for socket, _ in self.listeners:
+            socket.close()
+
+
+def give_back(address):
+    """The end of a lease, or of what was half made; the last one takes the bridge away."""
     with Leases() as leases:
-        linux.close(held)
-        release(leases, {lease["number"]: lease})
+        if address.held is not None:
+            linux.close(address.held)
+        release(leases, {address.lease["number"]: address.lease} if address.held is not None else {})
 
 
 def left(lease):
@@ -111,35 +143,18 @@ def left(lease):
 
 def release(leases, gone):
     """Forgets containers that have ended: their cables, what the rules know of them, their names."""
-    if not gone and leases.numbers():
-        return
-    netlink = Netlink()
-    for number, lease in gone.items():
-        links.delete(netlink, f"{bridge.CABLE}{number}")
-        leases.remove(number)
-    netlink.close()
+    others = set(leases.numbers()) - gone.keys()
     network = leases.read("network")
-    if network and not leases.numbers():
-        bridge.take_down(leases, network)
-    elif network:
-        rules.Nft("".join(rules.elements("add", one) + rules.elements("delete", one)
+    netlink = Netlink()
+    for number in gone:
+        links.delete(netlink, f"{bridge.CABLE}{number}")
+    netlink.close()
+    if network and not others:
+        bridge.take_down(network)
+        leases.clear("network")
+    elif network and gone:
+        rules.Nft("".join(rules.elements("add", one) + rules.elements("delete", one)  # it may not be known yet
                           for one in gone.values() if one)).wait()
-        leases.introduce()
-
-
-def connected(spec, layers):
-    """The layers, with those of this chapter: what says the names stands before the mounts that show them."""
-    before, after = [Ports(), Address()], [Cable()]
-    if spec.net == "pasta":
-        from .net.pasta import Alone, Pasta
-        before, after = [Alone()], [Pasta()]
-    elif spec.net != "bridge":
-        for layer in layers:
-            if isinstance(layer, Namespaces):
-                layer.flags &= ~linux.CLONE_NEWNET
-        before, after = [], []
-        if spec.net != "host":
-            from .net.joined import Joined
-            before = [Joined()]
-    place = next((n for n, layer in enumerate(layers) if layer.name == "mounts"), len(layers))
-    return [*layers[:place], *before, *layers[place:], *after]
+    for number in gone:  # last: who is killed half-way is still there, dead, for the next one
+        leases.remove(number)
+    leases.introduce()

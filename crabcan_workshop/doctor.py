@@ -70,10 +70,10 @@ def check_machine():
     return good(platform.machine())
 
 
-def attempt(*flags):
+def attempt(*flags, command=("true",)):
     """Runs `true` in new namespaces, as chapters 2 to 5 do; its own words if that fails."""
-    result = subprocess.run(["unshare", *flags, "true"], capture_output=True, text=True)
-    return result.stderr.strip().splitlines()[-1] if result.returncode else ""
+    result = subprocess.run(["unshare", *flags, *command], capture_output=True, text=True)
+    return (result.stderr.strip().splitlines() or ["?"])[-1] if result.returncode else ""
 
 
 def check_users():
@@ -179,9 +179,62 @@ def check_overlay():
         "overlayfs is not loaded", "sudo modprobe overlay (later chapters, images)")
 
 
+NETWORK = """
+from crabcan_steps.net import bridge, links, rules
+from crabcan_steps.net.netlink import Netlink
+ours = Netlink()
+links.add_bridge(ours, bridge.BRIDGE, bridge.mac_of("10.211.0", 1), 1500)
+here = open("/proc/self/ns/net")
+links.add_veth(ours, "crabcan2", bridge.BRIDGE, "eth0", here.fileno(), "02:cc:00:00:00:02", 1500)
+network = {"range": "10.211.0", "prefix": None}
+rules.Nft(rules.tables(bridge.words(network), ["ipv4"])).wait()
+if open("/proc/sys/net/ipv4/ip_forward", "r+").write("1") != 1:
+    raise OSError("ip_forward")
+"""
+
+
+NFT = ("/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft")
+
+
+def there(*paths):
+    return any(os.access(path, os.X_OK) for path in paths)
+
+
+def check_bridge():
+    """Tries all of it, in a network namespace of its own: a switch, a cable, rules, and ip_forward."""
+    if not there(*NFT):
+        return limited("no nft: no --net bridge, and no checks of this chapter", "sudo apt-get install nftables")
+    user = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+    said = attempt(*user, "--net", command=[sys.executable, "-P", "-c", NETWORK])
+    if "not supported" in said:
+        return limited(f"this kernel cannot: {said}", "sudo modprobe -a bridge veth nf_tables")
+    if "Read-only" in said:
+        return limited("/proc/sys is read-only: are we in a container?", "one with --privileged, or the VM")
+    if said:
+        return limited(f"no bridge: {said}", "the VM; the chapter's code can be read without")
+    return good("a bridge, cables, NAT")
+
+
+def check_way_out():
+    """Who else filters packets here, for root; for a user the program in between."""
+    if os.geteuid() != 0:
+        if not there("/usr/bin/pasta", "/usr/bin/slirp4netns"):
+            return limited("no pasta: a user's container has no way out", "sudo apt-get install passt")
+        if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+            return limited("/dev/net/tun is not there for you: pasta needs it", "sudo chmod 666 /dev/net/tun")
+        return good("pasta, for a user's container")
+    if not there(*NFT):
+        return limited("without nft nobody can tell what this machine's filters drop", "sudo apt-get install nftables")
+    from crabcan_steps.net import bridge, firewall
+    for obstacle in firewall.obstacles(firewall.look(), bridge.BRIDGE):
+        text, _, cure = obstacle.partition(": allow it: ")
+        return limited(text, cure)
+    return good("no filter here drops what is forwarded")
+
+
 CHECKS = ((0, check_kernel), (0, check_machine), (0, check_python),
           (2, check_clone), (5, check_users), (5, check_ids), (5, check_time), (6, check_caps),
-          (7, check_seccomp), (8, check_cgroups), (9, check_overlay))
+          (7, check_seccomp), (8, check_cgroups), (9, check_overlay), (11, check_bridge), (11, check_way_out))
 
 
 def main(options):
@@ -199,10 +252,10 @@ def main(options):
         if options.json:
             continue
         sign = {True: "[green]ok[/]     ", None: "[yellow]limited[/]", False: "[red]no[/]     "}[passed]
-        place = f"chapter {chapter}" if chapter else "all      "
+        place = f"chapter {chapter:<2}" if chapter else "all       "
         console.print(f"{place}  {sign}  {escape(text)}")
         if not passed and cure != "nothing to do":
-            console.print(f"{'':20}cure: [bold]{escape(cure)}[/]")
+            console.print(f"{'':21}cure: [bold]{escape(cure)}[/]")
     if options.json:
         print(json.dumps(results, indent=1))
     return 1 if any(r["ok"] is False for r in results) else 0

@@ -89,7 +89,7 @@ start_bus() {
 # so other distributions pass that have it under another name.
 missing() {
     if [ ! -x "$system" ]; then  # all of it, then
-        echo python3 python3-prctl python3-pip-whl libseccomp2 uidmap procps iproute2
+        echo python3 python3-prctl python3-pip-whl libseccomp2 uidmap procps iproute2 nftables passt
         if [ -d /run/systemd/system ]; then echo dbus-user-session; fi
         case " $tiers " in *" test "*) echo runc bubblewrap strace ;; esac
         case " $tiers " in *" browser "*)
@@ -109,7 +109,8 @@ try:
     ctypes.CDLL("libseccomp.so.2")
 except OSError:
     print("libseccomp2")
-programs = {"newuidmap": "uidmap", "ps": "procps", "ip": "iproute2"}
+programs = {"newuidmap": "uidmap", "ps": "procps", "ip": "iproute2",
+            "nft": "nftables", "pasta": "passt"}  # chapter 11's: root's network, and a user's
 if "test" in sys.argv:  # to compare ours with; to see and fail its calls
     programs |= {"runc": "runc", "bwrap": "bubblewrap", "strace": "strace"}
     if os.environ.get("CI"):  # engines, to put our runtime under; without them those tests are skipped

@@ -16,7 +16,7 @@ EXAMPLES = """examples:
 
 exit status: the command's own; 128+n if signal n ended it; 125 crabcan could not make the
 container; 126 the command is not executable; 127 it was not found; 2 wrong usage"""
-REPEATED = ("-e, -a, -v, --tmpfs, --device, --cap-add, --cap-drop, --ulimit, -p, --dns and --add-host "
+REPEATED = ("-e, -a, -v, --tmpfs, --device, --cap-add, --cap-drop, --ulimit, -p, --dns and --add-host\n"
             "can be repeated")
 ROWS = [row for row in TABLE if isinstance(row, Option)]
 NAMED = {name: row for row in ROWS for name in row.names}

@@ -53,17 +53,27 @@ def with_us(deed, keep, undo, user=None):
     undo.callback(end, apart(work, keep, user))
 
 
-def after_us(deed, undo):
-    """One that does something when we are gone without having undone all: kill -9."""
-    ours, theirs = os.pipe()
+class AfterUs:
+    """One that does something when we are gone without having undone all: kill -9.
 
-    def wait():
-        os.read(ours, 1)  # nobody ever writes: it ends when the last writer has
-        deed()
-    pid = apart(wait, [ours])
-    os.close(ours)
-    undo.callback(linux.close, theirs)
-    undo.callback(end, pid)  # last things first: it never sees the end of the pipe
+    Whatever is to be undone before it is sent home again, is noted after this is made."""
+
+    def __init__(self, undo):
+        self.ours, self.theirs = os.pipe()
+        self.pid = None
+        undo.callback(self.close)
+
+    def begin(self, deed):
+        def wait():
+            os.read(self.ours, 1)  # nobody ever writes: it ends when the last writer has
+            deed()
+        self.pid = apart(wait, [self.ours])
+
+    def close(self):
+        if self.pid:
+            end(self.pid)
+        for fd in self.ours, self.theirs:
+            linux.close(fd)
 
 
 def end(pid):

@@ -7,10 +7,12 @@ import _socket
 import os
 
 from .. import linux
-from ..layer import exists, warn
+from ..layer import LayerError, exists, warn
 from ..oci.quickjson import dumps
-from . import firewall, links, rules
+from . import links, rules
+from .leases import free
 from .netlink import Netlink
+from .ports import opened
 
 BRIDGE, CABLE = "crabcan0", "crabcan"
 # Of the addresses for private networks (RFC 1918) corners that few others take; /24 each.
@@ -18,35 +20,22 @@ RANGES = [f"{head}.{number}" for number in range(16) for head in ("10.211", "172
 SYS = "/proc/sys/net"
 
 
-def set_up(leases):
-    """Makes the network; returns the record of it. Nothing of it was there."""
-    netlink = Netlink()
-    try:
-        ways = list(links.routes(netlink))
-        network = {"range": unused(ways), "prefix": prefix() if has_ipv6() else None, "switches": []}
-        network["mtu"] = mtu(netlink, ways)
-        leases.write("network", dumps(network))
-        seen = firewall.look()
-        links.add_bridge(netlink, BRIDGE, mac_of(network["range"], 1), network["mtu"])
-        links.add_address(netlink, BRIDGE, f"{network['range']}.1", 24)
-        linux.write(f"{SYS}/ipv4/conf/{BRIDGE}/route_localnet", "0")  # 127.0.0.1 is nobody's but the host's
-        if network["prefix"]:
-            linux.write(f"{SYS}/ipv6/conf/{BRIDGE}/accept_ra", "0")
-            links.add_address(netlink, BRIDGE, f"{network['prefix']}::1", 64)
-        routed = forward(leases, network, bool(network["prefix"]) and any(
-            where is None for kind, where, _, _ in links.routes(netlink, _socket.AF_INET6)
-            if kind == links.RTN_UNICAST))
-        loading = rules.Nft(rules.tables(words(network), routed))
-        for obstacle in firewall.obstacles(seen, BRIDGE):
-            warn(obstacle)
-        loading.wait()
-        return network
-    finally:
-        netlink.close()
+def plan(netlink):
+    """What is to be made, as it fits on this host: a range that is nobody's, and how large a packet may be."""
+    ways = list(links.routes(netlink))
+    return {"range": unused(ways), "prefix": prefix() if has_ipv6() else None, "switches": [],
+            "mtu": mtu(netlink, ways)}
 
 
-def take_down(leases, network):
-    """Takes away what set_up() has made, or as much of it as there is."""
+def close_doors(network):
+    """What the kernel would let a bridge do, and ours is not to."""
+    linux.write(f"{SYS}/ipv4/conf/{BRIDGE}/route_localnet", "0")  # 127.0.0.1 is nobody's but the host's
+    if network["prefix"]:
+        linux.write(f"{SYS}/ipv6/conf/{BRIDGE}/accept_ra", "0")
+
+
+def take_down(network):
+    """Takes away what share() has made, or as much of it as there is."""
     for path, before, ours in reversed(network.get("switches", ())):
         if exists(path) and linux.read(path).strip() == ours:  # else somebody has decided anew
             linux.write(path, before)
@@ -55,7 +44,6 @@ def take_down(leases, network):
     links.delete(netlink, BRIDGE)
     netlink.close()
     away.wait()
-    leases.close_down()
 
 
 def words(network):
@@ -64,11 +52,14 @@ def words(network):
             "RANGE": f"{network['range']}.0/24", "PREFIX": f"{network['prefix'] or 'fd00'}::/64"}
 
 
-def forward(leases, network, six):
+def forward(leases, network, netlink):
     """Makes the host pass packets on (ip_forward), where it does not yet: returns for which families.
 
-    A host that forwards IPv6 believes no router any more, unless accept_ra says 2 (ip-sysctl)."""
+    What it changes is written down first. A host that forwards IPv6 believes no router any more, unless
+    accept_ra says 2 (ip-sysctl)."""
     switches, routed = network["switches"], []
+    six = network["prefix"] and any(where is None for kind, where, _, _ in links.routes(netlink, _socket.AF_INET6)
+                                    if kind == links.RTN_UNICAST)
     if linux.read(f"{SYS}/ipv4/ip_forward").strip() == "0":
         switches.append([f"{SYS}/ipv4/ip_forward", "0", "1"])
         routed.append("ipv4")
@@ -87,14 +78,15 @@ def forward(leases, network, six):
 
 def unused(ways):
     """The first of RANGES that no route of the host's touches, a VPN's neither."""
-    taken = [span(where, prefix) for _, where, prefix, _ in ways if where is not None]
+    taken = [span(where, prefix) for _, where, prefix, _ in ways if prefix >= 8]  # wider is a way out, in halves
     for candidate in RANGES:
         first, last = span(f"{candidate}.0", 24)
         if not any(begin <= last and first <= end for begin, end in taken):
             if candidate != RANGES[0]:
                 warn(f"{RANGES[0]}.0/24 is in use on this host: the containers have {candidate}.0/24")
             return candidate
-    raise OSError(99, "all are in use on this host", "addresses")  # EADDRNOTAVAIL
+    raise LayerError("network", "range", 0, f"{RANGES[0]}.0/24 and {len(RANGES) - 1} others are all in use on this "
+                     "host: `ip route show table all` tells by whom")
 
 
 def span(address, prefix):
@@ -136,6 +128,31 @@ def prefix():
         seed = linux.urandom(16).hex()
     digits = _sha1.sha1(f"crabcan {seed}".encode()).hexdigest()[:10]
     return f"fd{digits[:2]}:{digits[2:6]}:{digits[6:]}"
+
+
+def describe(spec, network, others):
+    """A lease: what the others, and those who come after us, are to know of this container."""
+    number = free(spec.ip, others, network["range"])
+    ip6 = [six(spec.ip6, network["prefix"]) or f"{network['prefix']}::{number:x}"] if network["prefix"] or spec.ip6 else []
+    mac = spec.mac or mac_of(network["range"], number)
+    for other in others.values():
+        for what, value in ("--name", spec.name), ("--mac", mac), ("--ip6", ip6[0] if ip6 else None):
+            if value and value in (other["name"], other["mac"], *other["ip6"]):
+                raise LayerError("network", what, 0, f"{value} is another container's (pid {other['pid']})")
+    return {"number": number, "port": f"{CABLE}{number}", "name": spec.name, "host": spec.hostname,
+            "ip": f"{network['range']}.{number}", "mac": mac,
+            "ip6": ip6 + [links.link_local(mac)] * bool(ip6), "internal": spec.internal,
+            "published": opened(spec.publish), "add_host": list(spec.add_host), "pid": os.getpid()}
+
+
+def six(wanted, prefix):
+    """The address of --ip6, if it is one of the bridge's network."""
+    if wanted and not prefix:
+        raise LayerError("network", "--ip6", 0, f"{wanted}: this host has no IPv6")
+    if wanted and (links.packed(wanted)[0][:8] != links.packed(f"{prefix}::")[0][:8] or wanted in (
+            f"{prefix}::", f"{prefix}::1")):
+        raise LayerError("network", "--ip6", 0, f"{wanted}: addresses here begin with {prefix}:: and end with 2 or more")
+    return wanted
 
 
 def mac_of(network, number):

@@ -53,6 +53,7 @@ def drops(table):
         lines = [line.strip() for line in chain.split("\n\t}")[0].split("\n")]
         if any("hook forward" in line for line in lines[:2]):
             last = lines[-1].split()
-            if "policy drop" in lines[1] or last[-1:] == ["drop"] and len(last) <= 6 or "reject" in last[:6]:
+            last = last[5:] if last[:1] == ["counter"] else last  # counter packets 3 bytes 180 drop
+            if "policy drop" in lines[1] or last[:1] in (["drop"], ["reject"]):
                 return True
     return False

@@ -45,6 +45,14 @@ class Leases:
             os.close(self.lock)
 
     def __exit__(self, *error):
+        if os.listdir(self.path) == ["lock"]:  # the last lease has gone, and with it the network
+            self.clear("lock")  # who waits for it sees that, and makes a new one
+            for folder in self.path, RUN:
+                try:
+                    os.rmdir(folder)
+                except OSError as refused:
+                    if refused.errno not in (errno.ENOTEMPTY, errno.EBUSY):  # the next one's; or a mount
+                        raise
         os.close(self.lock)
 
     def numbers(self):
@@ -118,18 +126,6 @@ class Leases:
             text = hosts(own["add_host"], own, [other for other in living.values() if other is not own])
             if text != self.text(f"{number}.hosts"):
                 self.write(f"{number}.hosts", text)
-
-    def close_down(self):
-        """Nothing is left of it: for whoever has taken the last lease away."""
-        for name in {*os.listdir(self.path)} - {"lock"}:
-            self.clear(name)
-        self.clear("lock")  # who waits for it sees that, and makes a new one
-        for folder in self.path, RUN:
-            try:
-                os.rmdir(folder)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EBUSY):  # the next one's; or a mount
-                    raise
 
 
 def free(wanted, taken, network):

@@ -7,9 +7,9 @@ has to run, and none can die: every program reads the file again whenever it loo
 import os
 
 from .. import linux
-from ..layer import warn
+from ..layer import LayerError, warn
 from ..mounts.parts import READ_ONLY, Bind
-from ..mounts.root import NEW_FILE, NO_LINKS, Root
+from ..mounts.root import IN_ROOT, NEW_FILE, NO_LINKS, Root
 
 STUB = "/etc/resolv.conf"
 REAL = "/run/systemd/resolve/resolv.conf"  # systemd-resolved's: where its stub on 127.0.0.53 asks
@@ -22,7 +22,7 @@ class Over(Bind):
     def make(self, root):
         try:
             super().make(root)
-        except OSError as error:
+        except (OSError, LayerError) as error:
             forgive(error)
 
 
@@ -43,27 +43,35 @@ class Text:
             linux.move_mount(mount, there)
             for fd in mount, born, there:
                 linux.close(fd)
-        except OSError as error:
+        except (OSError, LayerError) as error:
             forgive(error)
         finally:
             os.unlink(name, dir_fd=dev)
             linux.close(dev)
 
 
+def lacking(spec):
+    """Tells of each file that a root of the user's has no place for: none is made in it."""
+    try:
+        root = os.open(spec.mount, os.O_PATH | os.O_DIRECTORY)
+    except (OSError, TypeError):  # None was given; or chapter 4 will say what is wrong
+        return
+    for name in "etc/hosts", "etc/resolv.conf":
+        try:
+            linux.close(linux.openat2(root, name, os.O_PATH, IN_ROOT))
+        except OSError:
+            warn(f"--mount {spec.mount}: has no /{name} that ours could be mounted over, so it goes without")
+    linux.close(root)
+
+
 def forgive(error):
-    """Passes over a root without such a file: prepare() has told of it. Anything else is an error."""
+    """Passes over a root without such a file: lacking() has told of it. Anything else is an error."""
     if error.errno not in (2, 20):  # ENOENT, ENOTDIR
         raise error
 
 
-def files(spec, folder, lease, foreign):
-    """What chapter 4 is to mount over the root's own files."""
-    return [Over(f"{folder}/{lease['number']}.hosts", "/etc/hosts", READ_ONLY),
-            Text("/etc/resolv.conf", "" if spec.internal else resolvers(spec.dns, foreign))]
-
-
 def static(spec):
-    """The same for a container without neighbours."""
+    """What chapter 4 is to mount over the root's own files, for a container without neighbours."""
     return [Text("/etc/hosts", f"127.0.0.1 {spec.hostname}\n" * bool(spec.hostname) + hosts(spec.add_host)),
             Text("/etc/resolv.conf", resolvers(spec.dns, ()))]
 

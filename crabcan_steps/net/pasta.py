@@ -43,8 +43,7 @@ class Pasta(Layer):
             raise LayerError(self.name, "-p" if spec.publish else "--mac", 0,
                              "slirp4netns cannot: `apt-get install passt`")
         for port in spec.publish:
-            for socket in bound(port[0] or "127.0.0.1", *port[1:]):
-                socket.close()  # it could be had: pasta takes it, and would tell nobody
+            bound(port[0] or "127.0.0.1", port).close()  # it could be had: pasta takes it, and would tell nobody
         netlink = Netlink()
         self.shut = [*NOWHERE, *(f"{address}/{128 if ':' in address else 32}"
                                  for address, _ in links.addresses(netlink)

@@ -1,9 +1,8 @@
-"""The published ports of chapter 11: taken before anything else is made, and given to the relay."""
+"""The published ports of chapter 11: the sockets that listen on the host."""
 import _socket
 import errno
 
-from ..layer import Layer, LayerError, exists
-from .beside import NOBODY, with_us
+from ..layer import LayerError, exists
 
 LOOPBACK = ("127.0.0.1", "::1")  # without an address: for this machine only
 ANY = {"0.0.0.0": "0.0.0.0/0", "::": "::/0"}
@@ -16,46 +15,19 @@ CURES = {
 }
 
 
-class Ports(Layer):
-    """Listens on the host for the container, and passes on what comes."""
-    chapter, name = 11, "network"
-
-    def prepare(self, spec, undo):
-        self.spec, self.listeners = spec, []
-        if spec.publish:
-            from .relay import Relay  # only now, as few ask for it: and not in the copy that runs it
-            self.relay = Relay
-        for where, port, inside, protocol in spec.publish:
-            for socket in bound(where, port, inside, protocol):
-                undo.callback(socket.close)
-                self.listeners.append((socket, inside))
-
-    def parent(self, pid, undo):
-        if self.listeners:
-            with_us(lambda: self.relay(self.listeners, self.spec.lease["ip"]).run(),
-                    [socket.fileno() for socket, _ in self.listeners], undo, NOBODY)
-        for socket, _ in self.listeners:
-            socket.close()
-
-
-def bound(where, port, inside, protocol):
-    """A listening socket; without an address two, for both loopbacks. Raises LayerError."""
-    sockets = []
-    for address in (where,) if where else LOOPBACK:
-        if address == "::1" and not where and not exists("/proc/sys/net/ipv6"):
-            continue
-        option = f"-p {where + ':' if where else ''}{port}:{inside}" + "/udp" * (protocol == "udp")
-        try:
-            sockets.append(listening(address, port, protocol))
-        except OSError as error:
-            if address == "::1" and not where and error.errno == errno.EADDRNOTAVAIL:
-                continue  # IPv6 is switched off
-            for socket in sockets:
-                socket.close()
-            text = CURES.get(error.errno, error.strerror)
-            raise LayerError("network", option, 0, text.format(
-                port=port, address=address, least=least())) from error
-    return sockets
+def bound(where, published):
+    """A listening socket on an address for one -p; None where this host has no such loopback. Raises LayerError."""
+    given, port, inside, protocol = published
+    if where == "::1" and not given and not exists("/proc/sys/net/ipv6"):
+        return None
+    try:
+        return listening(where, port, protocol)
+    except OSError as error:
+        if where == "::1" and not given and error.errno == errno.EADDRNOTAVAIL:
+            return None  # IPv6 is switched off
+        option = f"-p {given + ':' if given else ''}{port}:{inside}" + "/udp" * (protocol == "udp")
+        text = CURES.get(error.errno, error.strerror)
+        raise LayerError("network", option, 0, text.format(port=port, address=where, least=least())) from error
 
 
 def listening(address, port, protocol):

@@ -9,9 +9,10 @@ from .explore import explore
 from .guess import check
 from .running import Running, start
 from .views import matrix, observe, trace
+from .worlds import world
 
 __all__ = ["Result", "Running", "answer", "can_limit", "check", "diff", "explore", "flag", "hint",
-           "look", "matrix", "observe", "reset", "run", "solution", "start", "status", "trace"]
+           "look", "matrix", "observe", "reset", "run", "solution", "start", "status", "trace", "world"]
 
 
 def load_ipython_extension(shell):

@@ -10,10 +10,10 @@ from .guess import Answer, unanswered
 from .show import Text, pre
 
 # What the terminal tells to type, as it is typed here.
-HERE = [(r"workshop hint (\d) --exercise (\d)", r"hint(\1, exercise=\2)"),
-        (r"workshop hint (\d)", r"hint(\1)"),
-        (r"workshop check (\d) --answer TEXT", r'answer(\1, "TEXT")'),
-        (r"workshop try (\d) (.+)", lambda of: f"look({of[1]}, {shlex.split(of[2])[0]!r})"),
+HERE = [(r"workshop hint (\d+) --exercise (\d)", r"hint(\1, exercise=\2)"),
+        (r"workshop hint (\d+)", r"hint(\1)"),
+        (r"workshop check (\d+) --answer TEXT", r'answer(\1, "TEXT")'),
+        (r"workshop try (\d+) (.+)", lambda of: f"look({of[1]}, {shlex.split(of[2])[0]!r})"),
         (r"workshop flag (\d+) VALUE", r'flag(\1, "VALUE")'),
         (r"workshop escape (\d+) --hint", r"%escape \1 --hint"),
         (r"workshop escape (\d+)", r"%%escape \1"),

@@ -10,7 +10,8 @@ import time
 from crabcan_steps import linux
 from crabcan_steps.mounts.root import IN_ROOT
 
-from . import bounds, build
+from .. import chapters
+from . import bounds, build, internet, nets, seen
 from .harm import Harm, changes
 from .join import Place
 from .keeper import PRECIOUS
@@ -35,6 +36,11 @@ class Machine(Runs):
         self.kept, self.runs, self.slowest = {}, [], 0
         self.file = ""  # the learner's
         self.alone = 0  # an exercise: then the other's functions are ours
+        self.net = nets.Net(keeper)
+        self.internet = None
+        if chapters.NAMES[chapter] == "network":
+            self.internet = internet.Internet(keeper)
+            self.place.ask(lambda: internet.resolvers(self.internet.server))
         self.watch = None if groups.bounded() else bounds.Watch(keeper)
         self.host = {**self.sight.look(keeper), "hostname": build.NAME}
         self.sleepers = descendants(keeper)
@@ -61,16 +67,24 @@ class Machine(Runs):
             os.close(root)
         return {"name": name, "mounts": mounts, "file": there}
 
-    def compare(self):
-        """Raises Harm if the machine is not as it was."""
+    def compare(self, part=0.05):
+        """Raises Harm if the machine is not as it was, after this part of a run's time."""
         changes(self.before, self.state())
-        end = time.monotonic() + self.seconds / 20
+        end = time.monotonic() + self.seconds * part
         while left := self.sight.others(*self.sleepers):
             if time.monotonic() > end:
                 self.end_all()
                 raise Harm(f"{len(left)} processes would still run on your machine after the "
                            "container has ended")
             time.sleep(0.005)
+
+    def network(self, *tries, **words):
+        """A container with a network that makes these tries, seen from all sides (seen.py)."""
+        return seen.Seen(self, *tries, **words)
+
+    def beside(self, runtime):
+        """The processes that a run's runtime has started."""
+        return descendants(runtime)
 
     def end_all(self, waiter=None):
         """Ends whatever runs in the room but its first process, and what a run's waiter waits for.

@@ -48,7 +48,7 @@ class Runs:
     def calls(self, *options, step=None, before=()):
         """The container's start, and the calls of which it tells, for a reason: (side, call, rest)."""
         answer = self.crabcan("-d", *options, command=["true"], step=step, before=before)
-        found = (re.match(r"[0-9] \w+ +(parent|child) +(\w+)\((.*)", line)
+        found = (re.match(r"[0-9]+ \w+ +(parent|child) +(\w+)\((.*)", line)
                  for line in answer.err.splitlines())
         return answer, [line.groups() for line in found if line]
 
@@ -67,7 +67,7 @@ class Runs:
     def shell(self, line):
         """Runs a line of shell; what it does to the room is told like an error of its own."""
         try:
-            answer = self.run(["/bin/sh", "-c", line], extra={"PYTHON": build.python()})
+            answer = self.run(["/bin/sh", "-c", line], extra={"PYTHON": build.python()} | self.given())
             err = answer.err + "".join(f"workshop: your code raised {words['type']}: {words['text']} "
                                        f"({words['file']}, line {words['line']})\n"
                                        for words in answer.raised)
@@ -76,6 +76,10 @@ class Runs:
             return {"out": "", "err": f"workshop: {error}\n", "status": 1}
         except Wrong as error:
             return {"out": "", "err": f"workshop: {error.seen}: {error.why}\n", "status": 1}
+
+    def given(self):
+        """Variables for a shell: where the server of the room's internet is."""
+        return {"SERVER": self.internet.server, "PORT": str(self.internet.port)} if self.internet else {}
 
     def limits(self):
         """The limits of a process that runs nothing of the learner's, as /proc has them."""
@@ -118,7 +122,7 @@ class Runs:
         # None: the kernel, asked to end one of the room's, has taken the copy of us that waits.
         if answer.status in (None, -9, 137) and self.groups.full():
             raise Harm(TOO_MUCH)
-        self.compare()
+        self.compare(0.5 if kill else 0.05)  # after kill -9 somebody may be there who cleans up
         return answer
 
     def environment(self):

@@ -1,7 +1,7 @@
 """What /proc shows of the room's processes to us, who stand outside."""
 import os
 
-from ..measure.observe import ObserveError, child_of, look, stat_of
+from ..measure.observe import look, stat_of
 from .join import Place
 
 KINDS = ("uid", "gid")
@@ -42,14 +42,15 @@ class Sight:
 
     def program(self, runtime, inner, step):
         """The container's first process, if it has become the program that was asked for."""
-        try:
-            pid = runtime if step < 2 else child_of(runtime)
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                if file.read().split(b"\0")[:-1] != [os.fsencode(word) for word in inner]:
-                    return None
-            return self.look(pid) | {"runtime": self.look(runtime)}
-        except (ObserveError, OSError, ValueError, KeyError, StopIteration):
-            return None
+        wanted = [os.fsencode(word) for word in inner]
+        for pid in [runtime] if step < 2 else children(runtime):  # it may have others, beside the container
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    if file.read().split(b"\0")[:-1] == wanted:
+                        return self.look(pid) | {"runtime": self.look(runtime)}
+            except (OSError, ValueError, KeyError, StopIteration):
+                continue
+        return None
 
     def fds(self, pid):
         """A process's descriptors. Its owner's, says /proc: so the room's root looks."""

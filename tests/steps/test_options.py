@@ -85,8 +85,8 @@ def test_a_variable_by_name_alone_is_the_caller_s(monkeypatch):
 # ---------------------------------------------------------------- refusals
 
 @pytest.mark.parametrize("words, cure", [
-    (["--privileged"], "--layers all,-NAME"), (["--net", "host"], "--layers all,-namespaces"),
-    (["--network=bridge"], "--layers all,-namespaces"), (["-p", "80:80"], "--layers all,-namespaces"),
+    (["--privileged"], "--layers all,-NAME"), (["--net", "hosts"], "container:NAME"),
+    (["--network=container:"], "bridge"), (["-p", "80"], "8080:80"), (["-P"], "-p HOST:INSIDE"),
     (["--pid", "host"], "chapter 2"), (["--uts=host"], "--layers all,-hostname"),
     (["--detach"], "&"), (["--shm-size", "1g"], "--tmpfs /dev/shm:size="),
     (["-v", "data:/x"], "./data"), (["-v", "/data"], "--tmpfs /data"),

@@ -1,0 +1,128 @@
+"""Two never have one address, and with the last one all is gone: also after kill -9, of whomever."""
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from conftest import wait_for  # noqa: E402
+from world import FIRST, as_before, fresh, inside, settled, world  # noqa: E402, F401
+
+WAIT = ["--", "sh", "-c", "echo ready; read x"]
+
+
+def many(world, number):
+    """So many containers at once; returns what each has found as its address."""
+    words = world.root.command("run", "--net", "bridge", "--memory", "max", "--", "sh", "-c",
+                               "ip -o -4 addr show eth0; read x")
+    running = [subprocess.Popen(words, env=world.root.environment, stdin=-1, stdout=-1, stderr=-1, text=True)
+               for _ in range(number)]
+    found = [process.stdout.readline() for process in running]
+    for process in running:
+        process.stdin.close()
+    said = [(process.stderr.read(), process.wait()) for process in running]
+    assert not [one for one in said if one[1] != 1 or one[0]], said[:3]  # read x: 1 at the end of its input
+    for process in running:
+        process.stdout.close()
+        process.stderr.close()
+    return re.findall(rf"{FIRST}\.\d+", "".join(found))
+
+
+def test_many_at_once_get_one_each(world, as_before, request):
+    number = 200 if request.config.getoption("long") else 25
+    found = many(world, number)
+    assert len(found) == len(set(found)) == number
+
+
+def test_when_all_are_taken_one_line_says_so(world, as_before, tmp_path):
+    script = ("from crabcan_steps.net import leases\nfrom crabcan_steps import ch09_runtime, cli\nimport sys\n"
+              "leases.LAST = 2\nsys.exit(cli.main(['run', '--net', 'bridge', *sys.argv[1:]]))")
+    with world.background(*WAIT) as running:
+        running.ready()
+        result = world.root.script(script, "true")
+    assert result.returncode == 125 and len(result.stderr.splitlines()) == 1 and "end some" in result.stderr
+
+
+@pytest.mark.parametrize("whom", ["us", "us and who is beside us", "all of a session"])
+def test_kill_9(world, whom):
+    """Who stands beside us tidies up; if he is killed as well, the next container does, and works."""
+    with world.background("-p", "8080:80", *WAIT) as running:
+        running.ready()
+        beside = [int(pid) for pid in Path(f"/proc/{running.runtime}/task/{running.runtime}/children").read_text().split()
+                  if int(pid) != running.init]
+        assert len(beside) == 2  # the relay, and who waits for our end
+        for pid in [running.runtime, *(beside if whom != "us" else ()), *([running.init] if "all" in whom else ())]:
+            subprocess.run(["kill", "-9", str(pid)])
+        running.process.wait()
+        if whom != "us":
+            assert wait_for(lambda: "crabcan0" in world.do(world.host, "ip -o link"))
+            assert world.root.run(*inside("print(get('http://203.0.113.5/'))"), options=["--net", "bridge", "-p", "8080:80"])
+        left = settled(world)
+        assert not left, left
+
+
+def test_one_goes_another_stays(world, as_before):
+    with world.background("--name", "stays", *WAIT) as stays:
+        stays.ready()
+        with world.background("--name", "goes", *WAIT) as goes:
+            goes.ready()
+            assert "goes" in world.do(world.host, "cat /run/crabcan/*/2.hosts")
+            goes.process.send_signal(signal.SIGKILL)
+            assert wait_for(lambda: "goes" not in world.do(world.host, "cat /run/crabcan/*/2.hosts"))
+        rules = world.do(world.host, "nft list ruleset")
+        assert f"{FIRST}.2" in rules and f"{FIRST}.3" not in rules
+        assert world.root.run("true", options=["--net", "bridge"]) == ""
+
+
+@pytest.mark.parametrize("stopped", ["ip_forward", "nothing"])
+def test_forwarding_is_put_back_by_the_last(world, stopped):
+    path = "/proc/sys/net/ipv4/ip_forward"
+    world.do(world.host, f"echo {int(stopped == 'nothing')} > {path}")
+    try:
+        with world.background(*WAIT) as one:
+            one.ready()
+            with world.background(*WAIT) as two:
+                two.ready()
+                two.process.terminate()
+                two.process.wait()
+            assert world.do(world.host, f"cat {path}") == "1\n"
+        assert wait_for(lambda: world.do(world.host, f"cat {path}").strip() == str(int(stopped == "nothing")))
+    finally:
+        world.do(world.host, f"echo 0 > {path}")
+    assert settled(world) == []
+
+
+def test_an_address_is_free_again_though_its_container_lives_on(world):
+    """It has taken back what would end it with its parent; its cable is cut."""
+    stays = "import ctypes\nctypes.CDLL(None).prctl(1, 0, 0, 0, 0)\nprint('ready')\ntime.sleep(20)"
+    with world.background("--", *inside(stays)) as running:
+        running.ready()
+        running.process.kill()
+        running.process.wait()
+        assert wait_for(lambda: "crabcan2" not in world.do(world.host, "ip -o link"))
+        assert world.root.run("sh", "-c", "ip -o -4 addr show eth0", options=["--net", "bridge"]).split()[3] == f"{FIRST}.2/24"
+    assert settled(world) == []
+
+
+@pytest.mark.parametrize("half", ["links.add_veth", "rules.elements", "bridge.forward", "links.add_bridge", "names.resolvers",
+                                  "leases.Leases.introduce"])
+def test_a_start_that_fails_half_way_leaves_nothing(world, as_before, half):
+    module, _, name = half.partition(".")
+    script = (f"import sys\nfrom crabcan_steps import cli\nfrom crabcan_steps.net import modes, {module}\n"
+              "def fail(*_): raise OSError(5, 'no')\n"
+              f"{module}.{name} = fail\nsys.exit(cli.main(['run', '--net', 'bridge', 'true']))")
+    result = world.root.script(script)
+    assert result.returncode == 125 and "chapter 11 (network)" in result.stderr, result
+
+
+def test_ctrl_c_while_it_starts(world, as_before):
+    for wait in 0.15, 0.2, 0.25, 0.3, 0.35:
+        process = subprocess.Popen(world.root.command("run", "--net", "bridge", "--", "sleep", "9"), env=world.root.environment,
+                                   stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(9)
