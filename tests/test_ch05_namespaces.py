@@ -77,3 +77,9 @@ def test_a_set_user_id_file_that_is_there_can_be_changed_through_memory(root, fo
     assert (folder / "su").read_bytes() == b"evil" and (folder / "su").stat().st_mode & 0o7777 == 0o4755
     root.crabcan("run", "-a", f"{folder}:/x", "--", "sh", "-c", "echo evil >/x/su")
     assert (folder / "su").stat().st_mode & 0o7777 == 0o755
+
+
+def test_whose_files_are_not_shifted_may_give_them_capabilities(user, folder):
+    """An ordinary user's: the host believes nothing that his containers write."""
+    out = user.run("grep", "CapBnd", "/proc/self/status", options=["-a", f"{folder}:/x", "--cap-add", "SETFCAP"])
+    assert int(out.split()[1], 16) >> 31 & 1, "chapter 5: SETFCAP is gone: grep Cap /proc/self/status"

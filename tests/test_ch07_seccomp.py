@@ -86,6 +86,15 @@ def test_a_profile_in_the_oci_form(who, folder):
     assert result.returncode == 1 and "No space left" in result.stderr
 
 
+@pytest.mark.parametrize("name, count", [("default", 2), ("allow-list", 1), ("deny-list", 1), ("unconfined", 0)])
+def test_a_profile_of_ours_by_its_name(root, name, count):
+    """And not the other one: only the deny-list refuses to make a file set-user-ID."""
+    script = "grep ^Seccomp_filters: /proc/self/status; touch /tmp/x; chmod 4755 /tmp/x && echo made"
+    lines = root.crabcan("run", "--seccomp", name, "--", "sh", "-c", script).stdout.split()
+    assert lines[:2] == ["Seccomp_filters:", str(count)], f"chapter 7, --seccomp {name}: grep Seccomp /proc/self/status"
+    assert (lines[2:] == ["made"]) == (name in ("allow-list", "unconfined")), f"chapter 7, --seccomp {name}: chmod 4755: {lines[2:]}"
+
+
 @pytest.mark.parametrize("text, words", [
     ("{", "Expecting"), ("[]", ""), ('{"defaultAction": "X", "syscalls": []}', "unknown action X"),
     ('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": '

@@ -126,6 +126,14 @@ def test_each_layer_stands_with_its_chapter():
             assert number(module) == layer.chapter, layer
 
 
+def test_a_layer_is_called_as_its_chapter():
+    """Its errors name both, `step N` chooses by the one and --layers by the other."""
+    for layer in ch09_runtime.LAYERS:
+        home = number(layer.__module__.removeprefix("crabcan_steps."))
+        name = "terminal" if home == chapters.WHOLE else chapters.NAMES[home]
+        assert (layer.chapter, layer.name) == (home, name), layer
+
+
 def test_the_classroom_s_floors():
     """What is higher may import what is lower; nothing the other way, nor beside."""
     floor = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

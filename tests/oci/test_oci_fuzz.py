@@ -247,6 +247,7 @@ WORDS = st.one_of(st.sampled_from([word for word in ODD if "\0" not in word and 
     ["--" + name for table in commandline.COMMANDS.values() for name in commandline.options_of(table[2])]))
 
 
+@pytest.mark.timeout(0)
 def test_malformed_command_lines(boxes, cases):  # noqa: F811
     """A status and one line, for every command."""
     box = boxes.box()

@@ -148,4 +148,4 @@ def test_without_a_root_of_its_own_the_host_s_files_count(root):
 def test_an_id_above_the_map(who):
     for user in "4000000000", "0:4000000000":
         result = who.crabcan("run", "-u", user, "--", "true")
-        assert result.returncode == 125 and "--uid 4000000000: the map has" in result.stderr
+        assert result.returncode == 125 and "--uid 4000000000: the map has" in result.stderr and "more ids come from /etc/subuid" in result.stderr
