@@ -39,7 +39,7 @@ const Facts = ({ state, spaces, kind }) => {
   if (!space) return null
   if (kind === "uts") return html`<p>${space.hostname}</p>`
   if (kind === "mnt") return html`<p>${Object.values(state.mounts).filter(mount => mount.namespace === spaces.mnt.id).length} mounts</p>`
-  if (kind === "net") return html`<p>${Object.entries(space.links).map(([name, link]) => `${name} is ${link.up ? "up" : "down"}`).join(", ") || "empty"}</p>`
+  if (kind === "net") return html`<p>${Object.entries(space.links).map(([name, link]) => [name, "is", link.up ? "up:" : "down", ...link.up ? link.addresses ?? [] : []].join(" ").replace(/:$/, "")).join(", ") || "empty"}</p>`
   if (kind === "user") return html`<${Maps} maps=${space.maps} />`
   return null
 }
