@@ -85,4 +85,7 @@ def extras(spec):
     if spec.linux.get("memoryPolicy"):
         from .memory import MemoryPolicy
         found.append(MemoryPolicy())
+    if spec.linux.get("netDevices") and not spec.settings.get("exec"):
+        from ..net.devices import Devices
+        found.append(Devices())
     return found

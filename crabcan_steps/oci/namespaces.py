@@ -38,6 +38,7 @@ class Spaces(Layer):
                            os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would keep us
                 undo.callback(linux.close, fd)
                 self.joins.append((kind, fd))
+        spec.joined = dict(self.joins)
         self.before = [] if "user" in spec.spaces and spec.spaces["user"] else [
             (kind, fd) for kind, fd in self.joins if kind not in ("pid", "mount", "cgroup")
             and "user" in new]  # those of the outer user namespace: from inside they could not be
@@ -152,9 +153,6 @@ class Network(Layer):
         self.settings = [(f"sys/{path_of(name)}", value)
                          for name, value in (spec.linux.get("sysctl") or {}).items()]
         self.own_cgroup = "cgroup" in spec.spaces and not spec.spaces["cgroup"]
-        self.devices = spec.linux.get("netDevices") or {}
-        if self.devices:
-            raise LayerError(self.name, "linux.netDevices", errno.ENOTSUP)
 
     def child(self):
         if self.own_cgroup:
