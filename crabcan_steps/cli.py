@@ -12,7 +12,7 @@ USAGE = f"""crabcan {__version__}: a container runtime to learn from
   crabcan run [OPTIONS] [--] [COMMAND [ARG ...]]       a container with all layers
   crabcan step N [OPTIONS] [--] [COMMAND [ARG ...]]    the checkpoint of chapter N, 1 to {LAST + 3}
   crabcan run --help                                   the options, with examples
-  crabcan pull | images | layers | ... --help          images, and what is in them: chapter 12
+  crabcan pull | images | history | ... --help         images, to fetch, list, commit: chapter 12
   crabcan seccomp PROFILE [CALL ...]                   which rule decides about which call
   crabcan completion bash                              (or zsh, fish) what makes Tab complete them
 

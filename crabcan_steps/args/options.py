@@ -18,7 +18,9 @@ EXAMPLES = """examples:
 exit status: the command's own; 128+n if signal n ended it; 125 crabcan could not make the
 container; 126 the command is not executable; 127 it was not found; 2 wrong usage"""
 REPEATED = ("-e, -a, -v, --tmpfs, --device, --cap-add, --cap-drop, --ulimit, -p, --dns and --add-host\n"
-            "can be repeated")
+            "can be repeated\n\n"
+            "with --image what you do not say is the image's: the command, -e, -w, -u; and --caps is\n"
+            "docker, --nofile 1024")
 ROWS = [row for row in TABLE if isinstance(row, Option)]
 NAMED = {name: row for row in ROWS for name in row.names}
 

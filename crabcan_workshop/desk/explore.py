@@ -15,7 +15,7 @@ from . import check, workspace
 
 COMMANDS = {"explore": "step forward and back through a container's birth"}
 EXAMPLES = """examples:
-  workshop explore                    all checkpoints, the last one first
+  workshop explore                    chapters 2 to 9, the last one first
   workshop explore 4                  chapter 4's, with chapter 5's to compare it with
   workshop explore mine 4             yours, beside ours
   workshop explore FILE               what `crabcan run --trace FILE` has recorded; - is standard input
@@ -32,7 +32,7 @@ class ExploreError(Exception):
 def add_arguments(name, parser):
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
-    parser.add_argument("what", nargs="*", metavar="N|FILE|mine N", help="a chapter, a recording, or your own")
+    parser.add_argument("what", nargs="*", metavar="N|FILE|mine N", help="a chapter, 2 to 9; a recording; or your own")
     parser.add_argument("--strace", action="store_true", help="record the command behind -- with strace")
     parser.add_argument("--text", action="store_true", help="no page: print which event closes what")
     parser.add_argument("--without", metavar="N|CALL|LAYER", help="beside it, the same as if that had not been")
