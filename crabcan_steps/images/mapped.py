@@ -58,6 +58,7 @@ def inside(function, *args):
 def child(users, control, writer, function, args):
     """In the namespace, whose root it becomes."""
     try:
+        linux.observer = None  # what is recorded is the container's birth, not this
         linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
         linux.unshare(linux.CLONE_NEWUSER)
         control.write(b"ready")

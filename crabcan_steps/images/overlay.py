@@ -69,6 +69,7 @@ def shifted(store, chains, name, maps, kept):
 def mounted(path, chains, name, users, socket, kept):
     """The child's whole life: only here are the shifted layers attached anywhere."""
     try:
+        linux.observer = None  # not the container's birth
         linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
         linux.unshare(linux.CLONE_NEWNS)
         linux.mount_setattr("/", linux.AT_RECURSIVE, propagation=linux.MS_PRIVATE)
@@ -98,6 +99,7 @@ def namespace(maps):
     if pid == 0:
         try:
             mine.close()
+            linux.observer = None
             linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
             linux.unshare(linux.CLONE_NEWUSER)
             other.write(b"ready")
