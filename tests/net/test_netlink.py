@@ -68,7 +68,7 @@ def test_and_ip_understands_them(world, tmp_path):
     inside_from = next(n for n, command in enumerate(said) if "dev eth0" in command)
     holder = subprocess.Popen(["unshare", "--net", "sleep", "60"])
     try:
-        script = "\n".join(["mount -t sysfs sysfs /sys 2>/dev/null || true", "exec 9</proc/$1/ns/net"] + [
+        script = "\n".join(["exec 9</proc/$1/ns/net"] + [
             command.split("/proc/self/fd/")[0] + "$1" if "/proc/self/fd/" in command else
             f"nsenter --net=/proc/$1/ns/net {command}" if n >= inside_from else command for n, command in enumerate(said)]
             + ["nsenter --net=/proc/$1/ns/net ip -o -4 addr show eth0"])
