@@ -11,6 +11,9 @@ import pytest
 
 from making import Layout, busybox, images, member, tar  # noqa: F401
 from registries import Faulty, need, registry
+from crabcan_steps.images.errors import ImageError
+from crabcan_steps.images.reference import Reference
+from crabcan_steps.images.registry import Registry
 
 BIG = random.Random(12).randbytes(600_000)
 
@@ -87,6 +90,30 @@ def test_a_token_is_fetched_and_shown_to_its_registry_only(images, big):
         token = next(path for path, _ in server.seen if path.startswith("/token"))
         assert "service=here" in token and "scope=repository%3Abig%3Apull" in token
         assert other.seen and not any("Authorization" in headers for _, headers in other.seen)
+
+
+@pytest.mark.parametrize("wants", ["Bearer", "Basic"])
+def test_whom_a_registry_sends_us_to_cannot_ask_for_our_account(images, big, wants):
+    config = images.path / "config"
+    config.mkdir()
+    with Faulty(big, wants=wants) as other, Faulty(big, elsewhere=other.host) as server:
+        (config / "config.json").write_text(json.dumps({"auths": {server.host: {"auth": base64.b64encode(b"ann:secret").decode()}}}))
+        images.environment |= {"DOCKER_CONFIG": str(config)}
+        refused = images("pull", "--insecure", f"{server.host}/big")
+        assert refused.returncode == 1 and "not allowed" in refused.stderr and other.seen
+        assert not any("Authorization" in headers for _, headers in other.seen)
+        assert not any("Authorization" in headers for _, headers in server.seen)
+
+
+def test_where_a_push_is_sent_to_must_have_tls_too(big):
+    """A registry says by itself where it wants a blob (Location); of redirects the opener takes care."""
+    with Faulty(big) as server:
+        ours = Registry(Reference(f"{server.host}/big"))
+        ours.access.shown = "Bearer t0ken"
+        for place in f"http://{server.host}/uploads/1", "file:///etc/passwd":
+            with pytest.raises(ImageError, match="without TLS"):
+                ours.request("PUT", place, {}, lambda: b"a blob", good=(201, None))
+        assert not server.seen
 
 
 @pytest.mark.parametrize("ranges", [True, False])
