@@ -171,9 +171,9 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(name, store, tmp_path):
 def test_a_link_that_goes_deep_and_up_again_is_quick(store, tmp_path):
     """As long as a link can be: and each member below it walks all of it."""
     link_ = member("l", kind="symlink", linkname="d/" * 600 + "../" * 600)
-    begun = time.monotonic()
+    begun = sum(os.times()[:4])
     assert bring(store, tmp_path, [tar(directory("/".join(["d"] * 600)), link_, *(member(f"l/f{n}") for n in range(5)))]) == ""
-    assert time.monotonic() - begun < 2
+    assert sum(os.times()[:4]) - begun < 2
     assert (next((tmp_path / "store/layers").glob("*/fs")) / "f4").is_file()
 
 
