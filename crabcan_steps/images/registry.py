@@ -105,19 +105,18 @@ class Registry:
 
     def into(self, store, one, told):
         """Brings a blob into the store; goes on where a connection broke off."""
-        tries = list(PAUSES)
+        tries, furthest = list(PAUSES), 0
         came = [0]
 
         def count(bytes_):
             came[0] += bytes_
             told(bytes_)
         while True:
-            before = came[0]
             try:
                 return take(store, one["digest"], one["size"], lambda at: self.blob(one["digest"], at), count)
             except BROKEN as error:
-                if came[0] > before + PIECE:  # it goes on, if slowly
-                    tries = list(PAUSES)
+                if came[0] > furthest + PIECE:  # it goes on, if slowly
+                    tries, furthest = list(PAUSES), came[0]
                 if not tries:
                     raise ImageError(f"{self.host}: {one['digest'][:19]}: {reason(error)}") from None
                 told(-came[0])

@@ -11,9 +11,11 @@ import pytest
 
 from making import Layout, busybox, images, member, tar  # noqa: F401
 from registries import Faulty, need, registry
+from crabcan_steps.images import registry as registry_
 from crabcan_steps.images.errors import ImageError
 from crabcan_steps.images.reference import Reference
 from crabcan_steps.images.registry import Registry
+from crabcan_steps.images.store import Store
 
 BIG = random.Random(12).randbytes(600_000)
 
@@ -123,6 +125,19 @@ def test_a_connection_that_breaks_is_taken_up_where_it_was(images, big, ranges):
         begun = [headers["Range"] for _, headers in server.seen if "Range" in headers]
         assert begun and all(text.startswith("bytes=") and text != "bytes=0-" for text in begun)
     assert partial(images) == []
+
+
+def test_one_that_always_breaks_off_at_the_same_place_is_given_up(big, tmp_path, monkeypatch):
+    """It brings a lot each time, and never more: that is no progress."""
+    monkeypatch.setattr(registry_, "PAUSES", (0, 0, 0, 0))
+    monkeypatch.setattr(registry_, "PIECE", 1 << 16)
+    manifest = json.loads((big.path / "blobs/sha256" / big.manifests[0]["digest"][7:]).read_text())
+    store = Store(str(tmp_path / "store"))
+    with Faulty(big, cuts=30, ranges=False) as server:
+        with pytest.raises(ImageError):
+            Registry(Reference(f"{server.host}/big"), insecure=True).into(store, manifest["layers"][0], lambda count: None)
+        assert len(server.seen) < 10
+    store.close()
 
 
 def test_what_came_wrong_is_fetched_again_and_named(images, big):
