@@ -201,6 +201,16 @@ def test_an_index_is_chosen_from_by_platform(images):
     assert refused.returncode == 1 and "linux/s390x" in refused.stderr
 
 
+@pytest.mark.parametrize("name", ["", "a\nb", "../../etc", "oci:x", "sha256:" + 64 * "0", "x@sha256:" + 64 * "0"])
+def test_a_name_in_the_store_is_one_that_can_be_asked_for(images, name):
+    """And none that says by itself which digest it has: that would be found in the place of what has it."""
+    layout = images.layout()
+    layout.image(tar(member("x")))
+    refused = images("pull", f"oci:{layout.path}", name)
+    assert refused.returncode == 1 and refused.stderr.count("\n") == 1
+    assert images.good("images") == ""
+
+
 @pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
 def test_archives_of_other_programs_are_read(images, kind):
     need("skopeo")
