@@ -11,6 +11,7 @@ from .tarextra import old_sparse, pax, sparse_of
 BLOCK = 512
 LONGEST = 1 << 20  # bytes of one extended header
 HEADERS = 4 << 20  # of all that one member has, and of all that are for everybody
+LARGEST = 1 << 62     # bytes; off_t goes hardly further
 LATEST = 10**9 << 62  # nanoseconds; time_t goes no further
 REGULAR, LINK, SYMLINK, CHAR, BLOCK_DEVICE, FOLDER, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
 KINDS = {b"\0": REGULAR, b"7": REGULAR, b"S": REGULAR, b"D": FOLDER}
@@ -131,7 +132,7 @@ def complete(stream, entry, header, more):
         entry.sparse, entry.size = old_sparse(stream, header, number)
     elif entry.kind == REGULAR:
         sparse_of(stream, entry, more)
-    if entry.size < 0 or entry.stored < 0:
+    if not (0 <= entry.size < LARGEST and 0 <= entry.stored < LARGEST):
         raise ImageError(f"a layer's tar has a file of {entry.size} bytes")
     if entry.sparse is not None:
         covered(entry)

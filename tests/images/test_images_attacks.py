@@ -168,6 +168,21 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(name, store, tmp_path):
     assert os.listdir(tmp_path / "store/layers") == [] and store.names() == {}
 
 
+def test_documents_of_the_wrong_kinds_are_an_image_s_fault(store, tmp_path):
+    """Not ours: an ImageError, in words, whatever a stranger has put in the place of an object or a list."""
+    layout = Layout(tmp_path / "layout")
+    layout.image(tar(member("x")))
+    layout.manifests[0]["annotations"] = ["x"]
+    layout.write()
+    (tmp_path / "docker.tar").write_bytes(tar(member("manifest.json", '[{"RepoTags": 5}, {"RepoTags": 5}]')))
+    huge = member("x")[0]
+    huge.size = 1 << 80
+    (tmp_path / "oci.tar").write_bytes(huge.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+    for source in f"oci:{layout.path}", f"docker-archive:{tmp_path}/docker.tar", f"oci-archive:{tmp_path}/oci.tar":
+        with pytest.raises(ImageError):
+            pull(store, source)
+
+
 def test_a_link_that_goes_deep_and_up_again_is_quick(store, tmp_path):
     """As long as a link can be: and each member below it walks all of it."""
     link_ = member("l", kind="symlink", linkname="d/" * 600 + "../" * 600)
