@@ -1,11 +1,14 @@
 """Chapter 12: an image is found by its hashes, its layers lie one upon the other, and it runs."""
+import io
 import json
 import os
 import subprocess
+import tarfile
 
 import pytest
 
 from conftest import gone, wait_for
+from crabcan_steps.images.commit import Changes
 from crabcan_workshop.measure import observe
 from making import Layout, busybox, folder as directory, images, member, tar  # noqa: F401
 
@@ -85,6 +88,29 @@ def test_a_container_s_changes_become_a_layer(images):
     assert shown.split() == ["/lost:", "again", "web", "2"]
     assert "container box" in images.good("images")
     images.good("rmi", "box", "mine:1")
+
+
+@pytest.mark.parametrize("name", [".wh.bin", "root/.wh..wh..opq"])
+def test_a_file_that_would_be_a_whiteout_is_told(images, name):
+    """In a layer it would take away what is below, so there is no layer that says what the container has."""
+    images.small(*LAYERS)
+    images.inside(f"echo 1 > /{name}", "--keep", "box")
+    refused = images("commit", "box", "mine:3")
+    assert refused.returncode == 1 and f"/{name}" in refused.stderr and refused.stderr.count("\n") == 1
+    images.good("rmi", "box")
+
+
+def test_what_was_a_file_a_moment_ago_holds_nobody_up(tmp_path):
+    """A container that runs may put a FIFO in its place while we look."""
+    (tmp_path / "name").write_text("1")
+    status = os.lstat(tmp_path / "name")
+    os.unlink(tmp_path / "name")
+    os.mkfifo(tmp_path / "name")
+    folder, out = os.open(tmp_path, os.O_RDONLY), io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        Changes(archive, {}).file(folder, "name", "name", status)
+    os.close(folder)
+    assert tarfile.open(fileobj=io.BytesIO(out.getvalue())).getnames() == []
 
 
 def test_what_the_network_has_mounted_is_no_change(images):

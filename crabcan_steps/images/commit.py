@@ -8,6 +8,7 @@ import tarfile
 import time
 
 from .. import linux
+from ..ch12_images import PREFIX
 from .container import record, valid
 from .errors import ImageError
 from .image import CONFIG, LAYER, MANIFEST, Image
@@ -21,6 +22,7 @@ from .transfer import put
 from .unpack import KEPT
 
 OURS = ("proc", "sys", "dev")  # places for mounts, which an image need not have
+NOW = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 PLACES = ("etc/hosts", "etc/resolv.conf")  # chapter 11 mounts its own there: they are empty
 
 
@@ -97,8 +99,10 @@ class Changes:
             self.tar.addfile(tarfile.TarInfo(f"{path}.wh..wh..opq"))
         for name in sorted(linux.listdir(fd)):
             status = linux.lstat(name, dir_fd=fd)
+            if name.startswith(PREFIX):
+                raise ImageError(f"/{path}{name}: a name of which every layer makes a whiteout: rename it, or remove it")
             if whiteout(status):
-                self.tar.addfile(tarfile.TarInfo(f"{path}.wh.{name}"))
+                self.tar.addfile(tarfile.TarInfo(f"{path}{PREFIX}{name}"))
             elif stat.S_ISDIR(status.st_mode):
                 inner = linux.open(name, OPEN, dir_fd=fd)
                 if path or name not in OURS or linux.listdir(inner):
@@ -118,10 +122,12 @@ class Changes:
         if status.st_nlink > 1:
             self.links[status.st_dev, status.st_ino] = path
         if stat.S_ISREG(status.st_mode):
-            with open(linux.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as data:
-                info = self.info(path, linux.fstat(data.fileno()), tarfile.REGTYPE, data.fileno())
-                info.size = status.st_size
-                self.tar.addfile(info, data)
+            with open(linux.open(name, NOW, dir_fd=folder), "rb") as data:
+                status = linux.fstat(data.fileno())
+                if stat.S_ISREG(status.st_mode):  # it may be another by now: a running container's
+                    info = self.info(path, status, tarfile.REGTYPE, data.fileno())
+                    info.size = status.st_size
+                    self.tar.addfile(info, data)
         elif stat.S_ISLNK(status.st_mode):
             info = self.info(path, status, tarfile.SYMTYPE)
             info.linkname = linux.readlink(name, dir_fd=folder)

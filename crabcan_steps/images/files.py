@@ -166,7 +166,7 @@ class Saved(Layout):
         found = [one for one in entries if not reference.tag
                  or any(tag.endswith(reference.tag) for tag in strings(one.get("RepoTags"), "RepoTags"))]
         if len(found) != 1:
-            tags = ", ".join(tag for one in entries for tag in one.get("RepoTags") or ())
+            tags = ", ".join(tag for one in entries for tag in strings(one.get("RepoTags"), "RepoTags"))
             raise ImageError(f"{reference.text}: which one? docker-archive:FILE:TAG: {tags}")
         self.names = {}
         paths = [of(found[0].get("Config"), str, "Config"), *strings(found[0].get("Layers"), "Layers")]

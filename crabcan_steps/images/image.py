@@ -46,6 +46,7 @@ def descriptor(value, what):
     if of(value.get("size"), int, f"{what}: size") < 0:
         raise ImageError(f"{what}: size is {value['size']}")
     of(value.get("mediaType", ""), str, f"{what}: mediaType")
+    of(value.get("annotations") or {}, dict, f"{what}: annotations")
     return value
 
 

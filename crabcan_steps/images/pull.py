@@ -1,13 +1,14 @@
 """An image comes into the store, from files or from a registry, and its layers become directories."""
 import hashlib
+import re
 
 from ..layer import warn
-from .errors import Corrupt
+from .errors import Corrupt, ImageError
 from .image import Image, choose, is_index, machine, parsed
 from .found import Options
 from .layers import unpack_all
 from .progress import Progress
-from .reference import Reference
+from .reference import DIGEST, Reference
 from .transfer import bring, put
 
 
@@ -20,9 +21,19 @@ def source_of(reference, options):
     return Registry(reference, options.insecure)
 
 
+def called(name):
+    """What somebody wants to call an image here: nothing that looks like a file or a digest. Raises ImageError."""
+    if name is not None:
+        reference = Reference(name)
+        if reference.file is not None or reference.digest or re.fullmatch(DIGEST, name):
+            raise ImageError(f"{name}: is no name for an image here: NAME:TAG")
+    return name
+
+
 def pull(store, text, options=Options, name=None):
     """Brings an image into the store, all of it checked, under its name. Returns the Image."""
     reference = Reference(text)
+    name = called(name)
     store.share()
     source = source_of(reference, options)
     try:

@@ -42,6 +42,8 @@ class Registry:
         """One request, with the rights for it, tried again when the other side is busy. A response."""
         for pause in (*PAUSES, None):
             url = urllib.parse.urljoin(f"{self.scheme}://{self.host}/v2/", path)
+            if not url.startswith(("https://", "http://") if self.insecure else "https://"):
+                raise ImageError(f"{self.host}: sends us to {url:.80}, without TLS: not followed (--insecure would)")
             try:
                 response = self.once(method, url, headers or {}, body() if body else None)
                 if response.status in good:
@@ -68,18 +70,22 @@ class Registry:
         """The request; the first that is refused brings the rights, if we can have them."""
         for again in True, False:
             asked = urllib.request.Request(url, body, {**headers, "Accept-Encoding": "identity"}, method=method)
-            mine = urllib.parse.urlsplit(url).netloc == self.host
+            mine = self.ours(url)
             if mine and (header := self.access.header()):
                 asked.add_unredirected_header("Authorization", header)
             try:
                 return self.opener.open(asked, timeout=TIMEOUT)
             except urllib.error.HTTPError as error:
-                if error.code != 401 or not again or not mine:
-                    raise
+                if error.code != 401 or not again or not mine or not self.ours(error.geturl()):
+                    raise  # also if it is not the registry that asks, but whom it has sent us to
                 self.access.gain(error.headers.get_all("WWW-Authenticate") or [])
                 if body is not None and hasattr(body, "seek"):
                     body.seek(0)
         return None
+
+    def ours(self, url):
+        """Tells whether an address is this registry's: only it sees our account."""
+        return urllib.parse.urlsplit(url).netloc == self.host
 
     # Pull.
 
@@ -99,19 +105,18 @@ class Registry:
 
     def into(self, store, one, told):
         """Brings a blob into the store; goes on where a connection broke off."""
-        tries = list(PAUSES)
+        tries, furthest = list(PAUSES), 0
         came = [0]
 
         def count(bytes_):
             came[0] += bytes_
             told(bytes_)
         while True:
-            before = came[0]
             try:
                 return take(store, one["digest"], one["size"], lambda at: self.blob(one["digest"], at), count)
             except BROKEN as error:
-                if came[0] > before + PIECE:  # it goes on, if slowly
-                    tries = list(PAUSES)
+                if came[0] > furthest + PIECE:  # it goes on, if slowly
+                    tries, furthest = list(PAUSES), came[0]
                 if not tries:
                     raise ImageError(f"{self.host}: {one['digest'][:19]}: {reason(error)}") from None
                 told(-came[0])

@@ -10,6 +10,9 @@ from .tarextra import old_sparse, pax, sparse_of
 
 BLOCK = 512
 LONGEST = 1 << 20  # bytes of one extended header
+HEADERS = 4 << 20  # of all that one member has, and of all that are for everybody
+LARGEST = 1 << 62     # bytes; off_t goes hardly further
+LATEST = 10**9 << 62  # nanoseconds; time_t goes no further
 REGULAR, LINK, SYMLINK, CHAR, BLOCK_DEVICE, FOLDER, FIFO = b"0", b"1", b"2", b"3", b"4", b"5", b"6"
 KINDS = {b"\0": REGULAR, b"7": REGULAR, b"S": REGULAR, b"D": FOLDER}
 EXTENDED = (b"L", b"K", b"x", b"g")
@@ -59,10 +62,15 @@ def checked(header):
 def entries(stream):
     """Each member in turn. Its data is read with data(), or else passed over. Raises ImageError."""
     more, everywhere = {}, {}
+    kept = {b"g": 0, b"x": 0}  # bytes
     while header := following(stream):
         entry = Entry(checked(header))
         if entry.kind in EXTENDED:
             text = whole(stream, entry)
+            which = b"g" if entry.kind == b"g" else b"x"
+            kept[which] += len(text)
+            if kept[which] > HEADERS:
+                raise ImageError(f"a layer's tar has more than {HEADERS >> 20} MiB of extended headers: a bomb?")
             if entry.kind == b"x":
                 more |= pax(text)
             elif entry.kind == b"g":
@@ -71,7 +79,7 @@ def entries(stream):
                 more[b"path" if entry.kind == b"L" else b"linkpath"] = text.split(b"\0")[0]
             continue
         complete(stream, entry, header, everywhere | more)
-        more, entry.left = {}, entry.stored
+        more, entry.left, kept[b"x"] = {}, entry.stored, 0
         yield entry
         for _ in data(stream, entry):
             pass
@@ -111,6 +119,8 @@ def complete(stream, entry, header, more):
             entry.mtime = int(seconds or b"0") * 10**9 + (-behind if seconds[:1] == b"-" else behind)
     except ValueError:
         raise ImageError("a layer's tar has an extended header with a wrong number") from None
+    if abs(entry.mtime) >= LATEST:
+        raise ImageError("a layer's tar has a file of a time that no clock shows")
     entry.xattrs = [(os.fsdecode(key[13:]), value) for key, value in more.items()
                     if key.startswith(b"SCHILY.xattr.")]
     kind, entry.kind = entry.kind, KINDS.get(entry.kind, entry.kind)
@@ -122,7 +132,7 @@ def complete(stream, entry, header, more):
         entry.sparse, entry.size = old_sparse(stream, header, number)
     elif entry.kind == REGULAR:
         sparse_of(stream, entry, more)
-    if entry.size < 0 or entry.stored < 0:
+    if not (0 <= entry.size < LARGEST and 0 <= entry.stored < LARGEST):
         raise ImageError(f"a layer's tar has a file of {entry.size} bytes")
     if entry.sparse is not None:
         covered(entry)

@@ -17,7 +17,7 @@ def pax(text):
         at += int(digits)
         if key in (b"GNU.sparse.offset", b"GNU.sparse.numbytes"):  # format 0.0 repeats them
             sparse.append(value)
-        elif b"\0" in value and key in (b"path", b"linkpath"):
+        elif b"\0" in key or b"\0" in value and key in (b"path", b"linkpath", b"GNU.sparse.name"):
             raise ImageError("a layer's tar has a name with NUL in it")
         else:
             found[key] = value

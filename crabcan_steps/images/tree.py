@@ -56,9 +56,7 @@ class Tree:
         while todo:
             name = todo.pop(0)
             if name == "..":
-                above = self.at[:-1]
-                self.forget()
-                todo[:0] = above
+                self.back()
                 continue
             found = self.step(name)
             if isinstance(found, int):
@@ -74,6 +72,12 @@ class Tree:
             if found.startswith("/"):
                 self.forget()
         return self.fd
+
+    def back(self):
+        """One directory back. The way here led through no link, so it is what stands above; and at the root it stays."""
+        above, fd = self.at[:-1], linux.open("..", OPEN, dir_fd=self.fd) if self.at[1:] else self.root
+        self.forget()
+        self.at, self.fd = above, fd
 
     def step(self, name):
         """One name further: a descriptor, made if need be, or the text of a link that stands there."""

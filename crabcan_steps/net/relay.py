@@ -55,6 +55,8 @@ class Relay:
                 try:
                     if end:
                         end.ready(events)
+                except BlockingIOError:  # nothing there: it was about another, who had this number before
+                    pass
                 except OSError:  # one of the two has gone: so has the other
                     end.drop()
             for end in [end for end in self.ends.values() if isinstance(end, Talk)]:

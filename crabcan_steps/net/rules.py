@@ -23,7 +23,8 @@ table inet crabcan {
   set internal6 { type ipv6_addr; }
   chain input {  # from a container to the host itself
     type filter hook input priority filter; policy accept;
-    iifname != "BRIDGE" accept
+    iifname != "CABLE*" accept
+    iifname != "BRIDGE" drop
     ct state established,related accept
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
     ip daddr GATEWAY icmp type echo-request accept

@@ -59,7 +59,9 @@ def main(options):
         return shown(options)
     except (ImageError, OSError) as error:
         print(f"{NAME} layers: {printable(str(error))}", file=sys.stderr)
-        return 1
+    except Exception as error:  # a bug, too, is one line and a status
+        print(f"{NAME} layers: {printable(f'{type(error).__name__}: {error}')}", file=sys.stderr)
+    return 1
 
 
 def shown(options):

@@ -66,12 +66,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
+    def do_PUT(self):
+        self.server.seen.append((self.path, dict(self.headers)))
+        self.answer(201)
+
     def do_GET(self):
         server = self.server
         server.seen.append((self.path, dict(self.headers)))
         url = urllib.parse.urlsplit(self.path)
         if url.path == "/token":
             return self.answer(200, json.dumps({"token": "t0ken"}).encode())
+        if server.wants and "elsewhere" in self.path:
+            return self.answer(401, WWW_Authenticate=f'{server.wants} realm="http://{server.host}/token"')
         if server.token and self.headers.get("Authorization") != "Bearer t0ken":
             return self.answer(401, WWW_Authenticate=f'Bearer realm="http://{server.host}/token",service="here"')
         if server.busy:
@@ -112,9 +118,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Faulty(http.server.ThreadingHTTPServer):
-    """What it does wrong: cut connections, ignore ranges, be busy, be slow, send other bytes, send elsewhere."""
+    """What it does wrong: cut connections, ignore ranges, be busy, be slow, send other bytes, send
+    elsewhere, want our account although we were sent from elsewhere."""
     daemon_threads = True
-    token, busy, cuts, slow, ranges, damage, elsewhere = False, 0, 0, 0, True, 0, None
+    token, busy, cuts, slow, ranges, damage, elsewhere, wants = False, 0, 0, 0, True, 0, None, None
 
     def __init__(self, layout, **wrong):
         super().__init__(("127.0.0.1", 0), Handler)

@@ -122,7 +122,31 @@ def test_without_cleaning_names_a_path_of_many_names_gets_through(monkeypatch):
     assert len(tree.clean(b"d/" * 10_000)) == 10_000
 
 
+def said(key, value, **fields):
+    """A member of which an extended header says something."""
+    info, data = member("x", "12345678", **fields)
+    info.pax_headers = {"GNU.sparse.map": "0,8", "GNU.sparse.size": "8", key: value} if "sparse" in key else {key: value}
+    return [tar((info, data))]
+
+
+def headers(kind, count):
+    """Extended headers one behind the other, of a mebibyte each, and none says what another does."""
+    found = b""
+    for n in range(count):
+        info = tarfile.TarInfo("x")
+        record = b"%d SCHILY.xattr.user.k%04d=" % (1 << 20, n)
+        info.type, info.size = kind, 1 << 20
+        found += info.tobuf(tarfile.USTAR_FORMAT) + record.ljust((1 << 20) - 1, b"x") + b"\n"
+    return [found + tar(member("x"))]
+
+
 BOMBS = {
+    "headers of one member": (headers(b"x", 8), {}, "extended headers"),
+    "headers of all members": (headers(b"g", 8), {}, "extended headers"),
+    "a time that never comes": (said("mtime", "99999999999999999999"), {}, "time"),
+    "a time before all": (said("mtime", "-99999999999999999999"), {}, "time"),
+    "NUL in a sparse file's name": (said("GNU.sparse.name", "a\0b"), {}, "NUL"),
+    "NUL in an attribute's name": (said("SCHILY.xattr.user.a\0b", "y"), {}, "NUL"),
     "size": ([tar(member("zeros", bytes(3 << 20)))], {"max_size": 1 << 20}, "--max-size"),
     "files": ([tar(*(member(f"f{n}") for n in range(50)))], {"max_files": 20}, "--max-files"),
     "deep": ([tar(member("d/" * 10_000 + "x"))], {}, "4096"),
@@ -142,6 +166,30 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(name, store, tmp_path):
     error = bring(store, tmp_path, layers, **options)
     assert words in error and "\n" not in error
     assert os.listdir(tmp_path / "store/layers") == [] and store.names() == {}
+
+
+def test_documents_of_the_wrong_kinds_are_an_image_s_fault(store, tmp_path):
+    """Not ours: an ImageError, in words, whatever a stranger has put in the place of an object or a list."""
+    layout = Layout(tmp_path / "layout")
+    layout.image(tar(member("x")))
+    layout.manifests[0]["annotations"] = ["x"]
+    layout.write()
+    (tmp_path / "docker.tar").write_bytes(tar(member("manifest.json", '[{"RepoTags": 5}, {"RepoTags": 5}]')))
+    huge = member("x")[0]
+    huge.size = 1 << 80
+    (tmp_path / "oci.tar").write_bytes(huge.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+    for source in f"oci:{layout.path}", f"docker-archive:{tmp_path}/docker.tar", f"oci-archive:{tmp_path}/oci.tar":
+        with pytest.raises(ImageError):
+            pull(store, source)
+
+
+def test_a_link_that_goes_deep_and_up_again_is_quick(store, tmp_path):
+    """As long as a link can be: and each member below it walks all of it."""
+    link_ = member("l", kind="symlink", linkname="d/" * 600 + "../" * 600)
+    begun = sum(os.times()[:4])
+    assert bring(store, tmp_path, [tar(directory("/".join(["d"] * 600)), link_, *(member(f"l/f{n}") for n in range(5)))]) == ""
+    assert sum(os.times()[:4]) - begun < 2
+    assert (next((tmp_path / "store/layers").glob("*/fs")) / "f4").is_file()
 
 
 def test_a_pax_header_of_a_gigabyte_is_not_read(store, tmp_path):

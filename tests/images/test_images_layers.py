@@ -8,6 +8,7 @@ import time
 import pytest
 
 from making import Layout, folder as directory, images, member, tar  # noqa: F401
+from crabcan_workshop.layers import command
 from crabcan_workshop.layers.index import Index
 from crabcan_workshop.layers.page import page
 from crabcan_workshop.layers.waste import Report, compare
@@ -129,3 +130,9 @@ def test_an_image_that_repeats_many_files_is_read_once(store, tmp_path, request)
     report = Report(Index(store, image))
     assert time.monotonic() - begun < many / 100
     assert report.wasted[0].times == 9
+
+
+def test_a_bug_too_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(command, "shown", lambda options: {}["no\nsuch"])
+    assert command.main(None) == 1
+    assert capsys.readouterr().err.count("\n") == 1

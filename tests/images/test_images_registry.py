@@ -11,6 +11,11 @@ import pytest
 
 from making import Layout, busybox, images, member, tar  # noqa: F401
 from registries import Faulty, need, registry
+from crabcan_steps.images import registry as registry_
+from crabcan_steps.images.errors import ImageError
+from crabcan_steps.images.reference import Reference
+from crabcan_steps.images.registry import Registry
+from crabcan_steps.images.store import Store
 
 BIG = random.Random(12).randbytes(600_000)
 
@@ -89,6 +94,30 @@ def test_a_token_is_fetched_and_shown_to_its_registry_only(images, big):
         assert other.seen and not any("Authorization" in headers for _, headers in other.seen)
 
 
+@pytest.mark.parametrize("wants", ["Bearer", "Basic"])
+def test_whom_a_registry_sends_us_to_cannot_ask_for_our_account(images, big, wants):
+    config = images.path / "config"
+    config.mkdir()
+    with Faulty(big, wants=wants) as other, Faulty(big, elsewhere=other.host) as server:
+        (config / "config.json").write_text(json.dumps({"auths": {server.host: {"auth": base64.b64encode(b"ann:secret").decode()}}}))
+        images.environment |= {"DOCKER_CONFIG": str(config)}
+        refused = images("pull", "--insecure", f"{server.host}/big")
+        assert refused.returncode == 1 and "not allowed" in refused.stderr and other.seen
+        assert not any("Authorization" in headers for _, headers in other.seen)
+        assert not any("Authorization" in headers for _, headers in server.seen)
+
+
+def test_where_a_push_is_sent_to_must_have_tls_too(big):
+    """A registry says by itself where it wants a blob (Location); of redirects the opener takes care."""
+    with Faulty(big) as server:
+        ours = Registry(Reference(f"{server.host}/big"))
+        ours.access.shown = "Bearer t0ken"
+        for place in f"http://{server.host}/uploads/1", "file:///etc/passwd":
+            with pytest.raises(ImageError, match="without TLS"):
+                ours.request("PUT", place, {}, lambda: b"a blob", good=(201, None))
+        assert not server.seen
+
+
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_connection_that_breaks_is_taken_up_where_it_was(images, big, ranges):
     with Faulty(big, cuts=1, busy=1, ranges=ranges) as server:
@@ -96,6 +125,19 @@ def test_a_connection_that_breaks_is_taken_up_where_it_was(images, big, ranges):
         begun = [headers["Range"] for _, headers in server.seen if "Range" in headers]
         assert begun and all(text.startswith("bytes=") and text != "bytes=0-" for text in begun)
     assert partial(images) == []
+
+
+def test_one_that_always_breaks_off_at_the_same_place_is_given_up(big, tmp_path, monkeypatch):
+    """It brings a lot each time, and never more: that is no progress."""
+    monkeypatch.setattr(registry_, "PAUSES", (0, 0, 0, 0))
+    monkeypatch.setattr(registry_, "PIECE", 1 << 16)
+    manifest = json.loads((big.path / "blobs/sha256" / big.manifests[0]["digest"][7:]).read_text())
+    store = Store(str(tmp_path / "store"))
+    with Faulty(big, cuts=30, ranges=False) as server:
+        with pytest.raises(ImageError):
+            Registry(Reference(f"{server.host}/big"), insecure=True).into(store, manifest["layers"][0], lambda count: None)
+        assert len(server.seen) < 10
+    store.close()
 
 
 def test_what_came_wrong_is_fetched_again_and_named(images, big):
@@ -157,6 +199,16 @@ def test_an_index_is_chosen_from_by_platform(images):
     assert images.good("pull", "--platform", "linux/s390x", f"oci:{layout.path}").strip() != own["digest"]
     refused = images("pull", "--platform", "linux/mips", f"oci:{layout.path}")
     assert refused.returncode == 1 and "linux/s390x" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["", "a\nb", "../../etc", "oci:x", "sha256:" + 64 * "0", "x@sha256:" + 64 * "0"])
+def test_a_name_in_the_store_is_one_that_can_be_asked_for(images, name):
+    """And none that says by itself which digest it has: that would be found in the place of what has it."""
+    layout = images.layout()
+    layout.image(tar(member("x")))
+    refused = images("pull", f"oci:{layout.path}", name)
+    assert refused.returncode == 1 and refused.stderr.count("\n") == 1
+    assert images.good("images") == ""
 
 
 @pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])

@@ -1,4 +1,8 @@
 """Published ports: what passes through the relay, and what cannot be published, in one line."""
+import os
+import signal
+import socket
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +12,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import wait_for  # noqa: E402
 from crabcan_steps import ch01_args  # noqa: E402
+from crabcan_steps.net import ports  # noqa: E402
+from crabcan_steps.net.relay import Relay  # noqa: E402
 from world import FIRST, HOST, HOST6, as_before, inside, settled, world  # noqa: E402, F401
 
 ECHO = inside("""
@@ -52,6 +58,40 @@ def test_what_is_sent_comes_back_whole(world, as_before):
         assert host(world, CLIENT, "127.0.0.1", 9001, 10) != "True"  # nobody listens on 81: closed, not kept waiting
         many = [subprocess.Popen([*world.root.python, "-c", CLIENT, "127.0.0.1", "8080", "100000"], stdout=-1) for _ in range(10)]
         assert [client.communicate()[0] for client in many] == [b"True\n"] * 10
+
+
+def test_the_news_of_one_who_has_gone_is_not_his_heir_s():
+    """Whoever comes next has the same number for a descriptor: what was said of the old one is not about him."""
+    server, reset = socket.create_server(("127.0.0.1", 0)), struct.pack("ii", 1, 0)
+    listener = ports.listening("127.0.0.1", 0, "tcp")
+    relay = os.fork()
+    if relay == 0:
+        Relay([(listener, server.getsockname()[1])], "127.0.0.1").run()
+    try:
+        assert [heir(server, listener.getsockname(), relay, reset) for _ in range(10)] == [b"y"] * 10
+    finally:
+        os.kill(relay, signal.SIGKILL)
+        os.waitpid(relay, 0)
+        server.close()
+        listener.close()
+
+
+def heir(server, address, relay, reset):
+    """A connection ends, and another begins, while the relay has no time; returns what comes through the other."""
+    with socket.create_connection(address, 5) as old, server.accept()[0] as there:
+        old.send(b"x")
+        assert there.recv(1) == b"x"  # both are known to it
+        os.kill(relay, signal.SIGSTOP)
+        os.waitpid(relay, os.WUNTRACED)
+        there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+        there.close()
+        with socket.create_connection(address, 5) as new:
+            old.send(b"and one more")
+            os.kill(relay, signal.SIGCONT)
+            with server.accept()[0] as there:
+                new.send(b"y")
+                there.settimeout(5)
+                return there.recv(1)
 
 
 def test_the_relay_is_nobody_and_can_do_nothing(world, as_before):
