@@ -4,7 +4,6 @@ Each function looks at a part, knows its form is right (config.py), and refuses 
 """
 import os
 
-from ..layer import printable
 from .fields import HOOKS
 
 MOST_PROCESSORS = 8192  # the kernel's NR_CPUS, at most
@@ -16,6 +15,7 @@ class Invalid(ValueError):
 
 
 def refuse(at, why):
+    from ..layer import printable  # only now: it brings ctypes
     raise Invalid(printable(f"{at}: {why}"))  # names in a map may be anything
 
 
