@@ -160,6 +160,8 @@ def judge(run, call, injection, expected, warned):
     if call.name == "execve" and run.status in (126, 127) and "/bin/cat" in said[0]:
         return "refused", said[0]
     names = CALLED.get(call.name, set()) | {call.name}
+    if names & {"posix_spawn", "waitpid"}:
+        names.add("newidmap")  # is told as one
     if words and words[3] == "cgroup":
         words = [None, words[1], words[2], re.search(r"\((\w+)", said[0].partition("cgroup:")[2])[1]]
     if not words or words[3] not in names:
