@@ -26,7 +26,7 @@ TRACKS = {  # chapters; which of their minutes go to what, how many times; days;
     "morning": ((0, 2, 4, 5), SHOWN, 1, 180),
     "workshop": (LAYERED, SHOWN, 1, 510),
     "two-days": (LAYERED, [*READ, DISCUSSED], 2, 510),
-    "full": (ALL_OF_THEM, [*READ, ("do", "exercise 3", 1), DISCUSSED], 3, 510)}
+    "full": (ALL_OF_THEM, [*READ, ("do", "exercise 3", 1), DISCUSSED], 4, 510)}
 SITTING, BREAK, LUNCH, NOON, DAY = 90, 15, 60, 12 * 60, 24 * 60  # minutes
 
 
@@ -65,7 +65,7 @@ def minutes(text):
 
 
 def days(text):
-    return whole_number(text, 3)
+    return whole_number(text, max(days for _, _, days, _ in TRACKS.values()))
 
 
 def some(text):

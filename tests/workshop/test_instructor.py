@@ -55,7 +55,7 @@ def test_a_length_alone_gets_the_fullest_track_that_fits(capsys, length, track):
 
 
 @pytest.mark.parametrize("length", [None, 30, 45, 60, 90, 120, 180, 240, 360, 510, 1440])
-@pytest.mark.parametrize("days", [1, 2, 3])
+@pytest.mark.parametrize("days", [1, 2, 3, 4])
 @pytest.mark.parametrize("only", [None, "3", "3,4,6", "0,9", ",".join(map(str, chapters.NUMBERS))])
 def test_what_is_printed_fits(capsys, length, days, only):
     words = ["schedule", "--days", str(days), "--start", "0:00"]
@@ -75,7 +75,7 @@ def test_what_is_printed_fits(capsys, length, days, only):
 
 
 @pytest.mark.parametrize("words", [f"--chapters {chapters.LAST + 1}", "--chapters 3,x", "--length 0", "--length -5",
-                                   "--days 4", "--start 20:00", "--track full --length 60"])
+                                   "--days 5", "--start 20:00", "--track full --length 60"])
 def test_what_cannot_be_is_one_line(words, capsys):
     try:
         assert main(["schedule", *words.split()]) == 1
