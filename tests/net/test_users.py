@@ -1,12 +1,16 @@
 """An ordinary user's network: pasta's, closed where it would be open, and ended with the container."""
+import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import Running, gone, wait_for  # noqa: E402
+from making import Images  # noqa: E402
 from world import CLOUD, HOST, WEB, WEB6, as_before, fresh, inside, world  # noqa: E402, F401
 
 LISTEN = "import socket\nservers = [socket.create_server((a, 7001)) for a in ('127.0.0.1', '172.17.9.1', '{}')]\nprint('ready', flush=True)\n" \
@@ -45,6 +49,21 @@ def test_without_its_routes_they_are_not(here):
     script = ("import sys\nfrom crabcan_steps import cli\nfrom crabcan_steps.net import links, pasta\nlinks.add_unreachable = lambda *_: None\n"
               "sys.exit(cli.main(['run', '--net', 'pasta', '--', *sys.argv[1:]]))")
     assert here.script(script, *inside(f"print(reach('172.17.9.1', 7001), reach('{CLOUD}', 80))")).stdout == "True True\n"
+
+
+def test_an_image_s_container_gives_up_what_would_get_past_them(here, user):
+    """Docker's capabilities are an image's by default, NET_RAW among them: with pasta only if it is asked for."""
+    place = Path(tempfile.mkdtemp(prefix="crabcan-test-", dir="/tmp"))
+    place.chmod(0o755)
+    os.chown(place, user.uid, user.uid)
+    images = Images(here, place)
+    images.small()
+    raw = 1 << 13
+    for asked, given in ((), 0), (("--cap-add", "NET_RAW"), raw), (("--caps", "docker"), raw):
+        said = images.inside("grep CapEff /proc/self/status", "--net", "pasta", *asked)
+        assert int(said.split()[1], 16) & raw == given, asked
+    images.clean()
+    shutil.rmtree(place)
 
 
 def test_a_published_port(here, world):
