@@ -2,6 +2,7 @@
 
 They are the same each time (derandomized), so whatever fails here fails again with the same
 command; the failing case is printed as small as it can be made. --long tries many more.
+(With other modules loaded they are others: hypothesis tries the constants that it finds in them.)
 """
 import pytest
 from hypothesis import HealthCheck, settings
