@@ -180,10 +180,10 @@ def check_overlay():
 
 
 NETWORK = """
-from crabcan_steps.net import bridge, links, rules
+from crabcan_steps.net import addresses, bridge, links, rules
 from crabcan_steps.net.netlink import Netlink
 ours = Netlink()
-links.add_bridge(ours, bridge.BRIDGE, bridge.mac_of("10.211.0", 1), 1500)
+links.add_bridge(ours, bridge.BRIDGE, addresses.mac_of("10.211.0", 1), 1500)
 here = open("/proc/self/ns/net")
 links.add_veth(ours, "crabcan2", bridge.BRIDGE, "eth0", here.fileno(), "02:cc:00:00:00:02", 1500)
 network = {"range": "10.211.0", "prefix": None}

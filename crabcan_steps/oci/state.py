@@ -17,6 +17,7 @@ import time
 import _socket
 
 from .. import linux
+from ..layer import locked
 from . import quickjson as json
 from .place import FOLDER, NotThere, Refused, default_root, every, hold, make, mine, valid  # noqa: F401
 
@@ -165,14 +166,7 @@ class State:
 
     def busy(self):
         """Tells whether somebody is making it just now."""
-        again = os.open(f"/proc/self/fd/{self.folder}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return False
-        except BlockingIOError:
-            return True
-        finally:
-            linux.close(again)
+        return locked(os.open(f"/proc/self/fd/{self.folder}", os.O_RDONLY | os.O_CLOEXEC))
 
     def told(self, status=None):
         """The state as `state` prints it, and as hooks read it."""

@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import wait_for  # noqa: E402
-from world import FIRST, as_before, fresh, inside, settled, world  # noqa: E402, F401
+from world import FIRST, HOST, as_before, fresh, inside, settled, world  # noqa: E402, F401
 
 WAIT = ["--", "sh", "-c", "echo ready; read x"]
 
@@ -39,8 +39,8 @@ def test_many_at_once_get_one_each(world, as_before, request):
 
 
 def test_when_all_are_taken_one_line_says_so(world, as_before, tmp_path):
-    script = ("from crabcan_steps.net import leases\nfrom crabcan_steps import ch09_runtime, cli\nimport sys\n"
-              "leases.LAST = 2\nsys.exit(cli.main(['run', '--net', 'bridge', *sys.argv[1:]]))")
+    script = ("from crabcan_steps.net import addresses\nfrom crabcan_steps import ch09_runtime, cli\nimport sys\n"
+              "addresses.LAST = 2\nsys.exit(cli.main(['run', '--net', 'bridge', *sys.argv[1:]]))")
     with world.background(*WAIT) as running:
         running.ready()
         result = world.root.script(script, "true")
@@ -68,14 +68,57 @@ def test_kill_9(world, whom):
 def test_one_goes_another_stays(world, as_before):
     with world.background("--name", "stays", *WAIT) as stays:
         stays.ready()
-        with world.background("--name", "goes", *WAIT) as goes:
+        with world.background("--name", "goes", "--internal", *WAIT) as goes:
             goes.ready()
+            assert f"{FIRST}.3" in world.do(world.host, "nft list set inet crabcan internal4")
             assert "goes" in world.do(world.host, "cat /run/crabcan/*/2.hosts")
             goes.process.send_signal(signal.SIGKILL)
             assert wait_for(lambda: "goes" not in world.do(world.host, "cat /run/crabcan/*/2.hosts"))
-        rules = world.do(world.host, "nft list ruleset")
-        assert f"{FIRST}.2" in rules and f"{FIRST}.3" not in rules
-        assert world.root.run("true", options=["--net", "bridge"]) == ""
+        assert f"{FIRST}.3" not in world.do(world.host, "nft list set inet crabcan internal4")
+        assert world.root.run(*inside("print(get('http://203.0.113.5/'))"), options=["--net", "bridge"]) == f"{HOST}\n"
+
+
+def test_what_the_rules_know_of_a_number_is_true_of_the_next(world, as_before):
+    """A MAC that one had asked for is forgotten with it; what follows from the number need not be."""
+    seven = ["--net", "bridge", "--ip", f"{FIRST}.7"]
+    get = inside("print(get('http://203.0.113.5/'))")
+    with world.background(*WAIT) as stays:
+        stays.ready()
+        for options in ["--mac", "02:00:00:00:00:09", "--internal"], [], ["--mac", "02:00:00:00:00:08"], []:
+            expected = "no: " if "--internal" in options else HOST
+            assert world.root.run(*get, options=[*seven, *options]).startswith(expected), options
+            macs = world.do(world.host, "nft list set bridge crabcan macs")
+            assert "02:00:" not in macs and macs.count('"crabcan7"') == (expected == HOST)
+
+
+def test_a_cable_goes_with_its_namespace_or_when_its_number_is_wanted(world, as_before):
+    """Somebody who has come in from outside holds the namespace: no reason for the next one to have no cable."""
+    with world.background(*WAIT) as stays:
+        stays.ready()
+        with world.background(*WAIT) as goes:
+            goes.ready()
+            other = subprocess.Popen(["nsenter", f"--target={goes.init}", "--net", "sleep", "60"])
+            assert wait_for(lambda: Path(f"/proc/{other.pid}/comm").read_text() == "sleep\n")
+            goes.process.terminate()
+            goes.process.wait()
+        assert "eth0" in world.do(other.pid, "ip -o link")
+        assert world.root.run(*inside("print(get('http://203.0.113.5/'))"), options=["--net", "bridge"]) == f"{HOST}\n"
+        assert "eth0" not in world.do(other.pid, "ip -o link")
+        other.kill()
+        other.wait()
+
+
+def test_who_has_joined_loses_the_way_out_with_its_owner(world, as_before):
+    with world.background(*WAIT) as stays:
+        stays.ready()
+        with world.background("--name", "goes", *WAIT) as goes:
+            goes.ready()
+            with world.background(*WAIT, net="container:goes") as joined:
+                joined.ready()
+                assert "eth0" in world.do(joined.init, "ip -o link")
+                goes.process.terminate()
+                goes.process.wait()
+                assert "eth0" not in world.do(joined.init, "ip -o link")
 
 
 @pytest.mark.parametrize("stopped", ["ip_forward", "nothing"])

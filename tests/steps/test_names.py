@@ -145,17 +145,17 @@ RUN = "below /run/crabcan, which is the host's root's own (0700): no container s
 SETTING = "the kernel's own, in /proc/sys/net"
 OF_NETWORKS = {
     BYTES: "beside.AfterUs.begin.wait read; netlink.netlink read; netlink.netlink write; pasta.Pasta.parent read; "
-           "rules.Nft.__init__ write; rules.Nft.wait read",
+           "nft.Nft.__init__ write; nft.Nft.wait read",
     "not linux.read: a function of our own": "names.resolvers read",
     "only to tell what a root lacks: chapter 4 opens it": "names.lacking open",
-    HOST: "firewall.look exists; names.read read; pasta.stay posix_spawn; rules.nft posix_spawn",
+    HOST: "firewall.look exists; names.read read; pasta.stay posix_spawn; nft.nft posix_spawn",
     PROC: "ch11_network.Cable.parent open; devices.Devices.parent open; joined.Joined.prepare open; pasta.has_way_out exists; pasta.has_way_out read",
     SETTING: "bridge.close_doors write; bridge.forward listdir; bridge.forward read; bridge.forward write; bridge.has_ipv6 exists; "
              "bridge.has_ipv6 read; bridge.take_down exists; bridge.take_down read; bridge.take_down write; ports.least exists; "
              "ports.least read",
     RUN: "leases.Leases.__enter__ exists; leases.Leases.__enter__ makedirs; leases.Leases.__enter__ open; "
          "leases.Leases.__enter__ stat; leases.Leases.__exit__ listdir; leases.Leases.__exit__ rmdir; leases.Leases.clear unlink; "
-         "leases.Leases.held open; leases.Leases.numbers listdir; leases.Leases.take open; leases.Leases.text exists; "
+         "leases.Leases.held open; leases.Leases.in_use exists; leases.Leases.numbers listdir; leases.Leases.take open; leases.Leases.text exists; "
          "leases.Leases.text read; leases.Leases.write open; leases.note write",
 }
 for why, words in OF_NETWORKS.items():
