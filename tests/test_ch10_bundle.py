@@ -314,13 +314,13 @@ def test_the_map_of_fields_has_each_field_and_finds_it(who):
 ENDS = """
 import os, sys, time
 from crabcan_steps.oci import __main__, execute, state
-real = execute.Spaces.prepare
+real = execute.Join.prepare
 def prepare(self, spec, undo):
     real(self, spec, undo)
     os.kill(spec.folder.record["pid"], 9)
     while state.born(spec.folder.record["pid"]) is not None:
         time.sleep(0.01)
-execute.Spaces.prepare = prepare
+execute.Join.prepare = prepare
 sys.exit(__main__.main(sys.argv[1:]))
 """
 

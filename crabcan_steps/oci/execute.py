@@ -1,18 +1,22 @@
 """exec: one more process in a container that runs. It joins the namespaces, and gets the same walls."""
-
 from .. import ch02_clone, linux
-from ..ch10_bundle import Waiting
+from ..ch10_bundle import FILES, Join, Waiting
 from ..layer import Layer, Stage
+from . import procfs
 from .bundle import Bundle, Single, extras
 from .last import told, write_whole
-from .namespaces import FILES, Spaces
-from .process import BoundingSet, Caps, Identity, Labels, Limits, Scheduling, WorkDir
+from .process import BoundingSet, Caps, Identity, Labels, Limits, WorkDir
 from .state import Refused
 
 
 class OldLabels(Labels):
     """Before anything of the container's is joined: its /proc is not to be believed."""
     stage = Stage.CLONE
+
+    def prepare(self, spec, undo):
+        super().prepare(spec, undo)
+        if self.writes:
+            spec.proc = procfs.hold(undo)
 
 
 class Undumpable(Layer):
@@ -74,8 +78,8 @@ def where(words):
 
 def layers(spec):
     """The layers of a process that joins."""
-    found = [Single(), *joins(spec), OldLabels(), Undumpable(), Limits(), Spaces(), StillThere(),
-             Scheduling(), WorkDir(), Identity(), BoundingSet(), Caps()]
+    found = [Single(), *joins(spec), OldLabels(), Undumpable(), Limits(), Join(), StillThere(),
+             WorkDir(), Identity(), BoundingSet(), Caps()]
     return found + extras(spec)
 
 
@@ -93,33 +97,3 @@ def start(state, config, process, settings):
         write_whole(settings["pid-file"], str(container.pid))
     ch02_clone.start(container)
     return container, chain
-
-
-def process_of(options, words, config):
-    """The process that the options of `exec` describe; what they leave out is as in the container."""
-    own = config["process"]
-    user = dict(own.get("user") or {})
-    if options.get("user"):
-        uid, _, gid = options["user"].partition(":")
-        try:
-            user = {"uid": int(uid), "gid": int(gid) if gid else 0}
-        except ValueError:
-            raise Refused(f"--user {options['user']}: UID[:GID], as numbers") from None
-    gids = list(map(int, options.get("additional-gids") or ()))
-    if gids:
-        user["additionalGids"] = [*(user.get("additionalGids") or ()), *gids]
-    sets = {name: list(names) for name, names in (own.get("capabilities") or {}).items() if names}
-    for word in options.get("cap") or ():
-        name = word.upper() if word.upper().startswith("CAP_") else f"CAP_{word.upper()}"
-        for which in ("bounding", "effective", "permitted", *(("ambient", "inheritable")
-                      if sets.get("inheritable") else ())):
-            sets.setdefault(which, []).append(name)
-    process = {**own, "args": list(words), "user": user, "capabilities": sets,
-               "env": [*(own.get("env") or ()), *(options.get("env") or ())],
-               "terminal": bool(options.get("tty"))}
-    for option, name in (("cwd", "cwd"), ("apparmor", "apparmorProfile"), ("process-label", "selinuxLabel"),
-                         ("no-new-privs", "noNewPrivileges")):
-        if options.get(option):
-            process[name] = options[option]
-    process.pop("consoleSize", None)
-    return process

@@ -6,7 +6,8 @@ from .cgroups.layer import BundleCgroup
 from .console import Console
 from .memory import MemoryPolicy
 from .namespaces import Maps, Network, Spaces
-from .process import BoundingSet, Caps, Identity, Labels, Limits, Scheduling, WorkDir
+from .process import BoundingSet, Caps, Identity, Labels, Limits, WorkDir
+from .scheduling import Scheduling
 from .seccomp import BundleFilter
 from .tree import Tree
 

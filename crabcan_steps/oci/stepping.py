@@ -48,6 +48,6 @@ def from_file(spec):
         writing.write(spec, f"{folder}/box")
         if sys.stderr.isatty():
             warn(f"the container is {folder}/box/config.json")
-        return verbs.run_(f"{folder}/state", {"bundle": f"{folder}/box", "log": Log()}, [NAME])
+        return verbs.do("run", f"{folder}/state", {"bundle": f"{folder}/box", "log": Log()}, [NAME])
     finally:
         shutil.rmtree(folder)

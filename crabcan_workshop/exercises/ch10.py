@@ -43,7 +43,7 @@ def oci(command, *words, hold=0, **options):
                 os.dup2(os.open("/dev/null", os.O_RDONLY), fd)
                 os.set_inheritable(fd, True)
             options = {{"log": Log(), "bundle": BOX, **options}}
-            status = getattr(verbs, command + "_")(ROOT, options, [NAME, *words])
+            status = verbs.do(command, ROOT, options, [NAME, *words])
         except Refused as error:
             say("refused:", error)
         except LayerError as error:
