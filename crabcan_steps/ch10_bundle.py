@@ -228,3 +228,12 @@ def become_root():
         except OSError as error:
             if error.errno != errno.EINVAL:  # there is no 0 in its map
                 raise
+
+
+def joining(spec):
+    """The layers of a process that joins: it gets each wall that the first one has."""
+    from .oci.bundle import Single, extras  # only now, as `start` needs none of them
+    from .oci.joining import OldLabels, StillThere, Undumpable, cgroup
+    from .oci.process import BoundingSet, Caps, Identity, Limits, WorkDir
+    return [Single(), *cgroup(spec), OldLabels(), Undumpable(), Limits(), Join(), StillThere(),
+            WorkDir(), Identity(), BoundingSet(), Caps(), *extras(spec)]

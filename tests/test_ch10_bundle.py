@@ -324,14 +324,15 @@ def test_the_map_of_fields_has_each_field_and_finds_it(who):
 
 ENDS = """
 import os, sys, time
-from crabcan_steps.oci import __main__, execute, state
-real = execute.Join.prepare
+from crabcan_steps import ch10_bundle
+from crabcan_steps.oci import __main__, state
+real = ch10_bundle.Join.prepare
 def prepare(self, spec, undo):
     real(self, spec, undo)
     os.kill(spec.folder.record["pid"], 9)
     while state.born(spec.folder.record["pid"]) is not None:
         time.sleep(0.01)
-execute.Join.prepare = prepare
+ch10_bundle.Join.prepare = prepare
 sys.exit(__main__.main(sys.argv[1:]))
 """
 

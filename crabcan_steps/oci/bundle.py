@@ -1,8 +1,7 @@
-"""A bundle becomes a Spec, and the Spec layers: those of chapters 2 to 9, as its file wants them."""
+"""A bundle becomes a Spec, from which layers of chapters 2 to 9 read what its file wants."""
 from .. import linux
 from ..ch01_args import Spec
 from ..ch02_clone import Clone
-from .process import BoundingSet, Caps, Identity, Labels, Limits, WorkDir
 
 SCHEDULING = "scheduler", "ioPriority", "execCPUAffinity"  # what process says of it
 
@@ -42,22 +41,6 @@ class Single(Clone):
 
     def child(self):
         linux.setsid()
-
-
-def layers(spec):
-    """The layers that a container of this bundle needs."""
-    from ..ch05_namespaces import Keyring  # only now, as `exec` needs none of them
-    from .cgroups.layer import BundleCgroup
-    from .namespaces import Maps, Network, Spaces, UtsName
-    from .tree import Tree
-    chosen = [Single, Spaces]
-    if "user" in spec.spaces:
-        chosen.append(Maps)
-    if not spec.settings.get("no-new-keyring"):
-        chosen.append(Keyring)
-    chosen += [UtsName, Network, Tree, BundleCgroup, Labels, Limits, WorkDir, Identity,
-               BoundingSet, Caps]
-    return [layer() for layer in chosen] + extras(spec)
 
 
 def extras(spec):

@@ -1,5 +1,5 @@
 """All layers of chapter 10, for the sentences that explain their errors."""
-from .. import ch05_namespaces, ch06_caps
+from .. import ch05_namespaces
 from ..ch10_bundle import Waiting
 from ..net.devices import Devices
 from .cgroups.layer import BundleCgroup
@@ -12,4 +12,4 @@ from .seccomp import BundleFilter
 from .tree import Tree
 
 LAYERS = (Waiting, Tree, Spaces, Maps, Network, Identity, BoundingSet, Caps, Labels, Limits, Scheduling,
-          WorkDir, BundleCgroup, Console, BundleFilter, MemoryPolicy, Devices, ch05_namespaces.Keyring, ch06_caps.Capabilities)
+          WorkDir, BundleCgroup, Console, BundleFilter, MemoryPolicy, Devices, ch05_namespaces.Keyring)

@@ -3,12 +3,13 @@ import errno
 import os
 import resource
 
-from .. import ch06_caps, linux
+from .. import linux
 from ..layer import Layer, LayerError, Stage, exists, named
 from . import procfs
+from .fields import CAPABILITIES
 
 MOST = (1 << 64) - 1
-SYS_ADMIN = ch06_caps.KNOWN["SYS_ADMIN"]
+SYS_ADMIN = CAPABILITIES.index("CAP_SYS_ADMIN")
 SETS = ("effective", "permitted", "inheritable")
 
 
@@ -57,24 +58,33 @@ def chosen(spec, which):
     """The numbers of a set of process.capabilities. What this kernel does not have is told."""
     found = []
     for word in (spec.process.get("capabilities") or {}).get(which) or ():
-        number = ch06_caps.KNOWN.get(word.removeprefix("CAP_"))
-        if number is None or number > spec.last_capability:
-            spec.settings["log"].warn(f"process.capabilities.{which}: no {word} here; left out")
+        name = f"CAP_{word.removeprefix('CAP_')}"
+        if name in CAPABILITIES[:spec.last_capability + 1]:
+            found.append(CAPABILITIES.index(name))
         else:
-            found.append(number)
+            spec.settings["log"].warn(f"process.capabilities.{which}: no {word} here; left out")
     return found
 
 
-class BoundingSet(ch06_caps.BoundingSet):
-    """Chapter 6's, with the set that the bundle names."""
+class BoundingSet(Layer):
+    """Chapter 6's, with the set that the bundle names. All by number: to load python-prctl, which has the
+    names, takes a twentieth of an `exec`."""
+    chapter, name, stage = 10, "process", Stage.BOUNDING_SET
+    cures = {("prctl", errno.EPERM): "needs CAP_SETPCAP: be root, or have a user namespace (chapter 5)"}
 
     def prepare(self, spec, undo):
-        self.kept = chosen(spec, "bounding")
-        self.last = spec.last_capability
+        self.dropped = set(range(spec.last_capability + 1)).difference(chosen(spec, "bounding"))
+
+    def child(self):
+        for number in self.dropped:
+            linux.prctl(linux.PR_CAPBSET_DROP, number)
 
 
-class Caps(ch06_caps.Capabilities):
+class Caps(Layer):
     """Chapter 6's, with the four sets that the bundle names; what we do not have cannot be kept."""
+    chapter, name, stage = 10, "process", Stage.CAPABILITIES
+    cures = {("capset", errno.EPERM): "a capability to keep must be one that we have: be root, or have a "
+                                      "user namespace (chapter 5)"}
 
     def prepare(self, spec, undo):
         self.sets = [sum(1 << number for number in chosen(spec, which)) for which in SETS]
@@ -93,7 +103,7 @@ class Caps(ch06_caps.Capabilities):
             except PermissionError:
                 pass  # neither permitted nor inheritable: then it cannot be ambient
         if self.no_new_privileges:
-            ch06_caps.set_no_new_privs()
+            linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
 
     def held(self):
         """The sets as far as they can be had: inside another container not every one can."""

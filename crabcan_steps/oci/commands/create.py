@@ -2,13 +2,18 @@
 import os
 
 from ... import ch02_clone, ch10_bundle
+from ...ch05_namespaces import Keyring
 from .. import ending
-from ..bundle import Bundle, layers
+from ..bundle import Bundle, Single, extras
+from ..cgroups.layer import BundleCgroup
 from ..config import check
 from ..interpreter import secure
 from ..last import NAME_OF_FILE, told
+from ..namespaces import Maps, Network, Spaces, UtsName
+from ..process import BoundingSet, Caps, Identity, Labels, Limits, WorkDir
 from ..reading import load
 from ..state import Refused, State, valid
+from ..tree import Tree
 from .kill import delete
 from .start import poststart, unlock
 
@@ -48,6 +53,18 @@ def prepared(root, options, name, waits):
         spec.folder.remove()
         raise
     return spec, chain, spec.folder
+
+
+def layers(spec):
+    """The layers that a container of this bundle needs."""
+    chosen = [Single, Spaces]
+    if "user" in spec.spaces:
+        chosen.append(Maps)
+    if not spec.settings.get("no-new-keyring"):
+        chosen.append(Keyring)
+    chosen += [UtsName, Network, Tree, BundleCgroup, Labels, Limits, WorkDir, Identity,
+               BoundingSet, Caps]
+    return [layer() for layer in chosen] + extras(spec)
 
 
 def environment(spec):

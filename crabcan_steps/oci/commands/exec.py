@@ -1,8 +1,11 @@
-"""exec: the command line becomes a process, which joins a container (execute.py)."""
+"""exec: one more process in a container that runs. The command line says which; chapter 10 joins it."""
 from ... import ch02_clone
-from .. import checks, execute, fields
+from ...ch10_bundle import FILES, Waiting, joining
+from .. import checks, fields
+from ..bundle import Bundle
 from ..form import Form
 from ..interpreter import secure
+from ..last import told, write_whole
 from ..state import Refused, State
 
 
@@ -23,7 +26,7 @@ def exec_(root, options, words):
         process["terminal"] = True
     options["detached"] = options.get("detach", False)
     options["log"].debug(f"nsexec container setup: joins {state.record.get('pid')}")
-    container, chain = execute.start(state, config, process, options)
+    container, chain = start(state, config, process, options)
     options["log"].debug(f"child process in init(): {container.pid}; setns_init: about to exec: it does")
     if options.get("detach"):
         return 0
@@ -72,3 +75,37 @@ def process_of(options, words, config):
             process[name] = options[option]
     process.pop("consoleSize", None)
     return process
+
+
+def spec_of(state, config, process, settings):
+    """What to run, in the container of a state."""
+    if process is None:
+        raise Refused("exec: no process")
+    if process.get("capabilities") is None:
+        process["capabilities"] = (config["process"].get("capabilities") or {})
+    for name in "apparmorProfile", "selinuxLabel", "oomScoreAdj", "execCPUAffinity", "ioPriority", "scheduler":
+        if process.get(name) is None and config["process"].get(name) is not None:
+            process[name] = config["process"][name]
+    spec = Bundle(config | {"hooks": {}}, state.record["bundle"], state.id,
+                  settings | {"exec": True}, process)
+    spec.spaces = {kind: f"/proc/{state.record['pid']}/ns/{FILES[kind]}" for kind in spec.spaces}
+    spec.cgroups = state.groups()
+    spec.waits, spec.folder = False, state
+    spec.told = told(config, state.id, state.record["bundle"])
+    return spec
+
+
+def start(state, config, process, settings):
+    """Starts a process in a running container; returns it, and the console if we hold its other end."""
+    status = state.status()
+    if status == "paused" and not settings.get("ignore-paused"):
+        raise Refused("cannot exec in a paused container (use --ignore-paused to override)")
+    if status not in ("running", "created", "paused"):
+        raise Refused("cannot exec in a stopped container")
+    spec = spec_of(state, config, process, settings)
+    chain = joining(spec)
+    container = ch02_clone.create(spec, chain, Waiting())
+    if settings.get("pid-file"):
+        write_whole(settings["pid-file"], str(container.pid))
+    ch02_clone.start(container)
+    return container, chain
