@@ -196,22 +196,26 @@ class Kept:
     """The name and the mounts around one test: what has changed is told, and put back."""
 
     def __init__(self):
-        self.name, self.mounts = os.uname().nodename, mounts()
+        self.name, self.here, self.mounts = os.uname().nodename, table("self"), mounts()
 
     def broken(self):
         """Says what was changed, a line each."""
         if (name := os.uname().nodename) != self.name:
             socket.sethostname(self.name)
             yield f"the hostname was changed, from {self.name} to {name}"
-        changed = self.mounts ^ mounts()
+        changed = self.changed()
         if changed:
             time.sleep(0.1)  # the machine's table and ours are not read at one moment
-            changed = self.mounts ^ mounts()
+            changed = self.changed()
         for mount in changed:
             if mount[0] != "gone":
                 point = mount[1].encode().decode("unicode_escape")
                 subprocess.run(["umount", "--lazy", point], capture_output=True)
             yield f"the mounts were changed: {' '.join(mount)}"
+
+    def changed(self):
+        """Mounts that came or went. What only the machine has, and we never had, is somebody else's."""
+        return {mount for mount in self.mounts ^ mounts() if mount[0] != "gone" or mount[1:] in self.here}
 
 
 def compare(before, sweep):
