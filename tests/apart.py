@@ -20,6 +20,7 @@ CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET = 0x20000, 0x4000000, 0x80
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LIBC = ctypes.CDLL(None, use_errno=True)
 APART = []  # what is our own: "namespaces", "tmp"
+HAD = set()  # all mounts that we have ever had
 
 
 def refused():
@@ -141,11 +142,13 @@ def processes():
 
 
 def mounts():
-    """Where our mount table is another than the machine's, whose mounts come and go in both."""
+    """Where our mount table is another than the machine's, whose mounts come and go in both. What only the
+    machine has, and we never had, is somebody's who mounts privately, as podman does with its store."""
     if not APART:  # an ordinary user changes none; what others do on the machine meanwhile is theirs
         return set()
     theirs, here = table(os.getppid()), table("self")
-    return here.keys() - theirs.keys() | {("gone", *key) for key in theirs.keys() - here.keys()}
+    HAD.update(here)
+    return here.keys() - theirs.keys() | {("gone", *key) for key in theirs.keys() & HAD - here.keys()}
 
 
 def table(pid):
@@ -196,26 +199,22 @@ class Kept:
     """The name and the mounts around one test: what has changed is told, and put back."""
 
     def __init__(self):
-        self.name, self.here, self.mounts = os.uname().nodename, table("self"), mounts()
+        self.name, self.mounts = os.uname().nodename, mounts()
 
     def broken(self):
         """Says what was changed, a line each."""
         if (name := os.uname().nodename) != self.name:
             socket.sethostname(self.name)
             yield f"the hostname was changed, from {self.name} to {name}"
-        changed = self.changed()
+        changed = self.mounts ^ mounts()
         if changed:
             time.sleep(0.1)  # the machine's table and ours are not read at one moment
-            changed = self.changed()
+            changed = self.mounts ^ mounts()
         for mount in changed:
             if mount[0] != "gone":
                 point = mount[1].encode().decode("unicode_escape")
                 subprocess.run(["umount", "--lazy", point], capture_output=True)
             yield f"the mounts were changed: {' '.join(mount)}"
-
-    def changed(self):
-        """Mounts that came or went. What only the machine has, and we never had, is somebody else's."""
-        return {mount for mount in self.mounts ^ mounts() if mount[0] != "gone" or mount[1:] in self.here}
 
 
 def compare(before, sweep):
