@@ -20,6 +20,7 @@ CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET = 0x20000, 0x4000000, 0x80
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LIBC = ctypes.CDLL(None, use_errno=True)
 APART = []  # what is our own: "namespaces", "tmp"
+HAD = set()  # all mounts that we have ever had
 
 
 def refused():
@@ -141,11 +142,13 @@ def processes():
 
 
 def mounts():
-    """Where our mount table is another than the machine's, whose mounts come and go in both."""
+    """Where our mount table is another than the machine's, whose mounts come and go in both. What only the
+    machine has, and we never had, is somebody's who mounts privately, as podman does with its store."""
     if not APART:  # an ordinary user changes none; what others do on the machine meanwhile is theirs
         return set()
     theirs, here = table(os.getppid()), table("self")
-    return here.keys() - theirs.keys() | {("gone", *key) for key in theirs.keys() - here.keys()}
+    HAD.update(here)
+    return here.keys() - theirs.keys() | {("gone", *key) for key in theirs.keys() & HAD - here.keys()}
 
 
 def table(pid):

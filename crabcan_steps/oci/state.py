@@ -135,7 +135,7 @@ class State:
         if SOCKET in names or TAKEN in names and self.waits():
             return "created"
         if self.groups():
-            from .cgroups.freezer import frozen
+            from .cgroups.record import frozen
             if frozen(self.groups()):
                 return "paused"
         return "running"

@@ -91,7 +91,7 @@ STATE = "below --root, where nobody else may write (place.mine), in the containe
 BUNDLE = "the engine's: it has named the bundle and its root, and opens nothing of the container's"
 LAST = "in the container's root, as its user, with nothing of ours open: what is found is the container's"
 OF_BUNDLES = {
-    "not linux.read or os.walk: a function of our own": "commandline.split read; config.one walk; ending.delete remove",
+    "not linux.read or os.walk: a function of our own": "commandline.split read; ending.delete remove",
     BYTES: "copyup.copy_up listdir; copyup.copy_up chmod; foreground.Pipes.close read; foreground.Pipes.hear write; foreground.Pipes.show read; "
            "filter.compiled open; hooks.heard read; hooks.outcome read; ids.namespace_of read; seccomp.BundleFilter.parent write; interpreter.mapped read; "
            "log.Log.record write",
@@ -100,9 +100,9 @@ OF_BUNDLES = {
           "devices.Node.give chmod; devices.Node.give chown; notify.listen chmod; state.State.busy open",
     HOST: "devices.Node.found open; namespaces.Maps.prepare exists; seccomp.code read; writing.seccomp read; "
           "cgroupmounts.CgroupMount.tree_of open",
-    ONCE: "mounts.Mount.hold open; namespaces.Spaces.prepare open; reading.load open; commands/update.from_file open; "
+    ONCE: "mounts.Mount.hold open; reading.load open; commands/update.from_file open; "
           "tree.Tree.open open; log.Log.record open",
-    BUNDLE: "__main__.act realpath; tree.Tree.prepare realpath; verbs.bundle_of isdir; verbs.bundle_of realpath; "
+    BUNDLE: "__main__.act realpath; tree.Tree.prepare realpath; commands/create.bundle_of isdir; commands/create.bundle_of realpath; "
             "hooks.confined execve; hooks.one posix_spawn; last.write_whole rename; last.write_whole unlink; "
             "last.write_whole write; printing.spec open; writing.furnish chmod; writing.furnish chown; "
             "writing.furnish isdir; writing.furnish makedirs; writing.furnish mkdir; writing.furnish open; "
@@ -161,7 +161,8 @@ OF_NETWORKS = {
 for why, words in OF_NETWORKS.items():
     for where, name in (word.split() for word in words.split("; ")):
         MAY[where.partition(".")[0], where.partition(".")[2], name] = why
-MAY |= {("ch10_bundle", "record", "realpath"): BUNDLE, ("cli", "execute", "write"): "not linux.write: a bundle"}
+MAY |= {("ch10_bundle", "record", "realpath"): BUNDLE, ("ch10_bundle", "Join.hold", "open"): ONCE,
+        ("cli", "execute", "write"): "not linux.write: a bundle"}
 
 
 def calls(tree, where=""):
