@@ -32,7 +32,7 @@ def report(result, progress):
     the states of facts, note, passed, question; details are a word and a text each."""
     chapter = result.chapter
     hint = ("hint", f"workshop hint {chapter.number}")
-    yield "title", f"chapter {chapter.number} {chapter.title}", []
+    yield "title", f"{chapter.called} {chapter.title}".rstrip(), []
     if result.error:
         yield "error", result.error, [hint]
     if result.raised and any(fact["state"] == "unreached" for fact in result.facts):
