@@ -200,13 +200,16 @@ def without(machine):
 def refused(machine):
     begin = events_of(machine)[0]
     call = {**begin, "side": "parent", "layer": "mounts", "options": {}, "result": None, "errno": 0}
-    tries = [("unshare", [0x20000]), ("umount2", ["/no/mount", 2]), ("umount2", ["/", 2]), ("pivot_root", ["/no", "/no"]),
-             ("pivot_root", ["/", "/"]), ("mount", ["x", "/a", "tmpfs", 0, None]), ("mount", ["y", "/a/b", "tmpfs", 0, None]),
-             ("mount", ["z", "/c", "tmpfs", 0, None]), ("pivot_root", ["/a/b", "/c"]), ("umount2", ["/a", 2]),
-             ("mount_setattr", ["/c", 0, 1, 1 << 19]), ("mount_setattr", ["/c", 0, 0, 7]), ("mount_setattr", ["/a", 0, 1 << 20]),
-             ("mount_setattr", ["/", 0x8000, 2]), ("chdir", ["/c"]), ("umount2", ["/c", 8]), ("pivot_root", ["/c", "/c"])]
-    made = [begin, *({**call, "call": name, "args": args} for name, args in tries)]
-    made += [{**made[-2], "call": "mount_setattr", "args": ["/c", 0], "options": {"attr_clr": 1, "propagation": 1 << 18}}]
+    new = [("mount", [name, place, "tmpfs", 0, None]) for name, place in (("x", "/a"), ("y", "/a/b"), ("z", "/c"), ("w", "/c/d"))]
+    tries = [("unshare", [0x20000]), *new, ("pivot_root", ["/c", "/c/d"]), ("unshare", [0x20000]), ("umount2", ["/d", 2]),
+             ("umount2", ["/no/mount", 2]), ("umount2", ["/", 2]), ("pivot_root", ["/no", "/no"]), ("pivot_root", ["/", "/"]),
+             *new, ("umount2", ["/a/x", 2]), ("mount_setattr", ["/c", 0, 1, 1 << 19]), ("mount_setattr", ["/c", 0, 0, 7]),
+             ("mount_setattr", ["/a", 0, 1 << 20]), ("mount_setattr", ["/", 0x8000, 2]), ("open", ["/a", 0]),
+             ("pivot_root", ["/a/b", "/c"]), ("chroot", ["/c"]), ("chdir", ["/"]),
+             ("pivot_root", ["/proc/self/fd/9", "/proc/self/fd/9/b"]), ("pivot_root", ["/d", "/d"]), ("umount2", [".", 2]),
+             ("chroot", ["/proc/self/fd/9"]), ("umount2", ["/b", 8]), ("umount2", ["/proc/self/fd/9", 2])]
+    made = [begin, *({**call, "call": name, "args": args, "result": 9} for name, args in tries)]
+    made += [{**call, "call": "mount_setattr", "args": ["/", 0], "options": {"attr_clr": 1, "propagation": 1 << 18}}]
     told, right = folded(machine, made), list(states(made))[1:]
     for event, state, ours in zip(made, told, right):
         if first_other([state], [ours]):

@@ -93,7 +93,8 @@ def asked(name, request):
 
 
 def up(name):
-    return bool(asked(name, SIOCGIFFLAGS)[0] & 1)
+    flags = asked(name, SIOCGIFFLAGS)  # of the host's one may be gone by now
+    return bool(flags and flags[0] & 1)
 
 
 def addresses(name):

@@ -19,7 +19,7 @@ libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_
 libc.ptrace.restype = ctypes.c_long
 SYSGOOD, FORK, VFORK, CLONE, EXEC, EXITKILL = 1, 2, 4, 8, 16, 1 << 20
 SEIZE, CONT, SYSCALL, LISTEN, GETEVENTMSG, INFO = 0x4206, 7, 24, 0x4208, 0x4201, 0x420e
-WALL, WRITE = 0x40000000, {"x86_64": 1, "aarch64": 64}[os.uname().machine]
+WALL, WRITE, CLONE3 = 0x40000000, {"x86_64": 1, "aarch64": 64}[os.uname().machine], 435
 
 
 def ptrace(request, pid, address=0, data=0):
@@ -31,7 +31,7 @@ class Stepper:
     def __init__(self, events, words):
         self.events, self.words = events, words
         self.parent, self.child, self.held, self.free = None, None, set(), set()
-        self.line, self.entered, self.told = b"", set(), []
+        self.line, self.last = b"", {}
 
     def run(self):
         ours, theirs = os.pipe()
@@ -60,7 +60,7 @@ class Stepper:
             number = 0
             if pid not in self.free:
                 self.call(pid)
-        elif event == FORK >> 1 and pid == self.parent and self.child is None:  # PTRACE_EVENT_FORK is 1
+        elif event == FORK >> 1 and pid == self.parent and not self.child and self.last.get(pid) == CLONE3:
             self.child = message(pid)
             self.held.add(self.child)
             number = 0
@@ -79,6 +79,8 @@ class Stepper:
         data = ctypes.create_string_buffer(88)
         ptrace(INFO, pid, 88, ctypes.addressof(data))
         op, number, fd, address, length = data.raw[0], *struct.unpack_from("4Q", data, 24)
+        if op == 1:
+            self.last[pid] = number  # helpers are born of other calls
         if op != 1 or number != WRITE:  # only as it is entered: all before it has been done
             return
         with open(f"/proc/{pid}/mem", "rb", 0) as memory:

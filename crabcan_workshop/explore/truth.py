@@ -92,7 +92,7 @@ def identity(state, process, real, status):
 
 def described(where, found):
     """A mount as both sides can tell it."""
-    return (where, found["root"], found["fstype"], found["source"], tuple(found["attributes"]),
+    return (where, found["root"].removesuffix("//deleted"), found["fstype"], found["source"], tuple(found["attributes"]),
             found["propagation"], found["idmapped"])
 
 

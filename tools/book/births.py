@@ -1,4 +1,4 @@
-"""The explorer in the book: chapters 2 to 9, recorded now and here, in one page beside the others."""
+"""The explorer in the book: each chapter from 2 on, recorded now and here, in one page beside the others."""
 import functools
 import os
 import subprocess
@@ -18,25 +18,26 @@ NAME = "explorer.html"
 
 @functools.cache
 def recordings():
-    """[(name, a word about it, events)] of the chapters; none where no container runs."""
+    """{chapter: (name, a word about it, events)}; none where no container runs."""
     with tempfile.TemporaryDirectory(prefix="crabcan-births-") as folder:
         bare = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         done = subprocess.run([sys.executable, "-m", record.__name__, folder], cwd=CHECKOUT, env=bare,
                               stdin=subprocess.DEVNULL, capture_output=True)
         if done.returncode:
-            return ()
-        return tuple((f"Chapter {n}: {chapters.NAMES[n]}", f"crabcan step {n} -- true, when this book was made",
-                      record.read(Path(folder, f"{n}.jsonl"))) for n in record.STEPS)
+            return {}
+        files = {n: Path(folder, f"{n}.jsonl") for n in record.STEPS}
+        return {n: (f"Chapter {n}: {chapters.NAMES[n]}", f"{record.line(n)}, when this book was made",
+                    record.read(file)) for n, file in files.items() if file.exists()}
 
 
 def page():
     """The page, as text."""
-    return document(recordings(), book="")
+    return document(recordings().values(), book="")
 
 
 def link(number):
     """What leads from a chapter to its recording; nothing if it has none."""
-    if number not in record.STEPS or not recordings():
+    if number not in recordings():
         return ""
-    return (f'<p class="birth"><a href="{NAME}#{number - record.STEPS[0] + 1}/1">Step through it: the birth of '
+    return (f'<p class="birth"><a href="{NAME}#{list(recordings()).index(number) + 1}/1">Step through it: the birth of '
             "this chapter's container, call by call</a></p>")
