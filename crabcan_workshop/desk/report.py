@@ -4,8 +4,8 @@ import sys
 
 from crabcan_steps.layer import printable
 
-from ..explore import record
 from ..words import typed
+from . import explore
 
 SIGNS = {"right": ("✓", "32"), "wrong": ("✗", "31"), "harm": ("✗", "31"), "absent": ("–", "33"),
          "untried": ("–", "33"), "unreached": ("–", "33"), "error": ("✗", "31"),
@@ -78,7 +78,7 @@ def ending(result, progress):
                        "rest was not tried."), []
     for text in result.notes if result.facts else ():
         yield "note", f"note: {text}", []
-    if any(fact["state"] == "wrong" for fact in result.facts) and chapter.number in record.STEPS:
+    if any(fact["state"] == "wrong" for fact in result.facts) and chapter.number in explore.MINE:
         yield "note", f"to step through it, yours beside ours: workshop explore mine {chapter.number}", []
     if result.printed:
         lines = result.printed.splitlines()
