@@ -35,9 +35,25 @@ def page():
     return document(recordings().values(), book="")
 
 
+def place(number):
+    """Where in the page a chapter's recording begins."""
+    return f"{NAME}#{list(recordings()).index(number) + 1}/1"
+
+
 def link(number):
-    """What leads from a chapter to its recording; nothing if it has none."""
+    """What leads from a chapter's top to its recording; nothing if it has none."""
     if number not in recordings():
         return ""
-    return (f'<p class="birth"><a href="{NAME}#{list(recordings()).index(number) + 1}/1">Step through it: the birth of '
+    return (f'<p class="birth"><a href="{place(number)}">Step through it: the birth of '
             "this chapter's container, call by call</a></p>")
+
+
+def frame(number):
+    """The recording itself, below the chapter. It is loaded when a reader comes near; on small screens not at all."""
+    if number not in recordings():
+        return ""
+    return (f'<section class="birth" aria-label="The birth of this chapter\'s container">'
+            f'<p><strong>Step through it</strong> <a href="{place(number)}">on a page of its own</a>'
+            "<span>, or here, with the arrow keys once you are in it</span>.</p>"
+            f'<iframe data-src="{place(number)}" title="The explorer: the birth of chapter {number}\'s '
+            f'container, call by call"></iframe></section>')
