@@ -15,7 +15,8 @@ from .. import exercises
 
 PROGRESS = ".progress.json"
 LONGEST = 1 << 20  # bytes of a file; ours have 10,000
-README = """This is your container: a file a chapter, with the functions that are yours to write.
+README = """This is your container: a file a chapter, with the functions that are yours to write; and reducer.py,
+which is the explorer's (`workshop check explorer`).
 
     workshop check 3      is chapter 3 right?       workshop hint 3       a hint, then a better one
     workshop watch 3      check whenever you save   workshop solution 3   ours
@@ -112,8 +113,7 @@ class Workspace:
         except OSError as error:
             raise WorkspaceError(f"{self.folder}: {error.strerror}") from error
         texts = {"README.txt": README}
-        for number in exercises.CHAPTERS:
-            chapter = exercises.chapter(number)
+        for chapter in map(exercises.chapter, (*exercises.CHAPTERS, *exercises.BESIDE)):
             texts[chapter.file] = chapter.starter()
         new = [name for name in texts if not (self.folder / name).exists()]
         for name in new:

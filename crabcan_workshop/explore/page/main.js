@@ -35,6 +35,7 @@ const toWall = () => {
   if (steps.length) store.dispatch(jumpTo(id, steps.find(place => place > here) ?? steps[0]))
 }
 
+document.documentElement.classList.toggle("framed", window !== window.top) // below a chapter, or in a notebook
 follow(store)
 listen(store, toWall)
 render(html`<${App} store=${store} about=${about} licences=${given("licences")} />`, document.getElementById("page"))
