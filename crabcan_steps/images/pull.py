@@ -30,6 +30,21 @@ def called(name):
     return name
 
 
+def resolve(source, reference, options):
+    """The manifest that a reference means, for one kind of machine: its bytes. Raises ImageError, Corrupt."""
+    data, kind = source.first(reference)
+    if reference.digest:
+        equal(data, reference.digest, reference.text)
+    for _ in range(4):  # an index may point at another
+        document = parsed(data, reference.text)
+        if not is_index(document, kind):
+            break
+        chosen = choose(document, machine(options.platform), reference.text)
+        data, kind = source.document(chosen)
+        equal(data, chosen["digest"], reference.text)
+    return data
+
+
 def pull(store, text, options=Options, name=None):
     """Brings an image into the store, all of it checked, under its name. Returns the Image."""
     reference = Reference(text)
@@ -37,16 +52,7 @@ def pull(store, text, options=Options, name=None):
     store.share()
     source = source_of(reference, options)
     try:
-        data, kind = source.first(reference)
-        if reference.digest:
-            equal(data, reference.digest, text)
-        for _ in range(4):  # an index may point at another
-            document = parsed(data, text)
-            if not is_index(document, kind):
-                break
-            chosen = choose(document, machine(options.platform), text)
-            data, kind = source.document(chosen)
-            equal(data, chosen["digest"], text)
+        data = resolve(source, reference, options)
         image = Image(data, text)
         progress = Progress(options.quiet)
         for attempt_ in range(2):
