@@ -5,7 +5,7 @@ import os
 import stat
 
 from .. import linux
-from ..ch12_images import LARGEST
+from ..ch12_images import LARGEST, verified
 from . import tar
 from .errors import ImageError
 from .image import CONFIG, INDEX, LAYER, MANIFEST, descriptor, of, parsed, strings
@@ -133,14 +133,18 @@ class Layout:
         return json.dumps(index).encode(), INDEX
 
     def document(self, one):
-        """(bytes, media type) of what a descriptor points at."""
-        file, size = self.files.open("blobs/" + checked(one["digest"]).replace(":", "/"))
+        """(bytes, media type) of what a descriptor points at, which are what its digest says. Raises Corrupt."""
+        file, size = self.blob(one["digest"])
         with file:
-            return file.read(LARGEST), one.get("mediaType")
+            return verified(file, one["digest"], self.files.path), one.get("mediaType")
+
+    def blob(self, digest):
+        """(file, size) of a blob. Whoever reads it to its end has to compare."""
+        return self.files.open("blobs/" + checked(digest).replace(":", "/"))
 
     def into(self, store, one, told):
         """Brings a blob into the store."""
-        file, size = self.files.open("blobs/" + checked(one["digest"]).replace(":", "/"))
+        file, size = self.blob(one["digest"])
 
         def fetch(at):
             file.seek(at)
@@ -188,11 +192,5 @@ class Saved(Layout):
     def document(self, one):
         raise ImageError(f"{self.files.path}: has no {one['digest']}")
 
-    def into(self, store, one, told):
-        file, size = self.files.open(self.names[one["digest"]])
-
-        def fetch(at):
-            file.seek(at)
-            return at, iter(lambda: file.read(PIECE), b"")
-        with file:
-            take(store, one["digest"], size, fetch, told)
+    def blob(self, digest):
+        return self.files.open(self.names[digest])

@@ -61,16 +61,17 @@ class Unpack:
         if entry.kind == tar.FOLDER:
             self.directory(folder, name, entry)
             self.times[path] = entry.mtime
-            self.tree.implied.pop(path, None)
+            self.tree.implied.pop(path)
             return
         if entry.kind == tar.LINK:
             if not self.link(folder, name, path, entry):
                 self.links.append((path, entry))  # to what comes later
             return
-        self.tree.clear(folder, name)
         if entry.kind == tar.REGULAR:
             self.regular(stream, folder, name, entry)
-        elif entry.kind == tar.SYMLINK:
+            return
+        self.tree.clear(folder, name)
+        if entry.kind == tar.SYMLINK:
             linux.symlink(os.fsdecode(entry.link), name, dir_fd=folder)
             self.named_attributes(folder, name, entry)
         elif entry.kind in NODES:
@@ -79,8 +80,12 @@ class Unpack:
             raise ImageError(f"/{'/'.join(parts)}: a tar member of kind {entry.kind!r}, which no layer has")
 
     def regular(self, stream, folder, name, entry):
-        """A file with its data, and the holes in it."""
-        fd = linux.open(name, NEW, 0o600, dir_fd=folder)
+        """A file with its data, and the holes in it. Most names are new: room is made for those that are not."""
+        try:
+            fd = linux.open(name, NEW, entry.mode & 0o777, dir_fd=folder)
+        except FileExistsError:
+            self.tree.clear(folder, name)
+            fd = linux.open(name, NEW, entry.mode & 0o777, dir_fd=folder)
         with open(fd, "wb", 0) as file:
             if entry.sparse is None:
                 for piece in tar.data(stream, entry):
@@ -151,14 +156,17 @@ class Unpack:
 
     def attributes(self, fd, entry):
         """Owner, extended attributes, mode: in this order, as a change of owner clears set-user-ID."""
-        self.own(lambda uid, gid: linux.fchown(fd, uid, gid), entry)
+        now = os.fstat(fd)
+        if (now.st_uid, now.st_gid) != (entry.uid, entry.gid):  # each change is one more for the disk
+            self.own(lambda uid, gid: linux.fchown(fd, uid, gid), entry)
         for key, value in entry.xattrs:
             if key.startswith(KEPT) and ".overlay." not in key and (self.rich or not key.startswith("security.")):
                 try:
                     os.setxattr(fd, key, value)
                 except OSError:
                     self.left_out += 1  # the file system has none, or not of this kind
-        linux.chmod(fd, entry.mode)
+        if os.fstat(fd).st_mode & 0o7777 != entry.mode:
+            linux.chmod(fd, entry.mode)
 
     def named_attributes(self, folder, name, entry):
         """Owner and times of what is not opened: a link, a device."""
@@ -185,8 +193,7 @@ class Unpack:
             if not self.link(self.tree.folder(path[:-1]), path[-1], path, entry):
                 raise ImageError(f"/{'/'.join(path)}: a hard link to {os.fsdecode(entry.link)!r}, which is not there")
         self.whiteouts.apply()
-        times = {path: status.st_mtime_ns for path, status in self.tree.implied.items() if status}
-        for path, mtime in sorted((times | self.times).items()):
+        for path, mtime in sorted((self.tree.implied.times() | self.times).items()):
             folder = self.tree.folder(path[:-1]) if path else self.tree.root
             if path and stat.S_ISDIR(getattr(self.tree.status(folder, path[-1]), "st_mode", 0)):
                 os.utime(path[-1], ns=(mtime, mtime), dir_fd=folder, follow_symlinks=False)

@@ -40,7 +40,7 @@ def read(store, path, *layers, **fields):
     Layout(path).image(*layers, **fields)
     options = Options()
     options.quiet = True
-    return Index(store, pull(store, f"oci:{path}", options, path.name))
+    return Index(pull(store, f"oci:{path}", options, path.name)).read(store.open)
 
 
 def whats(step):
@@ -62,7 +62,7 @@ def test_waste_is_all_but_the_one_copy_that_is_needed(index):
     assert (report.wasted[0].path, report.wasted[0].size, report.wasted[0].reasons) == ("app/big", 60_000, {"mode": 1, "changed": 1})
     assert report.costs(index.steps[0]) == (30_000 + len(KEY), 0) and report.costs(index.steps[1]) == (30_000, 30_000)
     advice = " ".join(text for _, text in report.advice())
-    assert "--chown" in advice and "remove it in the RUN" in advice and "write them once" in advice
+    assert "--chown" in advice and "remove it in the RUN" in advice and "write it once" in advice
 
 
 def test_a_secret_that_was_removed_is_found(index):
@@ -127,7 +127,7 @@ def test_an_image_that_repeats_many_files_is_read_once(store, tmp_path, request)
     options.quiet = True
     image = pull(store, f"oci:{path}", options)
     begun = time.monotonic()
-    report = Report(Index(store, image))
+    report = Report(Index(image).read(store.open))
     assert time.monotonic() - begun < many / 100
     assert report.wasted[0].times == 9
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from conftest import wait_for
 from making import Layout, busybox, images, member, tar  # noqa: F401
 from registries import Faulty, need, registry
 from crabcan_steps.images import registry as registry_
@@ -160,6 +161,22 @@ def test_a_blob_that_rots_is_noticed_named_and_fetched_again(images, big):
         before = len(server.seen)
         images.good("pull", "--insecure", f"{server.host}/big")
         assert [path.rpartition("/")[2] for path, _ in server.seen[before:] if "/blobs/" in path] == [f"sha256:{rotten.name}"]
+
+
+def test_a_layer_is_unpacked_while_the_next_is_coming(images, tmp_path):
+    """And if that one never comes, nothing stands under a final name."""
+    layout = Layout(tmp_path / "layout")
+    layout.image(tar(member("first", "here")), tar(member("second", BIG)))
+    with Faulty(layout, slow=0.5) as server:
+        process = subprocess.Popen(images.who.command("pull", "--insecure", f"{server.host}/it"), env=images.environment,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        layers = images.path / "store/layers"
+        assert wait_for(lambda: any(layers.glob(".new-*/fs/first"))) and process.poll() is None
+        assert not any(path.stat().st_size > 600_000 for path in (images.path / "store/blobs/sha256").iterdir())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == -signal.SIGINT and not list(layers.glob("[!.]*"))
+        images.good("pull", "--insecure", f"{server.host}/it")
+    assert len(os.listdir(layers)) == len(list(layers.glob("[!.]*"))) == 2
 
 
 def test_two_pulls_at_once_share(images, big):

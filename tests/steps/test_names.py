@@ -118,16 +118,17 @@ OF_BUNDLES = {
                                                          "tree.bare umount2; tree.unmount umount2",
 }
 OF_IMAGES = {
-    "not os.open or the like: a function of our own": "commands.save write; container.clear remove; layers.unpack remove; "
+    "not os.open or the like: a function of our own": "commands.save write; container.clear remove; layers.claimed remove; "
         "prune.collect remove; prune.layers remove; running.brought write; tree.Tree.clear remove",
     BYTES: "commit.Changes.file open; commit.Changes.folder listdir; commit.Changes.info getxattr; commit.Changes.info listxattr; "
            "commit.written open; container.create chmod; container.every listdir; container.record open; copying.copy open; "
            "copying.like chmod; copying.like getxattr; copying.like listxattr; copying.like setxattr; copying.like utime; "
-           "files.Folder.open open; flatten.names listdir; mapped.child open; mapped.inside open; merged.Merged.read open; "
+           "files.Folder.open open; flatten.names listdir; mapped.child open; mapped.Helper.result open; merged.Merged.read open; "
            "merged.xattr getxattr; prune.collect listdir; prune.layers listdir; remove.emptied scandir; remove.entered chmod; "
            "store.Store.__init__ chmod; store.Store.index open; store.Store.open open; store.Store.replace open; "
            "transfer.take open; tree.Tree.mark chmod; unpack.Unpack.attributes chmod; unpack.Unpack.attributes setxattr; "
-           "unpack.Unpack.finish utime; unpack.Unpack.regular open; unpack.Unpack.regular utime",
+           "unpack.Unpack.finish utime; unpack.Unpack.regular open; unpack.Unpack.regular utime; "
+           "unpacking.Arrivals.tell write; unpacking.Arrivals.wait open",
     "one name in each of two directories that we hold": "commit.written rename; container.create rename; flatten.filled link; layers.unpack_missing rename; "
         "remove.remove rename; store.Store.replace rename; transfer.take rename; unpack.Unpack.link link",
     "the caller's lambda, below a descriptor: see there": "unpack.Unpack.own chown",
