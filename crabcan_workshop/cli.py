@@ -15,9 +15,11 @@ def modules():
     """{sub-command: its module}, for those that are written in Python."""
     from .desk import commands, escape, explore, fields, instructor
     from .engine import command as engine
+    from .classroom import command as classroom
     from .layers import command as layers
     from . import completion
-    known = {name: module for module in (commands, escape, explore, fields, instructor, engine, layers, completion)
+    known = {name: module for module in (commands, escape, explore, fields, instructor, engine, layers, classroom,
+                                     completion)
              for name in module.COMMANDS}
     return known | dict.fromkeys(JSON)
 

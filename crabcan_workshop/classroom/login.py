@@ -4,35 +4,18 @@ The class's password keeps strangers out; all in the room know it, and so it say
 somebody is. The first to come with a name therefore chooses a word for it, and it is asked for from
 then on. Kept are scrypt hashes; who guesses has to wait.
 """
-import hashlib
-import hmac
-import json
-import os
-import secrets
 import time
 from pathlib import Path
 
 from jupyterhub.auth import Authenticator
 from tornado.web import HTTPError
 
-from .settings import STATE, load, write
+from .secret import Words, same
+from .settings import load
 
 FORM = Path(__file__).with_name("login.html")
-WORDS = STATE / "words.json"
 TRIES, WINDOW = 5, 60  # wrong ones, in so many seconds, of a name at an address; ten times that of either
 SHORTEST = 4
-COST = {"n": 1 << 14, "r": 8, "p": 1}  # 16 MiB and some 50 ms for a try
-
-
-def hashed(word, salt=None):
-    """salt$hash, both as hexadecimal digits."""
-    salt = salt or secrets.token_hex(16)
-    return f"{salt}${hashlib.scrypt(word.encode(), salt=bytes.fromhex(salt), **COST).hex()}"
-
-
-def same(word, kept):
-    """Whether the word is the one that was hashed."""
-    return hmac.compare_digest(hashed(word, kept.partition("$")[0]), kept)
 
 
 class Patience:
@@ -55,26 +38,6 @@ class Patience:
 
     def failed(self, name, address):
         self.wrong.append((self.clock(), name, address))
-
-
-class Words:
-    """The hashes of the learners' own words, in a file of root's."""
-
-    def __init__(self, path=WORDS):
-        self.path = path
-
-    def all(self):
-        return json.loads(self.path.read_text()) if os.path.exists(self.path) else {}
-
-    def put(self, name, word):
-        write(self.path, json.dumps(self.all() | {name: hashed(word)}, indent=1) + "\n")
-
-    def forget(self, name):
-        """So that the next one who comes chooses anew. Tells whether there was one."""
-        words = self.all()
-        if found := words.pop(name, None):
-            write(self.path, json.dumps(words, indent=1) + "\n")
-        return bool(found)
 
 
 class ClassAuthenticator(Authenticator):

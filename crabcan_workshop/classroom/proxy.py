@@ -36,6 +36,7 @@ OUTSIDE = """  server {{
 {tls}    location / {{ proxy_pass http://127.0.0.1:{hub}; }}
     location @hub {{ proxy_pass http://127.0.0.1:{hub}; }}
     location /book/ {{ alias {course}/build/site/; }}
+    location = /root.crt {{ alias {homes}/root.crt; default_type application/x-x509-ca-cert; }}
 """
 INSIDE = """  server {{
     listen {gate}:{inside};
@@ -52,7 +53,7 @@ SERVICE = "    location /services/{name}/ {{ proxy_pass http://127.0.0.1:{port};
 
 def text(chosen):
     """nginx.conf."""
-    words = {"hub": settings.HUB, "gate": settings.GATE, "inside": settings.INSIDE, "course": settings.COURSE,
+    words = {"hub": settings.HUB, "gate": settings.GATE, "inside": settings.INSIDE, "course": settings.COURSE, "homes": settings.HOMES,
              "server": settings.SERVER, "listen": listen(chosen), "tls": tls(chosen)}
     users = "".join(USER.format(name=learner["name"], address=settings.address(learner), **words)
                     for learner in chosen["learners"])

@@ -2,6 +2,20 @@
 from . import settings
 
 PYTHON = f"{settings.COURSE}/.venv/bin/python -I {settings.COURSE}/tools/module.py"
+DISKS = """[Unit]
+Description=The homes of the crabcan class
+Before=crabcan-class.service
+RequiresMountsFor=/var/lib /srv
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={python} crabcan_workshop.classroom.homes up
+ExecStop={python} crabcan_workshop.classroom.homes down
+
+[Install]
+WantedBy=multi-user.target
+"""
 NET = """[Unit]
 Description=The network of the crabcan class
 Before=crabcan-class.service crabcan-class-proxy.service
@@ -18,8 +32,8 @@ WantedBy=multi-user.target
 """
 HUB = """[Unit]
 Description=JupyterHub of the crabcan class
-Requires=crabcan-class-net.service
-After=crabcan-class-net.service
+Requires=crabcan-class-net.service crabcan-class-disks.service
+After=crabcan-class-net.service crabcan-class-disks.service
 
 [Service]
 ExecStart={python} jupyterhub -f {course}/crabcan_workshop/classroom/hub.py
@@ -78,7 +92,8 @@ SYSTEM = "/etc/systemd/system"
 def files(chosen):
     """{path: text} of all that is written outside of the class's own directories."""
     words = {"python": PYTHON, "course": settings.COURSE, "state": settings.STATE, "etc": settings.ETC}
-    made = {f"{SYSTEM}/crabcan-class-net.service": NET.format(**words),
+    made = {f"{SYSTEM}/crabcan-class-disks.service": DISKS.format(**words),
+            f"{SYSTEM}/crabcan-class-net.service": NET.format(**words),
             f"{SYSTEM}/crabcan-class.service": HUB.format(**words),
             f"{SYSTEM}/crabcan-class-proxy.service": PROXY.format(**words),
             "/etc/profile.d/crabcan-class.sh": PROFILE}
@@ -90,4 +105,4 @@ def files(chosen):
     return made
 
 
-NAMES = ("crabcan-class-net", "crabcan-class", "crabcan-class-proxy")
+NAMES = ("crabcan-class-disks", "crabcan-class-net", "crabcan-class", "crabcan-class-proxy")
