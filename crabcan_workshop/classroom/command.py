@@ -1,15 +1,10 @@
 """`workshop class`: one machine for a room of people, made, looked at, and taken away."""
 import argparse
-import ipaddress
 import os
 import sys
 from pathlib import Path
 
 from ..words import NAME, typed
-from . import choices, making, settings, state
-from .people import PeopleError
-from .secret import Words
-from .system import ClassError
 
 COMMANDS = {"class": "one machine for a room of people"}
 EXAMPLES = f"""examples:
@@ -65,6 +60,7 @@ def number(least, most):
 
 
 def address(text):
+    import ipaddress
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:
@@ -72,9 +68,10 @@ def address(text):
 
 
 def main(options):
+    from .system import ClassError
     try:
         return act(options)
-    except (ClassError, PeopleError) as error:
+    except ClassError as error:
         print(typed(f"workshop: class: {error}"), file=sys.stderr)
         return 1
     except PermissionError as error:
@@ -84,6 +81,8 @@ def main(options):
 
 def act(options):
     """What was asked for; its exit status."""
+    from . import choices, making, secret, settings, state
+    from .system import ClassError
     before = settings.load() if settings.ETC.exists() and settings.CHOSEN.exists() else None
     if options.learners or options.file:
         return make(choices.chosen(options, before), options)
@@ -92,7 +91,7 @@ def act(options):
     if options.remove:
         return remove(before, options)
     if options.forget:
-        if not Words().forget(options.forget):
+        if not secret.Words().forget(options.forget):
             raise ClassError(f"{options.forget} has no word of their own")
         return 0
     for word in ("start", "stop"):
@@ -108,6 +107,9 @@ def act(options):
 
 def make(chosen, options):
     """All steps; or their names."""
+    from . import choices, making, state
+    for line in choices.warnings(chosen):
+        print(f"workshop: class: {line}", file=sys.stderr)
     secrets = chosen.pop("shown")
     for text, do in making.steps(chosen):
         print(("would " if options.dry_run else "") + text, flush=True)
@@ -125,6 +127,8 @@ def make(chosen, options):
 
 def remove(before, options):
     """Asks, then all of it goes."""
+    from . import making
+    from .system import ClassError
     count = len(before["learners"])
     if options.dry_run:
         print(f"would delete the class with the accounts and the work of {count} learners")

@@ -61,25 +61,22 @@ def ways(learner):
     yield f"netns add {name}"
     yield f"-n {name} link set lo up"
     yield f"link add {end} type veth peer name eth0 netns {name}"
-    yield f"addr add {settings.GATE}/32 dev {end}"
     yield f"link set {end} up"
     yield f"-n {name} addr add {address}/32 dev eth0"
     yield f"-n {name} link set eth0 up"
     yield f"-n {name} route add {settings.GATE} dev eth0"
     yield f"-n {name} route add default via {settings.GATE} dev eth0"
-    yield f"route add {address}/32 dev {end}"
+    yield f"route add {address}/32 dev {end} src {settings.GATE}"
 
 
 def ip(line, quiet=False):
-    return subprocess.run(["ip", *line.split()], check=not quiet,
-                          stderr=subprocess.DEVNULL if quiet else None).returncode == 0
+    silent = subprocess.DEVNULL if quiet else None
+    return subprocess.run(["ip", *line.split()], check=not quiet, stdout=silent, stderr=silent).returncode == 0
 
 
 def up(chosen):
     """Makes what is missing of it; what is there, with servers in it, stays."""
-    ip("link add cl-gate type dummy", quiet=True)  # so that the gate has its address without learners, too
-    ip(f"addr add {settings.GATE}/32 dev cl-gate", quiet=True)
-    ip("link set cl-gate up")
+    ip(f"addr add {settings.GATE}/32 dev lo", quiet=True)  # the gate's own: cables come and go
     subprocess.run(["nft", "-f", "-"], input=rules(chosen), text=True, check=True)
     for learner in chosen["learners"]:
         if not ip(f"-n {settings.account(learner['name'])} route get {settings.GATE}", quiet=True):
@@ -96,7 +93,7 @@ def away(learner):
 def down(chosen):
     for learner in chosen["learners"]:
         away(learner)
-    ip("link del cl-gate", quiet=True)
+    ip(f"addr del {settings.GATE}/32 dev lo", quiet=True)
     subprocess.run(["nft", f"delete table inet {TABLE}"], stderr=subprocess.DEVNULL)
 
 

@@ -4,14 +4,11 @@ import re
 import unicodedata
 
 from .settings import PREFIX
+from .system import ClassError
 
 MOST = 250  # learners: as many as there are addresses
 LONGEST = 32 - len(PREFIX)  # useradd(8)
 HEADS = ("name", "learner", "student")
-
-
-class PeopleError(Exception):
-    """The names are not to be used; one line says why."""
 
 
 def numbered(count, before=()):
@@ -25,7 +22,7 @@ def listed(path, before=()):
         with open(path, newline="", encoding="utf-8-sig") as file:
             rows = [[cell.strip() for cell in row] for row in csv.reader(file, dialect(file)) if any(row)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise PeopleError(f"{path}: {getattr(error, 'strerror', None) or error}: a file with a name a line is "
+        raise ClassError(f"{path}: {getattr(error, 'strerror', None) or error}: a file with a name a line is "
                           "wanted, in UTF-8") from error
     column = 0
     if rows and (found := [cell.casefold() for cell in rows[0] if cell.casefold() in HEADS]):
@@ -33,7 +30,7 @@ def listed(path, before=()):
         rows = rows[1:]
     titles = [row[column] for row in rows if len(row) > column and row[column]]
     if not titles:
-        raise PeopleError(f"{path}: has no names: one a line is wanted, or a column \"name\"")
+        raise ClassError(f"{path}: has no names: one a line is wanted, or a column \"name\"")
     return merged(titles, before)
 
 
@@ -51,21 +48,21 @@ def merged(titles, before):
     for title in titles:
         name = plain(title)
         if name in seen:
-            raise PeopleError(f"'{title}' and '{seen[name]}' would both be {name}: make one of them longer")
+            raise ClassError(f"'{title}' and '{seen[name]}' would both be {name}: make one of them longer")
         seen[name] = title
         if name not in learners:
             used = {learner["number"] for learner in learners.values()}
             number = next(number for number in range(1, MOST + 2) if number not in used)
             learners[name] = {"name": name, "title": title, "number": number}
     if len(learners) > MOST:
-        raise PeopleError(f"{len(learners)} learners, and a machine takes {MOST}: use another for the rest")
+        raise ClassError(f"{len(learners)} learners, and a machine takes {MOST}: use another for the rest")
     return list(learners.values())
 
 
 def plain(title):
-    """A name that an account may have: Ana Müller is ana-muller. Raises PeopleError."""
+    """A name that an account may have: Ana Müller is ana-muller. Raises ClassError."""
     letters = unicodedata.normalize("NFKD", title.replace("ß", "ss")).encode("ascii", "ignore").decode()
     name = re.sub(r"[^a-z0-9]+", "-", letters.lower()).strip("-")
     if not re.fullmatch(rf"[a-z][a-z0-9-]{{0,{LONGEST - 1}}}", name):
-        raise PeopleError(f"'{title}': begin with a letter of a to z, and take at most {LONGEST}")
+        raise ClassError(f"'{title}': begin with a letter of a to z, and take at most {LONGEST}")
     return name

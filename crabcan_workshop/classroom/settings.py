@@ -36,14 +36,14 @@ def address(learner):
     return f"10.77.1.{learner['number']}"
 
 
-def load(path=CHOSEN):
+def load():
     """What was chosen. Raises FileNotFoundError where there is no class."""
-    return json.loads(Path(path).read_text())
+    return json.loads(CHOSEN.read_text())
 
 
-def save(chosen, path=CHOSEN):
+def save(chosen):
     """Writes it, for root only, at once or not at all."""
-    write(path, json.dumps(chosen, indent=1, ensure_ascii=False) + "\n")
+    write(CHOSEN, json.dumps(chosen, indent=1, ensure_ascii=False) + "\n")
 
 
 def write(path, text, mode=0o600):
