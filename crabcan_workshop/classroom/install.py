@@ -12,7 +12,7 @@ PROGRAMS = {"nginx": "nginx", "nft": "nftables", "newuidmap": "uidmap", "ip": "i
             "setpriv": "util-linux", "busctl": "systemd"}
 BUS = Path("/usr/lib/systemd/user/dbus.socket")
 NOTE = settings.STATE / "packages.json"  # those that came with the class, to go with it
-LEFT_OUT = (".git", "build", "services", "__pycache__", ".pytest_cache", ".hypothesis")
+LEFT_OUT = (".git", "build", ".pytest_cache", ".hypothesis")
 MASK = Path("/etc/systemd/system/nginx.service")
 
 
@@ -62,24 +62,32 @@ def course():
         return
     new = settings.COURSE.with_name(settings.COURSE.name + ".new")
     shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree(HERE, new, symlinks=True, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    (new / "build").mkdir(parents=True)
+    parts = [path for path in HERE.iterdir() if path.name not in LEFT_OUT]
+    call("cp", "-R", "--preserve=mode,timestamps,links", *parts, new)
     if (HERE / "build/site").is_dir():
-        shutil.copytree(HERE / "build/site", new / "build/site", symlinks=True)
-    for folder, folders, files in os.walk(new):
-        for path in (os.path.join(folder, name) for name in (".", *folders, *files)):
-            os.chown(path, 0, 0, follow_symlinks=False)
-            if not os.path.islink(path):
-                mode = os.stat(path).st_mode
-                os.chmod(path, mode & 0o755 | 0o444 | (0o111 if mode & 0o100 else 0))
+        call("cp", "-R", "--preserve=mode,timestamps,links", HERE / "build/site", new / "build")
+    (new / ".venv/services").unlink(missing_ok=True)
+    call("chown", "-Rh", "root:root", new)
+    call("chmod", "-R", "u+w,go-w,a+rX", new)
     shutil.rmtree(settings.COURSE, ignore_errors=True)
     new.rename(settings.COURSE)
 
 
+LOADED = ("jupyterhub.app", "jupyterhub.singleuser", "jupyterhub_idle_culler", "systemdspawner", "jupyterlab.labapp",
+          "jupyter_server_terminals.app", "jupyter_lsp", "notebook.app", "nbconvert.exporters", "ipykernel.kernelapp",
+          "ipykernel.zmqshell", "ipywidgets", "crabcan_workshop.lab", "crabcan_workshop.cli")
+
+
 def python():
-    """The Python packages, those that the copy does not have yet."""
+    """The Python packages, those that the copy does not have yet; and those that a server loads are
+    compiled, for its learner may not write there and would do it at each start."""
     called = {"CRABCAN_CALLED": str(settings.COURSE / "workshop")}
     call("/bin/sh", settings.COURSE / "workshop", "set-up-python", "base", "book", "lab", "class", env=called,
          cure="is there a network?")
+    load = "import importlib, sys\nfor name in sys.argv[1:]:\n try: importlib.import_module(name)\n " \
+        "except ImportError: pass"
+    call(settings.COURSE / ".venv/bin/python", "-I", "-c", load, *LOADED)
 
 
 def book():
