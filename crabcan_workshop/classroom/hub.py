@@ -18,8 +18,7 @@ PYTHON, MODULE = str(settings.COURSE / ".venv/bin/python"), str(settings.COURSE 
 INSIDE = f"http://{settings.GATE}:{settings.INSIDE}"
 LAB = ("--ServerApp.answer_yes=True", "--KernelManager.transport=ipc", "--LabApp.extension_manager=readonly",
        "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-       f"--LabApp.app_settings_dir={settings.COURSE}/crabcan_workshop/lab/settings",
-       "--ServerApp.terminado_settings={'shell_command': ['/bin/bash', '-l']}")
+       f"--LabApp.app_settings_dir={settings.COURSE}/crabcan_workshop/lab/settings")
 # No admin of the Hub's: those may open learners' servers, and a page there would have their powers.
 TEACHER = ["admin-ui", "list:users", "read:users", "read:servers", "servers", "list:services", "read:services",
            "access:services", "read:hub"]
@@ -69,11 +68,11 @@ def properties(learner):
     uid, name = settings.uid(learner), settings.account(learner["name"])
     return {"NetworkNamespacePath": f"/run/netns/{name}", "Requires": f"user@{uid}.service",
             "After": f"user@{uid}.service", "PrivateIPC": "yes", "ProtectProc": "invisible",
-            "TemporaryFileSystem": settings_of_tmp(), "RestrictSUIDSGID": "no", "UMask": "0077",
+            "TemporaryFileSystem": rooms(), "RestrictSUIDSGID": "no", "UMask": "0077",
             "KillMode": "control-group", "OOMScoreAdjust": "200", "LimitNOFILE": "8192:65536"}
 
 
-def settings_of_tmp():
+def rooms():
     """Memory in the place of what all may write: private, counted as the learner's, and bounded."""
     return " ".join(f"{path}:size={size},mode=1777" for path, size in
                     (("/tmp", "256M"), ("/var/tmp", "64M"), ("/dev/shm", "64M"), ("/run/lock", "1M")))

@@ -50,6 +50,7 @@ def put(path, text):
 
 
 def start(chosen):
+    works("modprobe", "-a", "overlay", "loop", "veth")
     call("systemctl", "daemon-reload")
     call("systemctl", "enable", "-q", *units.NAMES)
     call("systemctl", "restart", "crabcan-class-disks")

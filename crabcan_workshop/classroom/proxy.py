@@ -9,6 +9,7 @@ from .services import SERVICES
 HEAD = """# Made by `workshop class`; made anew by it.
 user www-data;
 worker_processes 2;
+worker_rlimit_nofile 16384;
 pid /run/crabcan-class-proxy.pid;
 error_log stderr warn;
 events {{ worker_connections 4096; }}

@@ -96,7 +96,8 @@ def files(chosen):
             f"{SYSTEM}/crabcan-class-net.service": NET.format(**words),
             f"{SYSTEM}/crabcan-class.service": HUB.format(**words),
             f"{SYSTEM}/crabcan-class-proxy.service": PROXY.format(**words),
-            "/etc/profile.d/crabcan-class.sh": PROFILE}
+            "/etc/profile.d/crabcan-class.sh": PROFILE,
+            "/etc/modules-load.d/crabcan-class.conf": "# From the crabcan class\noverlay\nloop\nveth\n"}
     for learner in chosen["learners"]:
         uid = settings.uid(learner)
         made[f"{SYSTEM}/user-{uid}.slice.d/crabcan-class.conf"] = SLICE.format(**chosen["limits"])

@@ -30,11 +30,12 @@ class Learner:
     def server(self, patience=600):
         """Starts it and waits until it answers."""
         until = time.monotonic() + patience
-        self.http.get(f"{self.address}/hub/spawn", timeout=120)
+        begun = self.http.get(f"{self.address}/hub/spawn", timeout=300)
+        if begun.status_code >= 500:
+            raise RuntimeError(f"{self.name}'s server: {begun.status_code}: see journalctl -u crabcan-class")
         while time.monotonic() < until:
-            answer = self.http.get(f"{self.url()}/api/status", timeout=120)
-            if answer.ok and "kernels" in answer.text:
-                self.http.get(f"{self.url()}/tree", timeout=120)  # its cookie against forged requests
+            answer = self.http.get(f"{self.url()}/lab", timeout=120)  # by way of the Hub, which knows us
+            if answer.ok and "jupyter-config-data" in answer.text:
                 return
             time.sleep(2)
         raise TimeoutError(f"{self.name}'s server: {answer.status_code} {answer.text[-300:]}")
