@@ -13,11 +13,13 @@ DOOR = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 
 def modules():
     """{sub-command: its module}, for those that are written in Python."""
-    from .desk import commands, escape, explore, fields, instructor
+    from .desk import asking, commands, escape, explore, fields, instructor
     from .engine import command as engine
     from .layers import command as layers
+    from .teacher import command as teacher
     from . import completion
-    known = {name: module for module in (commands, escape, explore, fields, instructor, engine, layers, completion)
+    known = {name: module for module in
+             (asking, commands, escape, explore, fields, instructor, engine, layers, teacher, completion)
              for name in module.COMMANDS}
     return known | dict.fromkeys(JSON)
 

@@ -23,7 +23,8 @@ README = """This is your container: a file a chapter, with the functions that ar
 """
 
 
-KINDS = {"attempts": int, "passed": list, "hints": dict, "answer": str, "seen": bool, "last": int}
+KINDS = {"attempts": int, "passed": list, "hints": dict, "answer": str, "seen": bool, "last": int,
+         "since": int, "stop": str, "taken": bool}
 
 
 class WorkspaceError(Exception):
