@@ -102,7 +102,7 @@ def handlers(prefix):
                         self.write(": still here\n\n")
                     await self.flush()
             except iostream.StreamClosedError:
-                pass
+                self._auto_finish = False  # there is nobody left to finish for
             finally:
                 self.watch.listeners.discard(queue)
 

@@ -58,7 +58,7 @@ function show() {
     const li = make("li"), bar = make("meter", "", {min: 0, max: Math.max(1, pace.learners), value: chapter.passed});
     bar.setAttribute("aria-label", `chapter ${chapter.number}: passed`);
     li.append(make("span", `${chapter.number} ${chapter.title}`), bar,
-      make("span", `${chapter.passed} passed, ${chapter.here} here`));
+      make("span", `${chapter.passed} passed` + (chapter.here ? `, ${chapter.here} here` : "")));
     return li;
   }));
   list("stops", pace.stops.map(stop => make("li", `chapter ${stop.chapter}, ${stop.times}×: ${stop.text}`)));
