@@ -90,7 +90,7 @@ def handlers(prefix):
             self.set_header("Content-Type", "text/event-stream")
             self.set_header("X-Accel-Buffering", "no")  # for a proxy in between
             await self.watch.look()
-            queue = asyncio.Queue(WAITING)
+            queue = self.queue = asyncio.Queue(WAITING)
             queue.put_nowait(self.watch.all())
             self.watch.listeners.add(queue)
             try:
@@ -101,10 +101,13 @@ def handlers(prefix):
                     except asyncio.TimeoutError:
                         self.write(": still here\n\n")
                     await self.flush()
-            except iostream.StreamClosedError:
-                self._auto_finish = False  # there is nobody left to finish for
+            except (iostream.StreamClosedError, asyncio.CancelledError):
+                self._auto_finish = False  # they have gone, or we are to: there is nothing to finish
             finally:
                 self.watch.listeners.discard(queue)
+
+        def on_connection_close(self):
+            self.watch.listeners.discard(getattr(self, "queue", None))
 
     class Csv(Handler):
         def get(self):
