@@ -78,7 +78,8 @@ async def serve(options, place):
     if not place:
         print("workshop: teach: as an ordinary user without --board: messages are on this page only", file=sys.stderr)
     shown = f"[{options.host}]" if ":" in options.host else options.host
-    print(f"the class: http://{shown}:{number}{prefix}?token={settings['token']}   (Ctrl-C ends it)", flush=True)
+    if not access.BELOW_HUB:  # there the Hub says who one is
+        print(f"the class: http://{shown}:{number}{prefix}?token={settings['token']}   (Ctrl-C ends it)", flush=True)
     ended = asyncio.Event()
     for number in signal.SIGTERM, signal.SIGHUP:
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
