@@ -11,7 +11,7 @@ from .. import exercises
 from ..exercises import source
 from ..room.door import RoomError
 from ..words import typed
-from . import beginning, workspace
+from . import beginning, board, standing, workspace
 from . import check as checks
 from .report import show
 
@@ -89,8 +89,7 @@ def checked(place, number, all_mine=False):
         place.start()  # an older workspace has not its file
     result = checks.check(number, place, all_mine=all_mine)
     with place.changing(number) as entry:
-        entry["attempts"] = entry.get("attempts", 0) + 1
-        entry["passed"] = result.passed
+        standing.remember(entry, result)
     return result
 
 
@@ -112,7 +111,14 @@ def check(place, options):
         print(json.dumps(result.data(), indent=1))
     else:
         show(result, place.progress().get(str(number), {}))
+        tell(number)
     return 0 if result.good else 1
+
+
+def tell(number):
+    """What the teacher has said to all."""
+    for line in board.news(number):
+        print(typed(f"  {line}"))
 
 
 def watch(place, options):
@@ -130,6 +136,7 @@ def watch(place, options):
             last = text
             print(time.strftime("\n%H:%M:%S"), flush=True)
             show(checked(place, number), place.progress().get(str(number), {}))
+            tell(number)
             sys.stdout.flush()
         time.sleep(0.4)
 

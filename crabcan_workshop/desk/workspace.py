@@ -24,7 +24,8 @@ which is the explorer's (`workshop check explorer`).
 """
 
 
-KINDS = {"attempts": int, "passed": list, "hints": dict, "answer": str, "seen": bool, "last": int}
+KINDS = {"attempts": int, "passed": list, "hints": dict, "answer": str, "seen": bool, "last": int,
+         "since": int, "stop": str, "taken": bool}
 
 
 class WorkspaceError(Exception):

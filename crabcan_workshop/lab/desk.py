@@ -15,6 +15,7 @@ HERE = [(r"workshop hint (\d+) --exercise (\d)", r"hint(\1, exercise=\2)"),
         (r"workshop check (\d+) --answer TEXT", r'answer(\1, "TEXT")'),
         (r"workshop try (\d+) (.+)", lambda of: f"look({of[1]}, {shlex.split(of[2])[0]!r})"),
         (r"workshop flag (\d+) VALUE", r'flag(\1, "VALUE")'),
+        (r"workshop ask --done", "ask(done=True)"), (r"workshop take (\d+)", r"take(\1)"),
         (r"workshop escape (\d+) --hint", r"%escape \1 --hint"),
         (r"workshop escape (\d+)", r"%%escape \1"),
         (r"with --yes", "with yes=True"), (r"(?m)^workshop: ", "")]
@@ -91,6 +92,16 @@ def reset(chapter):
 def pack():
     """All that you wrote, in one file to take home: a click on its name, left, downloads it."""
     return own("pack")
+
+
+def ask(text="", done=False):
+    """Your teacher sees that you want help; done=True when you have been helped."""
+    return own("ask", "--done") if done else own("ask", "--", *text.split())
+
+
+def take(chapter):
+    """The answer of a chapter that your teacher gave to all; your file goes to the attic."""
+    return own("take", chapter)
 
 
 def look(chapter, line):
