@@ -28,7 +28,7 @@ def modules():
 
 def parser(name, module):
     """What one sub-command takes."""
-    p = words.Parser(prog=f"{words.NAME} {name}", description=words.COMMANDS[name][1])
+    p = words.Parser.of(name)
     if module:
         module.add_arguments(name, p)
     else:

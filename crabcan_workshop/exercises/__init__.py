@@ -60,11 +60,8 @@ def chapter(number):
 
 
 def asked(word):
-    """What somebody typed, as what chapter() takes. Raises ValueError."""
-    number = word if word in BESIDE else int(word)
-    if number not in (*CHAPTERS, *BESIDE):
-        raise ValueError(word)
-    return number
+    """What somebody typed, as what chapter() takes, if it is one of them."""
+    return int(word) if word.isdecimal() and len(word) < 9 else word
 
 
 def module(number):

@@ -6,7 +6,7 @@ import os
 import sys
 from urllib.parse import urlsplit
 
-from ..cli import parser
+from ..words import Parser
 from . import command
 
 
@@ -18,4 +18,6 @@ def words():
 
 
 if __name__ == "__main__":
-    sys.exit(command.main(parser("teach", command).parse_args(words())))
+    parser = Parser.of("teach")
+    command.add_arguments("teach", parser)
+    sys.exit(command.main(parser.parse_args(words())))
