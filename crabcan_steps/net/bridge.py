@@ -31,6 +31,7 @@ def plan(netlink):
 def close_doors(network):
     """What the kernel would let a bridge do, and ours is not to."""
     linux.write(f"{SYS}/ipv4/conf/{BRIDGE}/route_localnet", "0")  # 127.0.0.1 is nobody's but the host's
+    linux.write(f"{SYS}/ipv4/conf/{BRIDGE}/arp_ignore", "1")  # who asks for the host's other addresses hears nothing
     if network["prefix"]:
         linux.write(f"{SYS}/ipv6/conf/{BRIDGE}/accept_ra", "0")
 

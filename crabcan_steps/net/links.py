@@ -9,7 +9,7 @@ import struct
 from .netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, attributes, missing, parsed
 
 NEW = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
-IFF_UP = 1                                                             # <linux/if.h>
+IFF_UP, IFF_NOARP = 0x1, 0x80                                          # <linux/if.h>
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18  # <linux/if_link.h>
 IFLA_NET_NS_FD, IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 28, 1, 2, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD = 1, 2, 8, 0x02                     # <linux/if_addr.h>
@@ -49,9 +49,9 @@ def add_veth(netlink, name, bridge, inside, namespace, mac, mtu):
     master = index_of(netlink, bridge)
     peer = link_head() + attributes({IFLA_IFNAME: inside, IFLA_ADDRESS: mac_bytes(mac), IFLA_MTU: mtu,
                                      IFLA_NET_NS_FD: namespace})
-    request = (f"ip link add name {name} mtu {mtu} master {bridge} up type veth "
+    request = (f"ip link add name {name} mtu {mtu} master {bridge} up arp off type veth "
                f"peer name {inside} address {mac} mtu {mtu} netns /proc/self/fd/{namespace}", "RTM_NEWLINK",
-               link_head(flags=IFF_UP, change=IFF_UP) + attributes({
+               link_head(flags=IFF_UP | IFF_NOARP, change=IFF_UP | IFF_NOARP) + attributes({
                    IFLA_IFNAME: name, IFLA_MTU: mtu, IFLA_MASTER: master,
                    IFLA_LINKINFO: {IFLA_INFO_KIND: "veth", IFLA_INFO_DATA: {VETH_INFO_PEER: peer}}}), NEW)
     try:

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from conftest import wait_for  # noqa: E402
 from world import FIRST, HOST, as_before, fresh, inside, settled, world  # noqa: E402, F401
 
+DOCTOR = "from crabcan_workshop import doctor\nprint(doctor.abandoned() and doctor.check_bridge()[2])"
 WAIT = ["--", "sh", "-c", "echo ready; read x"]
 
 
@@ -54,15 +55,19 @@ def test_kill_9(world, whom):
         running.ready()
         beside = [int(pid) for pid in Path(f"/proc/{running.runtime}/task/{running.runtime}/children").read_text().split()
                   if int(pid) != running.init]
-        assert len(beside) == 2  # the relay, and who waits for our end
+        assert len(beside) == 2  # the relay, and who waits for our end: nobody means them who kills by our name
+        assert all(Path(f"/proc/{pid}/{file}").read_text().strip("\0\n") == f"net-of-{running.runtime}"[:15 if file == "comm" else None]
+                   for pid in beside for file in ("comm", "cmdline"))
         for pid in [*(beside if whom != "us" else ()), running.runtime, *([running.init] if "all" in whom else ())]:
             subprocess.run(["kill", "-9", str(pid)], stderr=subprocess.DEVNULL)
         running.process.wait()
         if whom != "us":
             assert wait_for(lambda: "crabcan0" in world.do(world.host, "ip -o link"))
+            assert "crabcan run --net bridge true" in world.root.script(DOCTOR).stdout
             assert world.root.run(*inside("print(get('http://203.0.113.5/'))"), options=["--net", "bridge", "-p", "8080:80"])
         left = settled(world)
         assert not left, left
+        assert "bridge" not in world.root.script(DOCTOR).stdout
 
 
 def test_one_goes_another_stays(world, as_before):
