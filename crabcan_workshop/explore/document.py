@@ -18,7 +18,7 @@ def document(recordings, book=None, beside=None):
     about = {"chapters": {n: f"{n:02}-{name}" for n, name in chapters.NAMES.items()}, "source": sources(), "book": book}
     told = {"recordings": [{"name": name, "about": word, "events": events} for name, word, events in recordings],
             "about": about, "beside": beside}
-    data = json.dumps(told, separators=(",", ":")).replace("<", "\\u003c").replace("\u2028", "\\u2028")
+    data = json.dumps(told, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c").replace("\u2028", "\\u2028")
     page = PAGE.read_text()
     if page.count(PLACE) != 1:
         raise ValueError(f"{PAGE.name} has no place for recordings")
