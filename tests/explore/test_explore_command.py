@@ -9,7 +9,7 @@ import browser as chromium
 import pytest
 from conftest import CHECKOUT
 from crabcan_workshop import lab
-from crabcan_workshop.explore import record
+from crabcan_workshop.explore import reading, record
 from crabcan_workshop.explore.document import document
 from crabcan_workshop.explore.questions import compare, skip, skip_layer, without
 from crabcan_workshop.explore.reducer import fold
@@ -19,7 +19,8 @@ HOSTILE = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)>\u
 
 
 def recordings(page):
-    return json.loads(SCRIPT.search(page)[1])["recordings"]
+    found = json.loads(SCRIPT.search(page)[1])["recordings"]
+    return [{**one, "events": [reading.complete(event, "") for event in one["events"]]} for one in found]
 
 
 def explore(*words, folder, status=0, **more):
@@ -42,7 +43,7 @@ def place(root, tmp_path_factory):
 
 def test_what_a_recording_says_stays_data():
     event = {"side": "parent", "chapter": 0, "layer": HOSTILE, "call": HOSTILE, "args": [HOSTILE], "options": {HOSTILE: 1},
-             "result": HOSTILE, "errno": 0, "microseconds": 1}
+             "result": HOSTILE, "errno": 0, "microseconds": 1, "at": 0}
     page = document([(HOSTILE, HOSTILE, [event])])
     assert page.count("<script") == document([]).count("<script") and "alert(1)</script>" not in page
     assert recordings(page) == [{"name": HOSTILE, "about": HOSTILE, "events": [event]}]
