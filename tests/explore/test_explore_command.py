@@ -20,7 +20,8 @@ HOSTILE = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)>\u
 
 def recordings(page):
     found = json.loads(SCRIPT.search(page)[1])["recordings"]
-    return [{**one, "events": [reading.complete(event, "") for event in one["events"]]} for one in found]
+    return [{"name": one["name"], "about": one["about"], "events": [
+        reading.complete({**one["heads"][event.pop("is")], **event}, "") for event in one["events"]]} for one in found]
 
 
 def explore(*words, folder, status=0, **more):

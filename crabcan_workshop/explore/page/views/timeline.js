@@ -1,4 +1,4 @@
-// The calls, one a line, of which only those in view are drawn. Each process has a lane; what passes
+// The calls, one a line, of which only those in view are drawn. Tab stops at one of them; arrows go on. Each process has a lane; what passes
 // between two of them is an arrow from lane to lane.
 import { jumpTo } from "../actions.js"
 import { events, found, left, sidesOf, step } from "../store/selectors.js"
@@ -79,13 +79,13 @@ const Row = ({ id, index, event, text, top, here, past, hit, sides, count, out }
   const classes = ["row", layerClass(event.layer), here && "here", past && "past", hit && "hit", gone && "gone", event.errno && "failed"]
   const name = event.call.slice(0, 60), rest = text.startsWith(event.call) ? text.slice(event.call.length) : text
   return html`<li class=${classes.filter(Boolean).join(" ")} style=${`top:${top}px`} aria-setsize=${count} aria-posinset=${index + 1}>
-    <button class="goes" aria-current=${here ? "step" : undefined} onClick=${() => store.dispatch(jumpTo(id, index + 1))}>
+    <button class="goes" tabindex=${here ? 0 : -1} aria-current=${here ? "step" : undefined} onClick=${() => store.dispatch(jumpTo(id, index + 1))}>
       <span class="number">${index + 1}</span>
       <${Lanes} event=${event} sides=${sides} />
       <span class="said"><b>${name}</b>${rest.slice(0, 300)}</span>
       <span class="unseen"> by ${event.side}, ${event.layer || "no layer"}${gone ? ", left out" : ""}</span>
     </button>
-    <button class="skip" aria-pressed=${gone} title=${gone ? "Let it happen again" : "Leave it out: what if it had not happened?"}
+    <button class="skip" tabindex=${here ? 0 : -1} aria-pressed=${gone} title=${gone ? "Let it happen again" : "Leave it out: what if it had not happened?"}
       aria-label=${`Leave out #${index + 1} ${name}`} disabled=${event.call === "begin"}
       onClick=${() => store.dispatch(eventSkipped({ recording: id, index }))}>${gone ? "\u21ba" : "\u2715"}</button>
   </li>`
