@@ -7,6 +7,7 @@ from pathlib import Path
 from .. import chapters
 from ..explore import record
 from ..explore.document import document, save
+from ..explore.reading import Broken
 from ..explore.strace import StraceError
 from ..explore.strace import record as traced
 from ..explore.text import NothingToLeaveOut, fewer, table
@@ -131,8 +132,8 @@ def loaded(path):
     """The events of a file. Raises ExploreError if it is no recording."""
     try:
         return record.read(path)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise ExploreError(f"{path} is no recording: crabcan run --trace FILE makes one") from None
+    except Broken as error:
+        raise ExploreError(error) from None
 
 
 def mine(step, folder):
@@ -141,7 +142,7 @@ def mine(step, folder):
     out, errors, _ = check.attempt(step, LINE.format(step, "--net bridge" if step == 11 else ""), place)
     try:
         events = record.parse(out.splitlines())
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except Broken:
         events = []
     if not events:
         said = (errors or out).strip().splitlines()

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from .. import chapters
-from . import image
+from . import image, reading
 from .filters import enriched
 
 STEPS = range(2, chapters.LAST + 1)
@@ -45,13 +45,13 @@ def record(step, command=("true",), options=()):
 
 
 def read(file):
-    """The events of a --trace file, in the order in which they were; filters looked at."""
-    return parse(Path(file).read_text().splitlines())
+    """The events of a --trace file, in the order in which they were; filters looked at. Raises Broken."""
+    return parse(Path(file).read_text(errors="surrogateescape").split("\n"), str(file))
 
 
-def parse(lines):
-    """The events of lines of JSON."""
-    return ordered(map(json.loads, lines))
+def parse(lines, name="it"):
+    """The events of lines of JSON. Raises Broken."""
+    return ordered(reading.parse(lines, name))
 
 
 def ordered(events):
