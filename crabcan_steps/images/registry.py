@@ -126,7 +126,7 @@ class Registry:
     def blob(self, digest, at):
         """(from which byte, pieces) of a blob."""
         headers = {"Range": f"bytes={at}-"} if at else {}
-        response = self.request("GET", f"{self.name}/blobs/{digest}", headers, good=(200, 206, 416))
+        response = self.request("GET", f"{self.name}/blobs/{digest}", headers, good=(200, 206, 416) if at else (200,))
         if response.status == 206:
             begin = (response.headers.get("Content-Range") or "").removeprefix("bytes ").partition("-")[0]
             if begin != str(at):
@@ -135,7 +135,7 @@ class Registry:
             return at, pieces(response)
         if response.status == 416:  # there is no more; whether it is right, its sum will say
             response.close()
-            return (at, iter(())) if at else (0, iter(()))
+            return at, iter(())
         return 0, pieces(response)
 
     def close(self):

@@ -10,6 +10,7 @@ from .. import linux
 from ..ch12_images import Whiteouts
 from . import tar
 from .errors import ImageError
+from .implied import uncopy
 from .merged import OPEN
 from .tree import clean
 
@@ -192,6 +193,7 @@ class Unpack:
         for path, entry in self.links:
             if not self.link(self.tree.folder(path[:-1]), path[-1], path, entry):
                 raise ImageError(f"/{'/'.join(path)}: a hard link to {os.fsdecode(entry.link)!r}, which is not there")
+        uncopy(self.tree, self.whiteouts.gone, self.whiteouts.opaque)
         self.whiteouts.apply()
         for path, mtime in sorted((self.tree.implied.times() | self.times).items()):
             folder = self.tree.folder(path[:-1]) if path else self.tree.root
