@@ -2,6 +2,7 @@
 import bz2
 import http.server
 import json
+import subprocess
 import threading
 
 import pytest
@@ -99,6 +100,19 @@ def test_no_layers_many_layers_and_chunks(images):
     chunks = packed(FILES, "zstd") + b"\x50\x2a\x4d\x18" + (9).to_bytes(4, "little") + b"about all"  # as zstd:chunked ends
     layout(images.path / "chunked", LAYER + "+zstd", data=chunks)
     images.good("pull", "--quiet", f"oci:{images.path}/chunked")
+
+
+@pytest.mark.parametrize("settings, words", [("size=60m", "MiB are free"), ("nr_inodes=3000", "inodes left"), ("size=90m", "nearly full")])
+def test_a_disk_that_is_too_small_is_told_and_nothing_stays(root, tmp_path, settings, words):
+    """In front of it all, where the sizes tell; else before the last of it is gone."""
+    made = Layout(tmp_path / "layout")
+    made.image(tar(member("zeros", bytes(100 << 20))) if "90m" in settings else tar(*(member(f"{n}", "x") for n in range(4000))))
+    script = (f"mount -t tmpfs -o {settings} none $1 && CRABCAN_STORE=$1/s $2 -m crabcan_steps pull --quiet oci:$3; "
+              "echo $? $(ls $1/s/layers | wc -l) $(ls -A $1/s/layers | wc -l)")
+    (tmp_path / "disk").mkdir()
+    result = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", tmp_path / "disk", *root.python, made.path], env=root.environment,
+                            capture_output=True, text=True, timeout=60)
+    assert result.stdout.split() == ["1", "0", "0"] and words in result.stderr and result.stderr.count("\n") == 1
 
 
 class Liar(http.server.BaseHTTPRequestHandler):
