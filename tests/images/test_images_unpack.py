@@ -18,6 +18,7 @@ SCAN = Path(__file__).with_name("scan.py")
 BASE = tar(directory("etc", mode=0o750, uid=1, gid=2), member("etc/one", "1"), member("etc/two", "2", mode=0o4755),
            directory("usr"), directory("usr/lib", uid=7), member("usr/lib/x", "x" * 5000, uid=33, gid=34),
            member("lib", kind="symlink", linkname="usr/lib"), directory("var"), directory("var/log"), member("var/log/a", "a"))
+OURS = {}
 HOLES = [(0, 4096), (1 << 20, 4096)]
 
 
@@ -112,8 +113,8 @@ def expected():
 
 @pytest.fixture(scope="module")
 def ours():
-    """{user: what the overlay of our layers shows of each case}, made once for each."""
-    return {}
+    """{user: what the overlay of our layers shows of each case}, made once for each, also for other files."""
+    return OURS
 
 
 def shown(who, found):
