@@ -25,7 +25,7 @@ def commands(images, chance):
 
 
 def test_pull_run_commit_remove_and_prune_at_once(images, request):
-    rounds = 40 if request.config.getoption("long") else 3
+    rounds = 40 if request.config.getoption("long") else 2
     chance = random.Random(rounds)
     layout = images.layout()
     layout.image(tar(*busybox()), tar(member("one", "1\n")), tar(member("two", "2\n"), member("large", chance.randbytes(200_000))))
