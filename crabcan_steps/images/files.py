@@ -124,7 +124,7 @@ class Layout:
         with file:
             index = parsed(file.read(LARGEST), f"{self.files.path}/index.json")
         found = [descriptor(one, "index.json") for one in of(index.get("manifests"), list, "index.json: manifests")]
-        named = [one for one in found if (one.get("annotations") or {}).get(NAME) == reference.tag]
+        named = [one for one in found if reference.tag and (one.get("annotations") or {}).get(NAME) == reference.tag]
         if reference.tag and not named:
             raise ImageError(f"{reference.text}: there is no {reference.tag}, but "
                              f"{', '.join(str((one.get('annotations') or {}).get(NAME)) for one in found)}")

@@ -57,12 +57,23 @@ def pull(store, text, options=Options, name=None):
         image = Image(data, text)
         fetch(store, source, [image.target], Progress(True))
         image.configure(store.read(image.target["digest"]))
+        fitting(image, options)
         fetch_layers(store, source, image, options)
     finally:
         source.close()
     put(store, data)
     store.name(name or str(reference), {"mediaType": image.kind, "digest": image.digest, "size": image.size})
     return image
+
+
+def fitting(image, options):
+    """Refuses an image of another system; of another processor, it is only told. Raises ImageError."""
+    system, processor, variant = image.machine()
+    wanted = machine(options.platform)
+    if system and system != wanted[0]:
+        raise ImageError(f"{image.what}: is for {system}, and not for {wanted[0]}")
+    if processor and processor != machine()[1]:
+        warn(f"{image.what}: is for {processor}: its programs do not run on this machine as they are")
 
 
 def fetch_layers(store, source, image, options):

@@ -40,7 +40,7 @@ class Tree:
     def __init__(self, root, lower):
         self.root, self.lower = root, lower  # a descriptor; a Merged
         self.hidden = set()   # what this layer takes away of those below
-        self.implied = Implied()
+        self.implied, self.copied = Implied(), set()
         self.at, self.fd = (), root
 
     def forget(self):
@@ -135,6 +135,7 @@ class Tree:
         status = self.status(folder, name)
         if status is None:
             return
+        self.copied.discard((*self.at, name))
         if stat.S_ISDIR(status.st_mode):
             remove(folder, name)
             self.implied.clear((*self.at, name))  # of folder: we have just walked there
@@ -152,4 +153,5 @@ class Tree:
         if not found:
             return False
         copy(found, folder)
+        self.copied.add((*self.at, name))
         return True

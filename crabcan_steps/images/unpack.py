@@ -10,9 +10,11 @@ from .. import linux
 from ..ch12_images import Whiteouts
 from . import tar
 from .errors import ImageError
+from .implied import uncopy
 from .merged import OPEN
 from .tree import clean
 
+SPARE, INODES = 8 << 20, 500  # bytes and files that are left to others
 IDS = 65536  # how many a container has, as a rule
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 KEPT = ("user.", "system.posix_acl_", "security.capability")  # of extended attributes
@@ -37,6 +39,8 @@ class Unpack:
             self.count += 1
             if self.count > self.most:
                 raise ImageError(f"a layer has more than {self.most} files: a bomb? If not: --max-files")
+            if self.count % 250 == 1 or entry.stored > SPARE:
+                self.room(entry.stored)
             parts = clean(entry.name)
             if parts and self.whiteouts.note(parts):
                 continue
@@ -48,6 +52,15 @@ class Unpack:
             self.finish()
         except OSError as error:
             raise ImageError(f"a layer's links or whiteouts contradict each other: {error}") from error
+
+    def room(self, size):
+        """Refuses before the disk is full: others need some of it, too. Raises ImageError."""
+        free = os.fstatvfs(self.tree.root)
+        if free.f_blocks and free.f_bavail * free.f_frsize < size + SPARE:
+            raise ImageError("the disk of the store is nearly full (df): `crabcan prune`, or CRABCAN_STORE=DIR on a larger one")
+        if free.f_files and free.f_favail < INODES:
+            raise ImageError(f"the file system of the store has only {free.f_favail} inodes left (df -i), however much room: "
+                             "CRABCAN_STORE=DIR on another")
 
     def one(self, stream, entry, parts):
         """Makes one member."""
@@ -192,6 +205,7 @@ class Unpack:
         for path, entry in self.links:
             if not self.link(self.tree.folder(path[:-1]), path[-1], path, entry):
                 raise ImageError(f"/{'/'.join(path)}: a hard link to {os.fsdecode(entry.link)!r}, which is not there")
+        uncopy(self.tree, self.whiteouts.gone, self.whiteouts.opaque)
         self.whiteouts.apply()
         for path, mtime in sorted((self.tree.implied.times() | self.times).items()):
             folder = self.tree.folder(path[:-1]) if path else self.tree.root

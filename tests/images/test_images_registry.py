@@ -128,6 +128,17 @@ def test_a_connection_that_breaks_is_taken_up_where_it_was(images, big, ranges):
     assert partial(images) == []
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_push_that_breaks_goes_on_where_it_was(images, big, ranges):
+    """Where the other side remembers; else from the beginning."""
+    with Faulty(big) as other:
+        images.good("pull", "--quiet", "--insecure", f"{other.host}/big", "big")
+    with Faulty(big, cuts=2, ranges=ranges) as server:
+        images.good("push", "--insecure", "big", f"{server.host}/big:1")
+        ranged = [headers["Content-Range"] for _, headers in server.seen if "Content-Range" in headers]
+        assert server.cuts == 0 and bool(ranged) == ranges
+
+
 def test_one_that_always_breaks_off_at_the_same_place_is_given_up(big, tmp_path, monkeypatch):
     """It brings a lot each time, and never more: that is no progress."""
     monkeypatch.setattr(registry_, "PAUSES", (0, 0, 0, 0))
@@ -242,7 +253,7 @@ def test_archives_of_other_programs_are_read(images, kind):
 def test_what_is_saved_another_program_reads(images):
     need("skopeo")
     digest = images.small()
-    for target in "oci:{}/saved", "oci-archive:{}/saved.tar":
+    for target in "oci:{}/saved", "oci-archive:{}/saved.tar", "docker-archive:{}/docker.tar":
         images.good("save", "small", target.format(images.path))
         said = subprocess.run(["skopeo", "inspect", "--raw", target.format(images.path)], check=True, stdout=subprocess.PIPE)
         assert json.loads(said.stdout)["layers"], digest
