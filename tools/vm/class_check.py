@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Proves `./workshop class` on a machine with systemd, as root: real sessions, attacks, kills, and nothing left.
 
-    workshop guest --setup './workshop setup' 'sudo tools/vm/class_check.py'
+    workshop guest --timeout 7200 --memory 4G --setup './workshop setup && sudo tools/vm/class_check.py'
 """
 import os
 import re
