@@ -13,7 +13,8 @@ def steps(chosen):
     """(what it does, the function that does it), in order: all that --dry-run prints."""
     learners, limits = chosen["learners"], chosen["limits"]
     yield "look whether a class can be here", install.refuse
-    if wanted := install.missing():
+    yield f"write {settings.CHOSEN} and the proxy's {settings.ETC}/nginx.conf", lambda: write(chosen)  # first: so
+    if wanted := install.missing():  # whatever ends us later, --remove knows what there is
         yield f"install Debian's packages {' '.join(wanted)}", install.packages
     if changes := kernel.wrong(chosen):
         yield "set " + " ".join(f"{name}={value}" for name, value in changes.items()), lambda: kernel.settle(chosen)
@@ -24,7 +25,6 @@ def steps(chosen):
     if chosen["own_authority"] and not tls.fits(chosen["names"]):
         yield (f"make a certificate for {', '.join(chosen['names'])}: {tls.CERT}",
                lambda: tls.authority(chosen["names"]))
-    yield f"write {settings.CHOSEN} and the proxy's {settings.ETC}/nginx.conf", lambda: write(chosen)
     for path, text in units.files(chosen).items():
         if not same(path, text):
             yield f"write {path}", lambda path=path, text=text: put(path, text)
@@ -78,7 +78,8 @@ def answers(patience=300):
 
 def stop(chosen):
     """Ends the Hub, the door and all servers, now and at the next start; work stays."""
-    call("systemctl", "disable", "-q", *units.NAMES)
+    for unit in units.NAMES:  # half of a class may be all there is
+        works("systemctl", "disable", "-q", unit)
     for unit in ("crabcan-class-proxy", "crabcan-class"):
         works("systemctl", "stop", unit)
     for learner in chosen["learners"]:
