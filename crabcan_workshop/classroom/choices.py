@@ -1,10 +1,11 @@
 """What is chosen for a class: what was said, what was said before, and what suits the machine."""
+import json
 import os
 import shutil
 from pathlib import Path
 
 from . import people, secret, tls
-from .system import ClassError
+from .system import ClassError, call
 
 LIMITS = {"cpu": 100, "tasks": 512, "disk": 1024}  # percent of one processor, a number, MB
 LEAST, MOST = 384, 2048  # MB of memory: a lab with one kernel, and what is plenty
@@ -62,10 +63,18 @@ def certificate(options, new):
     else:
         files = {}
     new = new | files
-    usual = os.uname().nodename if new["address"] in ("0.0.0.0", "::") else new["address"]
+    everywhere = new["address"] in ("0.0.0.0", "::")
+    usual = [os.uname().nodename, *addresses()] if everywhere else [new["address"]]
     return new | {"own_authority": new["cert"] == str(tls.CERT), "root": str(tls.SHOWN),
-                  "names": options.name or new["names"] or ["localhost" if alone else usual],
+                  "names": options.name or new["names"] or (["localhost"] if alone else usual),
                   "port": options.port or new["port"] or (8443 if new["cert"] else 8000)}
+
+
+def addresses():
+    """The machine's own, for a certificate: what the room may type into a browser."""
+    told = call("ip", "-j", "-4", "addr", "show", "scope", "global", "up")
+    return [one["local"] for link in json.loads(told) if not link["ifname"].startswith("cl-")
+            for one in link["addr_info"]]
 
 
 def passwords(options, before):

@@ -111,15 +111,17 @@ def make(chosen, options):
     for line in choices.warnings(chosen):
         print(f"workshop: class: {line}", file=sys.stderr)
     secrets = chosen.pop("shown")
-    for text, do in making.steps(chosen):
-        print(("would " if options.dry_run else "") + text, flush=True)
-        if not options.dry_run:
-            do()
+    try:
+        for text, do in making.steps(chosen):
+            print(("would " if options.dry_run else "") + text, flush=True)
+            if not options.dry_run:
+                do()
+    finally:  # the next time they are known, and not shown
+        for who, word in {} if options.dry_run else secrets.items():
+            print(f"{who}: {word}      (shown only now)")
     if options.dry_run:
         return 0
-    print(f"\nThe class: {state.address(chosen)}")
-    for who, word in secrets.items():
-        print(f"  {who}: {word}      (shown only now)")
+    print(f"the class: {state.address(chosen)}")
     if chosen["own_authority"]:
         print(typed(f"  browsers believe it with this root: {chosen['root']}"))
     return 0

@@ -142,7 +142,8 @@ def roles(chosen, names):
     yield {"name": "culler", "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
            "services": ["culler"]}
     yield {"name": "teacher", "scopes": TEACHER, "users": [chosen["teacher"]]}
-    reached = [f"access:services!service={entry['name']}" for entry in SERVICES]
+    reached = [f"access:services!service={entry['name']}" for entry in SERVICES
+               if entry.get("learners")]
     if reached:
         yield {"name": "user", "scopes": ["self", *reached]}
         yield {"name": "server", "scopes": ["users:activity!user", "access:servers!server", *reached]}

@@ -1,17 +1,20 @@
 """The class is made, step by step; each may be done again. And it is taken away."""
+import http.client
 import os
 import shutil
+import time
 from pathlib import Path
 
 from . import accounts, homes, install, kernel, proxy, settings, tls, units
-from .system import call, works
+from .system import ClassError, call, works
 
 
 def steps(chosen):
     """(what it does, the function that does it), in order: all that --dry-run prints."""
     learners, limits = chosen["learners"], chosen["limits"]
     yield "look whether a class can be here", install.refuse
-    if wanted := install.missing():
+    yield f"write {settings.CHOSEN} and the proxy's {settings.ETC}/nginx.conf", lambda: write(chosen)  # first: so
+    if wanted := install.missing():  # whatever ends us later, --remove knows what there is
         yield f"install Debian's packages {' '.join(wanted)}", install.packages
     if changes := kernel.wrong(chosen):
         yield "set " + " ".join(f"{name}={value}" for name, value in changes.items()), lambda: kernel.settle(chosen)
@@ -19,10 +22,9 @@ def steps(chosen):
         yield f"copy the course to {settings.COURSE}, root's and for all to read", install.course
     yield "see that its Python packages are there", install.python
     yield "see that the book's pages are made", install.book
-    if chosen["own_authority"] and not tls.CERT.exists():
+    if chosen["own_authority"] and not tls.fits(chosen["names"]):
         yield (f"make a certificate for {', '.join(chosen['names'])}: {tls.CERT}",
                lambda: tls.authority(chosen["names"]))
-    yield f"write {settings.CHOSEN} and the proxy's {settings.ETC}/nginx.conf", lambda: write(chosen)
     for path, text in units.files(chosen).items():
         if not same(path, text):
             yield f"write {path}", lambda path=path, text=text: put(path, text)
@@ -57,11 +59,27 @@ def start(chosen):
     call("systemctl", "reload-or-restart", "crabcan-class-net", cure="see: journalctl -u crabcan-class-net")
     call("systemctl", "restart", "crabcan-class", cure="see: journalctl -u crabcan-class")
     call("systemctl", "reload-or-restart", "crabcan-class-proxy", cure="see: journalctl -u crabcan-class-proxy")
+    answers()
+
+
+def answers(patience=300):
+    """Waits until the Hub does. Raises ClassError."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        try:
+            hub = http.client.HTTPConnection("127.0.0.1", settings.HUB, timeout=10)
+            hub.request("GET", "/hub/login")
+            if hub.getresponse().status == 200:
+                return
+        except OSError:
+            time.sleep(0.5)
+    raise ClassError(f"the Hub does not answer after {patience} s: see journalctl -u crabcan-class")
 
 
 def stop(chosen):
     """Ends the Hub, the door and all servers, now and at the next start; work stays."""
-    call("systemctl", "disable", "-q", *units.NAMES)
+    for unit in units.NAMES:  # half of a class may be all there is
+        works("systemctl", "disable", "-q", unit)
     for unit in ("crabcan-class-proxy", "crabcan-class"):
         works("systemctl", "stop", unit)
     for learner in chosen["learners"]:

@@ -37,6 +37,17 @@ def authority(names):
     return fingerprint(made)
 
 
+def fits(names):
+    """Whether there is a certificate of ours for these names, good for another week."""
+    if not CERT.exists():  # nor perhaps the library yet
+        return False
+    from cryptography import x509
+    found = x509.load_pem_x509_certificate(CERT.read_bytes())
+    known = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    week = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=7)
+    return found.not_valid_after_utc > week and list(known) == [general(name) for name in names]
+
+
 def called(name):
     from cryptography import x509
     from cryptography.x509.oid import NameOID

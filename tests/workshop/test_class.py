@@ -91,6 +91,7 @@ def test_its_own_authority_vouches_for_the_door_and_for_nothing_else(tmp_path, m
     for name, good in (("class.example.org", True), ("192.0.2.7", True), ("other.example.org", False)):
         assert shaken(server, ssl.create_default_context(cafile=tls.SHOWN), name) == good, name
     assert not shaken(server, ssl.create_default_context(), "class.example.org")
+    assert tls.fits(["class.example.org", "192.0.2.7"]) and not tls.fits(["class.example.org"])
 
 
 def shaken(server, client, name):

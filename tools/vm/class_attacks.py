@@ -49,9 +49,10 @@ def attacks(victim, number, pid):
     yield "fill the disk", ("dd if=/dev/zero of=big bs=1M 2>&1 | tail -1; df -m . | tail -1; rm big; "
                             "dd if=/dev/zero of=/tmp/big bs=1M count=300 2>&1 | grep -o 'No space.*'; rm /tmp/big"), \
         ["No space left"], []
-    yield "fill what all may write to", ("find / -xdev -perm -0002 \\( -type d -o -type f \\) -writable "
-                                         "-not -path '/proc/*' -not -path \"$HOME/*\" 2>/dev/null; echo looked"), \
-        ["looked"], ["/var/", "/usr/", "/opt/", "/run/"]
+    yield "fill what all may write to", ("find / /run -xdev -perm -0002 \\( -type d -o -type f \\) -writable "
+                                         "2>/dev/null | grep -vxE '/tmp|/var/tmp|/run/lock'; "
+                                         "find /tmp /var/tmp /run/lock /dev/shm -maxdepth 0 -printf '%F\\n' | "
+                                         "sort | uniq -c"), ["4 tmpfs"], ["/"]
     yield "bring down the machine by forks", python(FORKS), ["stopped at"], []
     yield "take the machine's memory", python("import os\n" + HOG) + "; echo ended with $?", ["ended with 137"], []
     yield "a container as root", "crabcan run --memory 64m -- sh -c 'id -u; cat /etc/crabcan-class/class.json; hostname x'", \

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Proves `./workshop class` on a machine with systemd, as root: real sessions, attacks, kills, and nothing left.
 
-    workshop guest --setup './workshop setup' 'sudo tools/vm/class_check.py'
+    workshop guest --timeout 7200 --memory 4G --setup './workshop setup && sudo tools/vm/class_check.py'
 """
 import os
 import re
@@ -69,7 +69,7 @@ def sessions():
 def work(people):
     """Each chapter's check, and a container with limits."""
     one = people[1]
-    for number, name in ((3, "hostname"), (4, "mounts"), (5, "namespaces"), (8, "cgroups")):
+    for number, name in ((3, "hostname"), (8, "cgroups")):
         said = one.shell(f"cp /opt/crabcan-class/crabcan_steps/ch{number:02}_{name}.py ~/my-container/ && workshop check "
                          f"{number} --dir ~/my-container")
         say("exercises 1 and 2 passed" in said, f"check {number} from a cell", said)
@@ -95,10 +95,9 @@ def kills(people):
     one = people[1]
     for unit in ("crabcan-class", "crabcan-class-proxy"):
         shell(f"systemctl kill -s KILL {unit}")
-        one.socket = None
         say(patient(lambda: one.run("print(mark)").strip() == one.name), f"kill -9 of {unit}: the kernel has its variables")
     shell(f"kill -9 {pid(one.name)}")
-    one.socket = one.kernel = None
+    one.kernel = None
     say(patient(lambda: one.server() or "treasure" in one.run("print(open('../secret.txt').read())")),
         "kill -9 of a learner's server: the work is there")
 

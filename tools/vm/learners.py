@@ -64,8 +64,7 @@ class Learner:
 
     def run(self, code, patience=600):
         """What a cell prints, and its errors."""
-        if not self.socket:
-            self.connect()
+        self.connect()  # anew: between cells nobody here answers the server's pings
         number, said, until = uuid.uuid4().hex, [], time.monotonic() + patience
         self.socket.send(json.dumps({
             "header": {"msg_id": number, "msg_type": "execute_request", "username": "", "session": "s", "date": "",
@@ -85,6 +84,7 @@ class Learner:
             elif kind == "error":
                 said.append(f"{content['ename']}: {content['evalue']}\n")
             elif kind == "status" and content["execution_state"] == "idle":
+                self.socket.close()
                 return "".join(said)
         raise TimeoutError(code)
 
