@@ -43,6 +43,13 @@ step "the learner"
 # A pod's own user namespace has 65536 ids: the ranges that containers in it are given must be among them.
 chroot "$root" useradd --create-home --uid 1000 --shell /bin/bash learner
 printf 'learner:2000:60000\n' | tee "$root/etc/subuid" >"$root/etc/subgid"
+# As set-user-ID programs these two would want much of root's power in the pod; each needs one capability.
+chroot "$root" /usr/bin/python3 -I - <<'END'
+import os, struct
+for program, capability in ("newuidmap", 7), ("newgidmap", 6):  # CAP_SETUID, CAP_SETGID
+    os.chmod(f"/usr/bin/{program}", 0o755)
+    os.setxattr(f"/usr/bin/{program}", "security.capability", struct.pack("<5I", 0x02000001, 1 << capability, 0, 0, 0))
+END
 ln -s /opt/crabcan/workshop "$root/usr/local/bin/workshop"
 ln -s /opt/crabcan/.venv/bin/crabcan "$root/usr/local/bin/crabcan"
 buildah config --user learner --workingdir /home/learner --env LANG=C.UTF-8 --env HOME=/home/learner --port 8888 \
