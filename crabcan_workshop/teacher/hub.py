@@ -10,14 +10,15 @@ from ..words import Parser
 from . import command
 
 
-def words():
-    """The command line that it stands for."""
+def options():
+    """What stands for a command line."""
+    parser = Parser(prog="teacher")
+    command.add_arguments("teach", parser)
     address = urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"])
-    return [os.environ.get("CRABCAN_HOMES", "/srv/crabcan-class"), "--host", address.hostname, "--port",
-            str(address.port), "--teacher", os.environ.get("CRABCAN_TEACHER", "teacher")]
+    return parser.parse_args([
+        os.environ.get("CRABCAN_HOMES", "/srv/crabcan-class"), "--host", address.hostname, "--port",
+        str(address.port), "--teacher", os.environ.get("CRABCAN_TEACHER", "teacher")])
 
 
 if __name__ == "__main__":
-    parser = Parser.of("teach")
-    command.add_arguments("teach", parser)
-    sys.exit(command.main(parser.parse_args(words())))
+    sys.exit(command.main(options()))
