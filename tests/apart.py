@@ -20,6 +20,7 @@ CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET = 0x20000, 0x4000000, 0x80
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LIBC = ctypes.CDLL(None, use_errno=True)
 APART = []  # what is our own: "namespaces", "tmp"
+SEEN = set()  # mounts that we have had: where theirs do not spread to us, others' are never ours
 
 
 def refused():
@@ -144,8 +145,9 @@ def mounts():
     """Where our mount table is another than the machine's, whose mounts come and go in both."""
     if not APART:  # an ordinary user changes none; what others do on the machine meanwhile is theirs
         return set()
-    theirs, here = table(os.getppid()), table("self")
-    return here.keys() - theirs.keys() | {("gone", *key) for key in theirs.keys() - here.keys()}
+    before, here, after = (table(pid).keys() for pid in (os.getppid(), "self", os.getppid()))
+    SEEN.update(here)
+    return here - before - after | {("gone", *key) for key in SEEN & before & after - here}
 
 
 def table(pid):
@@ -206,7 +208,7 @@ class Kept:
         changed = self.mounts ^ mounts()
         if changed:
             time.sleep(0.1)  # the machine's table and ours are not read at one moment
-            changed = self.mounts ^ mounts()
+            changed &= self.mounts ^ mounts()
         for mount in changed:
             if mount[0] != "gone":
                 point = mount[1].encode().decode("unicode_escape")

@@ -66,16 +66,24 @@ class Worker:
         return self.stream.readline().strip()
 
     def pytest_runtestloop(self, session):
-        files = by_file(session.items)
-        tests = itertools.chain.from_iterable(files[name] for name in iter(self.handed, ""))
-        item = next(tests, None)
-        while item:
-            following = next(tests, None)  # before: what both need is kept
-            self.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if session.shouldfail or session.shouldstop:
-                break
-            item = following
+        files, items = by_file(session.items), []
+        for name in iter(self.handed, ""):
+            items = files[name]
+            for item, following in itertools.zip_longest(items, items[1:], fillvalue=session):  # keeps what all share
+                self.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if session.shouldfail or session.shouldstop:
+                    return True
+        if items:
+            self.finish(session, items[-1])
         return True
+
+    def finish(self, session, item):
+        """Ends what all tests shared; what fails in that is told of the last one."""
+        call = pytest.CallInfo.from_call(lambda: session._setupstate.teardown_exact(None), "teardown")
+        report = self.config.hook.pytest_runtest_makereport(item=item, call=call)
+        if report.failed:
+            self.pytest_runtest_logreport(report)
+            self.pytest_runtest_logfinish(item.nodeid, item.location)
 
     def pytest_runtest_logstart(self, nodeid):
         self.tell(begins=nodeid)
@@ -208,6 +216,8 @@ class Lead:
         hook = self.config.hook
         hook.pytest_runtest_logstart(nodeid=ends, location=tuple(location))
         for data in reports:
+            if isinstance(data["longrepr"], list):
+                data["longrepr"] = tuple(data["longrepr"])  # a skip's, which JSON knows only as a list
             report = hook.pytest_report_from_serializable(config=self.config, data=data)
             if report.failed:
                 self.places |= {place} if place else set()
