@@ -4,6 +4,11 @@ Who was started leads: it collects, hands out one file of tests at a time to who
 replays what it is told, so all that pytest counts and prints is as ever (-x, --lf, --durations).
 Each worker is a pytest of its own, started with the same words, that keeps itself apart (apart.py)
 and runs what it is handed. Whole files, because what a file's tests share is made once.
+
+It is not pytest-xdist, because that cannot start: its workers have a thread that listens before a
+conftest is asked anything, and apart.enter forks, so the child, which is to test, has no such thread
+(tried with 3.8: "bringing up nodes...", for ever). Around all of it, apart.enter would put all workers
+into the same namespaces, where each would be blamed for what another's tests mount and leave.
 """
 import contextlib
 import itertools

@@ -227,7 +227,7 @@ def passes(module, names=None):
     """Runs its tests in the copy: (whether all pass, the first that fails)."""
     if not starts():
         return False, "crabcan run"
-    command = ["./workshop", "test", "-x", "--timeout=60", "-p", "no:cacheprovider",
+    command = ["./workshop", "test", "-x", "--processes=1", "--timeout=60", "-p", "no:cacheprovider",
                *([] if module in USERS else ["-k", "not [user and not user]"]), *tests_of(module, names)]
     process = subprocess.Popen(command, cwd=COPY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                stdin=subprocess.DEVNULL, text=True, start_new_session=True)
