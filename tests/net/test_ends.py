@@ -10,7 +10,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import wait_for  # noqa: E402
-from world import FIRST, HOST, as_before, fresh, inside, settled, world  # noqa: E402, F401
+from world import FIRST, HOST, HOST6, WEB, WEB6, as_before, fresh, inside, settled, world  # noqa: E402, F401
 
 DOCTOR = "from crabcan_workshop import doctor\nprint(doctor.abandoned() and doctor.check_bridge()[2])"
 WAIT = ["--", "sh", "-c", "echo ready; read x"]
@@ -86,14 +86,15 @@ def test_one_goes_another_stays(world, as_before):
 def test_what_the_rules_know_of_a_number_is_true_of_the_next(world, as_before):
     """A MAC that one had asked for is forgotten with it; what follows from the number need not be."""
     seven = ["--net", "bridge", "--ip", f"{FIRST}.7"]
-    get = inside("print(get('http://203.0.113.5/'))")
+    get = inside(f"print(get('http://{WEB}/'), get('http://[{WEB6}]/'))")
     with world.background(*WAIT) as stays:
         stays.ready()
-        for options in ["--mac", "02:00:00:00:00:09", "--internal"], [], ["--mac", "02:00:00:00:00:08"], []:
-            expected = "no: " if "--internal" in options else HOST
+        prefix = world.do(stays.init, "ip -o -6 addr show eth0 scope global").split()[3].partition("::")[0]
+        for options in ["--ip6", f"{prefix}::abc"], [], ["--mac", "02:00:00:00:00:09", "--internal"], [], ["--mac", "02:00:00:00:00:08"], []:
+            expected = "no: " if "--internal" in options else f"{HOST} {HOST6}"
             assert world.root.run(*get, options=[*seven, *options]).startswith(expected), options
-            macs = world.do(world.host, "nft list set bridge crabcan macs")
-            assert "02:00:" not in macs and macs.count('"crabcan7"') == (expected == HOST)
+            rules = world.do(world.host, "nft list ruleset")
+            assert "02:00:" not in rules and "::abc" not in rules
 
 
 def test_a_cable_goes_with_its_namespace_or_when_its_number_is_wanted(world, as_before):
