@@ -9,6 +9,8 @@ import browser as chromium
 import pytest
 from conftest import CHECKOUT
 from crabcan_workshop import lab
+from crabcan_workshop.lab import desk
+from crabcan_workshop.lab.mine import Check
 from crabcan_workshop.explore import reading, record
 from crabcan_workshop.explore.document import document
 from crabcan_workshop.explore.questions import compare, skip, skip_layer, without
@@ -156,6 +158,24 @@ def test_in_a_notebook_it_is_a_frame(root):
     assert frame.count("<") == 2 and 'sandbox="allow-scripts allow-downloads"' in frame
     events = recordings(html.unescape(re.search('srcdoc="(.*)"', frame, re.S)[1]))[0]["events"]
     assert [event["call"] for event in events][0] == "begin"
+
+
+def test_in_a_notebook_a_check_that_fails_leads_to_one_s_own_beside_ours(root, place, monkeypatch):
+    monkeypatch.setenv("CRABCAN_WORKSPACE", str(place / "labs"))
+    assert "recorded nothing" in str(lab.explore(3, mine=True)) or "no workspace" in str(lab.explore(3, mine=True))
+    from crabcan_workshop.desk import workspace
+    from crabcan_workshop.exercises import chapter
+    workspace.Workspace(place / "labs").start()
+    wrong = chapter(3).text.replace("spec.hostname = invent()", "spec.hostname = 'same'")
+    (place / "labs" / "ch03_hostname.py").write_text(wrong)
+    assert "explore(3, mine=True)" in str(desk.own("check", 3))
+    note = ("note", "to step through it, yours beside ours: workshop explore mine 3", [])
+    assert "explore(3, mine=True)" in Check([("title", "x", []), note], [])._repr_html_()
+    shown = lab.explore(3, mine=True)
+    yours, ours = recordings(html.unescape(re.search('srcdoc="(.*)"', shown._repr_html_(), re.S)[1]))
+    assert [event["args"] for event in yours["events"] if event["call"] == "sethostname"] == [["same"]]
+    assert ours["name"] == "chapter 3: hostname" and '"beside":1' in html.unescape(shown._repr_html_())
+    assert "chapter 1 has no recording" in str(lab.explore(1, mine=True))
 
 
 def test_chapter_10_s_container_can_be_stepped_through_too(who, folder):

@@ -93,6 +93,16 @@ def test_runc_s_container_beside_ours(page, whole, tmp_path):
     page.innocent()
 
 
+def test_of_many_processes_the_child_has_a_lane(page):
+    born = [{"side": "parent", "call": "clone", "args": [0, 0], "result": n + 10, "makes": f"helper {n}", "leads": n == 7} for n in range(9)]
+    made = {"side": "helper 7", "call": "clone", "args": [0, 0], "result": 30, "makes": "child", "leads": True}
+    page.open({"many": [*born, *({"side": f"helper {n}", "call": "setsid"} for n in range(9)), made, {"side": "child", "call": "setsid"}]})
+    assert page.text(".lane-names") == "lanes: parent \u00b7 helper 7 \u00b7 child \u00b7 others"
+    page.to(20)
+    places = page.script("[...document.querySelectorAll('.row')].map(e => [e.querySelector('.unseen').textContent.split(',')[0], e.querySelector('circle').getAttribute('cx')])")
+    assert dict(places)[" by child"] == "32.5" and dict(places)[" by helper 2"] == "45.5"
+
+
 def test_a_call_says_what_it_changed_and_where_one_reads_more(page, whole):
     page.open({"Chapter 9": whole})
     page.to(number(whole, "pivot_root"))
