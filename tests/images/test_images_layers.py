@@ -8,9 +8,11 @@ import time
 import pytest
 
 from making import Layout, folder as directory, images, member, tar  # noqa: F401
+from registries import Faulty
 from crabcan_workshop.layers import advice, command
 from crabcan_workshop.layers.index import Index
 from crabcan_workshop.layers.page import page
+from crabcan_workshop.layers.source import image_at
 from crabcan_workshop.layers.waste import Report, compare
 from crabcan_steps.images.found import Options
 from crabcan_steps.images.pull import pull
@@ -131,6 +133,22 @@ def test_an_image_that_repeats_many_files_is_read_once(store, tmp_path, request)
     report = Report(Index(image).read(store.open))
     assert time.monotonic() - begun < many / 100
     assert report.wasted[0].times == 9
+
+
+def test_another_machine_s_image_does_not_take_the_name_of_ours(tmp_path, monkeypatch):
+    layout = Layout(tmp_path / "layout")
+    layout.image(tar(member("own", "1")))
+    monkeypatch.setenv("CRABCAN_STORE", str(tmp_path / "store"))
+    options = Options()
+    options.insecure = True
+    with Faulty(layout) as server:
+        for platform in None, "linux/amd64":
+            options.platform = platform
+            with image_at(f"{server.host}/it", options):
+                pass
+    store = Store()
+    assert sorted(name.partition("/")[2] for name in store.names()) == ["it:latest", "it:latest-linux-amd64"]
+    store.close()
 
 
 def test_a_bug_too_is_one_line(monkeypatch, capsys):
