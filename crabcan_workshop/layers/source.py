@@ -19,7 +19,7 @@ def image_at(text, options):
     if reference.file is None:
         store = Store()
         store.share()
-        yield stored(store, text, chosen), store.open
+        yield stored(store, text, reference, chosen), store.open
         store.close()
         return
     source = source_of(reference, chosen)
@@ -32,11 +32,12 @@ def image_at(text, options):
         source.close()
 
 
-def stored(store, text, options):
+def stored(store, text, reference, options):
     """An image of the store; brought there if it is not."""
     if not options.platform:
         try:
             return find(store, text)
         except ImageError:
             pass
-    return pull(store, text, options)
+    name = f"{reference}-{options.platform.replace('/', '-')}" if options.platform and not reference.digest else None
+    return pull(store, text, options, name)  # another machine's does not take the name of ours
