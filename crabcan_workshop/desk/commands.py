@@ -106,6 +106,7 @@ def check(place, options):
             print("Right: the kernel says the same." if right else
                   typed(f"The kernel says something else. workshop hint {number} --exercise 3"))
         return 0 if right else 1
+    place.must_have(number)
     result = checked(place, number, options.all_mine)
     if options.json:
         print(json.dumps(result.data(), indent=1))
@@ -143,6 +144,7 @@ def watch(place, options):
 
 def attempt(place, options):
     """To look for oneself: `crabcan` in the line is made with the learner's file."""
+    place.must_have(options.chapter)
     out, errors, status = checks.attempt(options.chapter, options.line, place)
     print(shown(out), end="")
     print(shown(errors), end="", file=sys.stderr)
