@@ -8,6 +8,7 @@ from .containers import Result, can_limit, run
 from .desk import answer, ask, diff, flag, hint, look, pack, reset, solution, status, take
 from .explore import explore
 from .guess import check
+from .hand import hand
 from .running import Running, start
 from .views import matrix, observe, trace
 from .worlds import world

@@ -1,6 +1,5 @@
 """`workshop teach`: the teacher's page over learners' directories, for this machine's browser or below JupyterHub."""
 import argparse
-import asyncio
 import os
 import signal
 import sys
@@ -47,6 +46,7 @@ def main(options):
             print(f"workshop: teach: {folder}: no directory", file=sys.stderr)
             return 1
     place = options.board or os.environ.get("CRABCAN_BOARD") or (desk_board.PLACE if not os.geteuid() else None)
+    import asyncio  # only now: no other command waits for it
     try:
         return asyncio.run(serve(options, place))
     except ModuleNotFoundError as error:
@@ -58,6 +58,8 @@ def main(options):
 
 async def serve(options, place):
     """Listens, gives its powers up, and answers until it is ended."""
+    import asyncio
+
     from tornado import httpserver, netutil
 
     from . import access, board, powers, room, server
