@@ -37,7 +37,7 @@ class Address(Layer):
     held = None  # the descriptor that says: this lease is somebody's
 
     def prepare(self, spec, undo):
-        spec.watch = beside.AfterUs(undo)
+        beside.after_us(left, undo)
         with Leases() as leases:
             undo.callback(give_back, self)  # also after a failure in the middle of this
             release(leases, leases.dead())
@@ -75,12 +75,11 @@ class Cable(Layer):
     chapter, name = 11, "network"
 
     def prepare(self, spec, undo):
-        self.network, self.lease, self.watch = spec.network, spec.lease, spec.watch
+        self.network, self.lease = spec.network, spec.lease
 
     def parent(self, pid, undo):
         known = rules.Nft(rules.elements("add", self.lease))  # meanwhile:
         note(self.lease["number"], pid)
-        self.watch.begin(lambda: left(self.lease))
         namespace = linux.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         host = Netlink()
         links.add_veth(host, self.lease["port"], bridge.BRIDGE, INSIDE, namespace, self.lease["mac"],
@@ -132,11 +131,11 @@ def give_back(address):
         release(leases, {address.lease["number"]: address.lease} if address.held is not None else {})
 
 
-def left(lease):
+def left(pid):
     """The same, when we were killed: somebody beside us does it."""
-    for _ in range(100):  # the kernel may still be closing what we had open
+    for _ in range(100):  # what was to become the container may still be there, with a copy of all that we had open
         with Leases() as leases:
-            if not leases.held(lease["number"]):
+            if not any(lease.get("pid") == pid for lease in leases.living().values()):
                 return release(leases, leases.dead())
         time.sleep(0.01)
 

@@ -3,6 +3,7 @@
 Each is a copy of us that gives away what it does not need: every descriptor, our terminal, our signals.
 """
 import os
+import select
 
 from .. import linux
 from ..layer import attempt
@@ -65,27 +66,20 @@ def with_us(deed, keep, undo, user=None):
     undo.callback(end, apart(work, keep, user))
 
 
-class AfterUs:
+def after_us(deed, undo):
     """One that does something when we are gone without having undone all: kill -9.
 
-    Whatever is to be undone before it is sent home again, is noted after this is made."""
+    Whatever is to be undone before it is sent home again, is noted after this."""
+    pid = os.getpid()
+    us = os.pidfd_open(pid)
 
-    def __init__(self, undo):
-        self.ours, self.theirs = os.pipe()
-        self.pid = None
-        undo.callback(self.close)
-
-    def begin(self, deed):
-        def wait():
-            os.read(self.ours, 1)  # nobody ever writes: it ends when the last writer has
-            deed()
-        self.pid = apart(wait, [self.ours])
-
-    def close(self):
-        if self.pid:
-            end(self.pid)
-        for fd in self.ours, self.theirs:
-            linux.close(fd)
+    def wait():
+        poller = select.poll()
+        poller.register(us, select.POLLIN)
+        linux.poll(poller)
+        deed(pid)
+    undo.callback(end, apart(wait, [us]))
+    linux.close(us)
 
 
 def end(pid):

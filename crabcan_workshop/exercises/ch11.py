@@ -356,7 +356,7 @@ def cleaned(machine):
         except Wrong:
             time.sleep(0.05)
     raise Wrong(" ".join(link["name"] for link in machine.net.state()["links"]), "nobody outlives kill -9, but for a "
-                "process that waits for our end: self.watch.begin(), which calls left()")
+                "process that waits for our end: beside.after_us(), which calls left()")
 
 
 @fact(2, "and if that one is killed, too, the next start does", "")

@@ -168,6 +168,18 @@ def test_a_start_that_fails_half_way_leaves_nothing(world, as_before, half):
     assert result.returncode == 125 and "chapter 11 (network)" in result.stderr, result
 
 
+def test_kill_9_while_it_starts(world, as_before):
+    """Who tidies up after us is there before there is anything."""
+    for wait in 0.1, 0.16, 0.2, 0.24, 0.3, 0.4:
+        process = subprocess.Popen(world.root.command("run", "--net", "bridge", "--", "sleep", "9"), env=world.root.environment,
+                                   stderr=subprocess.DEVNULL)
+        time.sleep(wait)
+        process.kill()
+        process.wait()
+        left = settled(world)
+        assert not left, (wait, left)
+
+
 def test_ctrl_c_while_it_starts(world, as_before):
     for wait in 0.15, 0.2, 0.25, 0.3, 0.35:
         process = subprocess.Popen(world.root.command("run", "--net", "bridge", "--", "sleep", "9"), env=world.root.environment,

@@ -145,7 +145,7 @@ for room, reasons in ("oci", OF_BUNDLES), ("images", OF_IMAGES):
 RUN = "below /run/crabcan, which is the host's root's own (0700): no container sees more of it than its hosts file"
 SETTING = "the kernel's own, in /proc/sys/net"
 OF_NETWORKS = {
-    BYTES: "beside.AfterUs.begin.wait read; netlink.netlink read; netlink.netlink write; pasta.Pasta.parent read; "
+    BYTES: "netlink.netlink read; netlink.netlink write; pasta.Pasta.parent read; "
            "nft.Nft.__init__ write; nft.Nft.wait read",
     "not linux.read: a function of our own": "names.resolvers read",
     "only to tell what a root lacks: chapter 4 opens it": "names.lacking open",
