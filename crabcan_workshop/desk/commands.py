@@ -31,7 +31,7 @@ def add_arguments(name, parser):
         parser.add_argument("folder", nargs="?", help="where (~/my-container)")
     elif name != "status":
         optional = {"nargs": "?"} if name in ("check", "watch") else {}
-        parser.add_argument("chapter", type=exercises.asked, metavar="CHAPTER", **optional,
+        parser.add_argument("chapter", type=exercises.exercise, metavar="CHAPTER", **optional,
                             choices=(*exercises.CHAPTERS, *exercises.BESIDE),
                             help=f"1 to {exercises.CHAPTERS[-1]}, or {' or '.join(exercises.BESIDE)}")
     if name == "try":

@@ -59,9 +59,9 @@ def chapter(number):
     return Chapter(number)
 
 
-def asked(word):
-    """What somebody typed, as what chapter() takes, if it is one of them."""
-    return int(word) if word.isdecimal() and len(word) < 9 else word
+def exercise(word):
+    """What somebody typed: a name, or a number of whatever chapter. Raises ValueError."""
+    return word if word in BESIDE else int(word)
 
 
 def module(number):
