@@ -7,7 +7,7 @@ step() {
 
 broken() {  # shows the end of the log, then says what may cure it
     tail -n 12 "$log" | sed 's/^/    /' >&2
-    if tail -n 40 "$log" | grep -qi certificate; then
+    if tail -n 40 "$log" | grep -v ca-certificates_ | grep -qi certificate; then
         fail "a certificate is not trusted here. Is it that of a proxy on the way? As root, put the" \
             "proxy's into /usr/local/share/ca-certificates/NAME.crt, and run update-ca-certificates;" \
             "then the same command again, with PIP_CERT=/etc/ssl/certs/ca-certificates.crt before it"
@@ -32,8 +32,8 @@ set_up_packages() {
 
 begin() {
     [ "$(uname -s)" = Linux ] || fail "this is not Linux: use the VM: vagrant up"
-    began=$(date +%s) worked= temporary=
-    trap '[ -z "$temporary" ] || rm -f "$temporary"' EXIT
+    began=$(date +%s) worked= temporary= apt_state=
+    trap '[ -z "$temporary$apt_state" ] || rm -rf "$temporary" "$apt_state"' EXIT
     exec 8>&2  # while a step runs, 2 is the log
     trap stopped INT
     trap 'exit 143' TERM
@@ -99,15 +99,22 @@ missing() {
     fi
     "$system" -IB - $tiers "$here/tools/vm" <<'END'
 import ctypes, glob, importlib.util, os, platform, shutil, sys
+def lacks(found):
+    return "everything" in sys.argv or not found  # for a bundle: as on a machine where nothing is
+def loads(library):
+    try:
+        return ctypes.CDLL(library)
+    except OSError:
+        return None
 if sys.version_info < (3, 11):
     sys.exit("%d.%d" % sys.version_info[:2])
-if not importlib.util.find_spec("prctl"):
+if lacks(sys.executable):
+    print("python3")
+if lacks(importlib.util.find_spec("prctl")):
     print("python3-prctl")
-if not glob.glob("/usr/share/python-wheels/pip-*.whl") and not importlib.util.find_spec("ensurepip"):
+if lacks(glob.glob("/usr/share/python-wheels/pip-*.whl") or importlib.util.find_spec("ensurepip")):
     print("python3-pip-whl")
-try:
-    ctypes.CDLL("libseccomp.so.2")
-except OSError:
+if lacks(loads("libseccomp.so.2")):
     print("libseccomp2")
 programs = {"newuidmap": "uidmap", "ps": "procps", "ip": "iproute2",
             "nft": "nftables", "pasta": "passt"}  # chapter 11's: root's network, and a user's
@@ -132,14 +139,14 @@ if "vm" in sys.argv:  # to make a disk with Debian on it, and to boot that
     for package in arch.missing(next(filter(arch.ARCHES.get, sys.argv), arch.HERE or "amd64")):
         print(package)
 for program, package in programs.items():
-    if not shutil.which(program, path="/usr/bin:/bin:/usr/sbin:/sbin"):
+    if lacks(shutil.which(program, path="/usr/bin:/bin:/usr/sbin:/sbin")):
         print(package)
 # With systemd: an ordinary user's limits are asked of the user's systemd, over D-Bus.
-if os.path.isdir("/run/systemd/system") and not os.path.exists("/usr/lib/systemd/user/dbus.socket"):
+if lacks(not os.path.isdir("/run/systemd/system") or os.path.exists("/usr/lib/systemd/user/dbus.socket")):
     print("dbus-user-session")
 # The book's tests need a browser. Ubuntu has none that apt-get installs: there they are skipped.
 browsers = "chromium-headless-shell", "chromium", "google-chrome"
-if "browser" in sys.argv and not any(map(shutil.which, browsers)):
+if "browser" in sys.argv and lacks(any(map(shutil.which, browsers))):
     if platform.freedesktop_os_release().get("ID") == "debian":
         print("chromium-headless-shell")
 END
@@ -158,12 +165,13 @@ install_packages() {
             "As root: apt-get install $packages"
         sudo=sudo how=" (with sudo)"
     fi
-    size=
+    size= sources= apt_state=
     case $packages in *chromium*) size=" (a browser for the book's tests: 160 MB)" ;; esac
     step "installing packages$how: $packages$size"
     temporary=$(mktemp "${TMPDIR:-/tmp}/workshop.XXXXXX") ||
         fail "cannot write to ${TMPDIR:-/tmp}: set TMPDIR to a directory that can be written"
     log=$temporary
+    [ -z "${CRABCAN_BUNDLE-}" ] || { . "$here/tools/offline.sh"; bundle_sources; }
     # The package lists may be missing or old, or an earlier try was killed: only then the long way.
     { apt "install $packages" && [ -z "$(missing 2>&1)" ]; } ||
         apt "update" "install --reinstall $packages" ||
@@ -173,14 +181,15 @@ install_packages() {
         "use Debian 12, Ubuntu 24.04 or later, or the VM: vagrant up"
     [ -z "$packages" ] || broken "still missing after apt-get: $(echo $packages)"
     rm -f "$temporary"
-    temporary=
+    [ -z "$apt_state" ] || rm -rf "$apt_state"
+    temporary= apt_state=
 }
 
 apt() {
     if [ $# -gt 1 ]; then as_root dpkg --configure -a || return 1; fi
     for words in "$@"; do
         as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l LC_ALL=C.UTF-8 apt-get -q -y \
-            -o DPkg::Lock::Timeout=600 --no-install-recommends $words || return 1
+            -o DPkg::Lock::Timeout=600 --no-install-recommends $sources $words || return 1
     done
 }
 

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from . import source
-from .facts import (Absent, came_up, collector, drawn, equal, must, number, property_of,
-                    refused)
+from .facts import (FILTERED, Absent, came_up, collector, drawn, equal, filtered, must, number,
+                    property_of, refused)
 
 FACTS, fact = collector()
 active = property_of("filter")
@@ -48,7 +48,7 @@ def errno_rule(names, *number, **more):
                                                                    else {})
 
 
-@fact(1, "a filter is active", "crabcan step 7 -- grep Seccomp /proc/self/status")
+@fact(1, "a filter is active", "crabcan step 7 -- grep Seccomp /proc/self/status", spare=True)
 def on(machine):
     answer = machine.crabcan(sh="true")
     must("NoneType" not in answer.error, answer.seen, "compiled() returned nothing")
@@ -60,6 +60,8 @@ def on(machine):
     must(active(machine, "compiled() gives the bytes of a program, and child() hands each to the "
                 "kernel"), "none")
     _, outside = machine.probe()
+    if filtered():
+        raise Absent(FILTERED)
     return must(outside["runtime"]["seccomp"] == "0", "one in the runtime, too", "compiled() only makes "
                 "the bytes: load() would filter the runtime itself") and "so"
 

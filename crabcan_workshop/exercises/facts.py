@@ -1,8 +1,15 @@
 """Facts: what must be so in a chapter's container, how to see it, what it means if it is not."""
 
-
 import random
 import secrets
+from pathlib import Path
+
+FILTERED = "a filter is active around this machine already, as in a container: what has none cannot be shown"
+
+
+def filtered():
+    """Whether a filter that is not ours holds for all processes here."""
+    return "\nSeccomp:\t0\n" not in Path("/proc/self/status").read_text(errors="surrogateescape")
 
 
 def drawn(prefix="w"):

@@ -3,16 +3,19 @@
 A container starts in a fresh interpreter, never by cloning the notebook's kernel: that has threads,
 and a child of a threaded process may wait for ever for a lock that nobody holds.
 """
+from .book import book
 from .containers import Result, can_limit, run
-from .desk import answer, diff, flag, hint, look, reset, solution, status
+from .desk import answer, ask, diff, flag, hint, look, pack, reset, solution, status, take
 from .explore import explore
 from .guess import check
+from .hand import hand
 from .running import Running, start
 from .views import matrix, observe, trace
 from .worlds import world
 
-__all__ = ["Result", "Running", "answer", "can_limit", "check", "diff", "explore", "flag", "hint",
-           "look", "matrix", "observe", "reset", "run", "solution", "start", "status", "trace", "world"]
+__all__ = ["Result", "Running", "answer", "ask", "book", "can_limit", "check", "diff", "explore", "flag",
+           "hint", "look", "matrix", "observe", "pack", "reset", "run", "solution", "start", "status",
+           "take", "trace", "world"]
 
 
 def load_ipython_extension(shell):

@@ -7,7 +7,7 @@ from IPython import get_ipython
 from IPython.core.error import UsageError
 
 from .. import exercises
-from ..desk import check, commands, report, workspace
+from ..desk import board, check, commands, report, workspace
 from ..room.door import RoomError
 from .desk import here, place
 from .show import CELL, HIDDEN, escape, scroll
@@ -23,7 +23,7 @@ class Check:
     """A check's result: the facts that the terminal shows, as a table."""
 
     def __init__(self, items, notes):
-        self.items = [(kind, text, [(word, here(more)) for word, more in details])
+        self.items = [(kind, here(text) if kind == "note" else text, [(word, here(more)) for word, more in details])
                       for kind, text, details in items]
         self.notes = notes
 
@@ -71,6 +71,7 @@ def mine(line, cell=None):
             if kept := home.put(chapter, cell.rstrip() + "\n"):
                 notes.append(f"{path.name} as it was before is kept: {short(kept)}")
             result = commands.checked(home, chapter.number)
+            notes += map(here, board.news(chapter.number))
         progress = home.progress().get(str(chapter.number), {})
         return Check(report.report(result, progress), notes)
     except (workspace.WorkspaceError, RoomError) as error:

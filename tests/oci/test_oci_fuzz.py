@@ -212,7 +212,7 @@ def new(shape):
     """An object with what it must have, so that it is looked at further."""
     known = {row[0].rpartition(".")[2]: row for row in config.TABLE if row[0].rpartition(".")[0] == shape}
     return {name: LEAST.get(name, 1) if not known[name][2] or LEAST.get(name) in known[name][2] else known[name][2][0]
-            for name in config.REQUIRED.get(shape, ())}
+            for name in config.FORM.required.get(shape, ())}
 
 
 def put(words, path, value):

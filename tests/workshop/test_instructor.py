@@ -1,5 +1,6 @@
 """The agenda fits, and says when it does not; the report tells who is where."""
 import csv
+import importlib
 import io
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import shutil
 import subprocess
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,19 @@ def test_the_table_of_chapters_has_the_minutes_of_the_chapters():
         minutes = instructor.chapter(number)[1]
         shown = [f"{minutes[key]} min" if minutes[key] else "" for key in ("read", "do")]
         assert [word.strip() for word in row[1:]] == shown, row
+
+
+def test_where_people_get_stuck_is_counted_and_not_guessed():
+    page = (CHECKOUT / "chapters" / "98-teaching.md").read_text()
+    rows = re.findall(r"^\| (\d+) \| (\d+) \| (\d+) \| (\d+) \| (.+) \|$", page, re.M)
+    assert [int(row[0]) for row in rows] == list(chapters.NUMBERS)
+    for number, first, second, planted, one in rows:
+        facts = importlib.import_module(f"crabcan_workshop.exercises.ch{int(number):02}").FACTS
+        assert [int(first), int(second)] == [sum(fact.exercise == n for fact in facts) for n in (1, 2)], number
+        text = next((CHECKOUT / "crabcan_workshop/exercises").glob(f"{int(number):02}-*.toml")).read_text()
+        wrong = tomllib.loads(text)["wrong"]
+        assert int(planted) == len(wrong), number
+        assert any(entry["name"].startswith(one) for entry in wrong), one
 
 
 def test_report(tmp_path, capsys):

@@ -107,6 +107,14 @@ def test_lab_3_in_a_browser(browser, lab):
     assert browser.wait(f"{OUTPUT}.includes('exercises 1 and 2 passed')")
     assert (lab.home / "my-container" / CHAPTER.file).read_text() == CHAPTER.text
 
+    fill(browser, "from crabcan_workshop.lab import hand; hand()")
+    button = f"{ACTIVE}.querySelector('.jp-OutputArea button')"
+    assert browser.wait(f"{button}?.innerText == 'I want help'")
+    for up, words in (True, "My hand is up"), (False, "I want help"):
+        browser.script(f"{button}.click()")
+        assert browser.wait(f"{button}.innerText == '{words}'")
+        assert wait_for(lambda: (lab.home / "my-container" / ".ask.json").exists() is up)
+
     for _ in range(10):
         enter(browser, SHIFT)
     assert browser.wait("document.querySelector('.jp-Notebook').innerText.includes('All true.')")
@@ -114,5 +122,6 @@ def test_lab_3_in_a_browser(browser, lab):
     copy = lab.home / "my-container" / "notebooks" / "03-hostname.ipynb"
     assert wait_for(lambda: "All true." in copy.read_text()), "it was not saved"
     assert (CHECKOUT / "notebooks" / copy.name).read_text() == course
-    assert browser.complaints() == []
+    slow = re.compile(r"Plugin .* took [\d.]+ms to activate\.")  # a busy machine is no fault of the page's
+    assert [said for said in browser.complaints() if not slow.search(said)] == []
     assert all(re.match("(http|ws)://127.0.0.1:|data:|blob:", url) for url in browser.requests())
