@@ -160,12 +160,12 @@ def table(pid):
 
 
 def cgroups():
-    """Of our containers; and of dead ones, for whoever runs next sweeps those."""
+    """Of our containers; and of dead ones, where we are, or nobody is: whoever runs next sweeps those."""
     found = set()
     for top, names, _ in os.walk("/sys/fs/cgroup"):  # not glob: it fails if one goes
         for name in names:
             if name.startswith("crabcan") and all(map(ours, living(f"{top}/{name}"))):
-                if all(map(ours, held(f"{top}/{name}"))):
+                if all(map(ours, held(f"{top}/{name}"))) and (not held(top) or any(map(ours, held(top)))):
                     found.add(f"{top}/{name}")
     return found
 

@@ -161,8 +161,9 @@ class Lead:
     def pytest_runtestloop(self, session):
         if session.testsfailed and not self.config.option.continue_on_collection_errors:
             return None  # pytest's own loop says it
-        files = by_file(session.items)
+        files = dict(sorted(by_file(session.items).items(), key=lambda found: -len(found[1])))  # large ones first:
         alone = [name for name, items in files.items() if any(item.get_closest_marker("alone") for item in items)]
+        # small ones are left for the end, and nobody waits long for the last.
         self.alone, self.beside = iter(alone), iter([name for name in files if name not in alone])
         self.missing = {item.nodeid for item in session.items}
         with selectors.DefaultSelector() as selector:

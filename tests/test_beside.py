@@ -80,7 +80,7 @@ def test_what_has_failed_is_known_next_time(root, files):
 def test_the_first_that_fails_can_end_all(root, files):
     (files / "tests/new/test_two.py").write_text(LOG + "def test_two(): note('two'); time.sleep(1000)")
     result = inner(files, "--processes=2", "-x", "tests/new")
-    assert result.returncode == 1 and "1 failed, 1 passed in " in result.stdout, result.stdout
+    assert result.returncode == 1 and "\n1 failed, 1 passed" in result.stdout, result.stdout
     assert "stopping after 1 failures" in result.stdout
 
 

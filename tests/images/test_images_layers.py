@@ -129,9 +129,9 @@ def test_an_image_that_repeats_many_files_is_read_once(store, tmp_path, request)
     options = Options()
     options.quiet = True
     image = pull(store, f"oci:{path}", options)
-    begun = time.monotonic()
+    begun = time.process_time()
     report = Report(Index(image).read(store.open))
-    assert time.monotonic() - begun < many / 100
+    assert 0 < time.process_time() - begun < many / 100
     assert report.wasted[0].times == 9
 
 
