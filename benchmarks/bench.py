@@ -1,4 +1,4 @@
-"""Runs the benchmarks: start, scale, memory, filters, oci and network. See each for what it measures."""
+"""Runs the benchmarks: start, scale, memory, filters, oci, network and images. See each for what it measures."""
 import argparse
 import importlib
 import sys
@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import common  # noqa: E402
 from crabcan_workshop import words  # noqa: E402
 
-ALL = ("start", "scale", "memory", "filters", "oci", "network")
+ALL = ("start", "scale", "memory", "filters", "oci", "network", "images")
 EXAMPLES = f"""examples:
   {words.NAME} bench                    all of them, some minutes
   {words.NAME} bench start --rounds 5   quicker, and less sure

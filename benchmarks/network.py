@@ -21,6 +21,7 @@ ALONE, FIRST, MORE = "crabcan, no network", "crabcan, --net bridge, first", "cra
 PODMAN, PODMAN_NET = "podman, no network", "podman, its bridge"
 OURS, THEIRS = "through our bridge", "through podman's bridge"
 USERS, THEIR_USERS = "through --net pasta", "through podman's pasta, or slirp4netns"
+BY_HAND = "through the same pasta by hand"
 SET_UP = f"""
 mount -t tmpfs none /run && mount -t tmpfs none /dev/net && mknod -m 666 /dev/net/tun c 10 200
 ip link set lo up
@@ -64,7 +65,8 @@ def commands(folder):
         starts |= {PODMAN: [*before, "none", *behind], PODMAN_NET: [*before, "bridge", *behind]}
         ways |= {THEIRS: [*before, "bridge", *behind]}
     if shutil.which("pasta"):
-        ways |= {USERS: [*user, *ours, "pasta"]}
+        closed = ["--config-net", "--quiet", "--no-map-gw", *"-t none -u none -T none -U none".split(), "--"]
+        ways |= {USERS: [*user, *ours, "pasta"], BY_HAND: [*user, "pasta", *closed]}
     if shutil.which("podman"):
         version = tuple(map(int, call(["podman", "--version"])[1].split()[-1].split(".")[:2]))
         ways |= {THEIR_USERS: [*before, "pasta" if version >= (4, 4) else "slirp4netns", *behind]}
@@ -165,7 +167,7 @@ def report(found, notes, rounds):
     if "podman" in cost:
         ratios["a network: ours / podman's"] = {"ratio": cost["crabcan"] / cost["podman"], "aim": 0.25}
     for name, ours, theirs in ("bridge: podman's Gbit/s / ours", OURS, THEIRS), \
-            ("a user's: podman's Gbit/s / ours", USERS, THEIR_USERS):
+            ("a user's: podman's Gbit/s / ours", USERS, THEIR_USERS), ("a user's: by hand / ours", USERS, BY_HAND):
         if ours in found and theirs in found:
             ratios[name] = ratio(found[theirs], found[ours], 1.05)
     return {"about": f"Start to end of /bin/true with a network, milliseconds, {rounds} rounds; what goes through it, "

@@ -13,6 +13,7 @@
     connect to ID/start, "start" -----------> startContainer hooks, seccomp, execve
     started           <---------------------- the connection closes by itself, or says what went wrong
 """
+import errno
 import io
 import os
 
@@ -20,10 +21,17 @@ import _socket
 
 from . import ch02_clone, linux
 from .clone.start import Start
-from .layer import LayerError, named
+from .layer import Layer, LayerError, Stage, named
 from .oci import hooks, quickjson
 from .oci.last import home_of, inherited, look_up, stand, write_whole
 from .oci.state import CONFIG, SOCKET, TAKEN, Refused, born, now
+
+
+KINDS = {"user": linux.CLONE_NEWUSER, "mount": linux.CLONE_NEWNS, "uts": linux.CLONE_NEWUTS,
+         "ipc": linux.CLONE_NEWIPC, "network": linux.CLONE_NEWNET, "cgroup": linux.CLONE_NEWCGROUP,
+         "time": linux.CLONE_NEWTIME, "pid": linux.CLONE_NEWPID}  # in the order of joining
+FILES = {"user": "user", "mount": "mnt", "uts": "uts", "ipc": "ipc", "network": "net",
+         "cgroup": "cgroup", "time": "time", "pid": "pid"}
 
 
 class Waiting(Start):
@@ -160,3 +168,72 @@ def start(state):
         ch02_clone.start(ch02_clone.Container(state.record["pid"], None, None, control))
     finally:
         os.unlink(TAKEN, dir_fd=state.folder)
+
+
+class Join(Layer):
+    """Enters the namespaces of others (setns(2)): most as the child, one only before there is one."""
+    chapter, name, stage = 10, "namespaces", Stage.KEYRING
+    cures = {("setns", errno.EINVAL): "is it a namespace of this kind?",
+             ("setns", errno.EPERM): "to join takes CAP_SYS_ADMIN in the namespace's user namespace"}
+
+    def prepare(self, spec, undo):
+        self.hold(spec, undo)
+        self.join_pid(undo)
+
+    def hold(self, spec, undo):
+        """Opens them all, while /proc is the machine's."""
+        self.joins = []
+        for kind in KINDS:
+            if path := spec.spaces.get(kind):
+                how = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO would keep us
+                fd = named(path, os.open, path, how)
+                undo.callback(linux.close, fd)
+                self.joins.append((kind, fd))
+        spec.joined = dict(self.joins)
+
+    def join_pid(self, undo):
+        """A PID namespace is joined by one's children only, so by us, before clone."""
+        for kind, fd in [join for join in self.joins if join[0] == "pid"]:
+            own = linux.open("/proc/self/ns/pid", os.O_RDONLY)
+            undo.callback(linux.close, own)
+            try:
+                linux.setns(fd, KINDS[kind])
+                undo.callback(linux.setns, own, KINDS[kind])
+            except PermissionError:  # an ordinary user: as root of its user namespace
+                user = next((fd for kind, fd in self.joins if kind == "user"), None)
+                if user is None:
+                    raise
+                linux.prctl(linux.PR_SET_DUMPABLE, 0)  # our child is born in there: not to be traced
+                linux.setns(user, linux.CLONE_NEWUSER)
+                self.joins = [join for join in self.joins if join[0] != "user"]
+                linux.setns(fd, KINDS[kind])
+            self.joins.remove((kind, fd))
+
+    def child(self):
+        for kind, fd in self.joins:
+            linux.setns(fd, KINDS[kind])
+            if kind == "user":
+                become_root()
+
+
+def become_root():
+    """After joining a user namespace: its root, where it has one."""
+    try:
+        linux.setgroups(())
+    except PermissionError:
+        pass  # whoever made it has denied that for good
+    for become in linux.setresgid, linux.setresuid:
+        try:
+            become(0, 0, 0)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # there is no 0 in its map
+                raise
+
+
+def joining(spec):
+    """The layers of a process that joins: it gets each wall that the first one has."""
+    from .oci.bundle import Single, extras  # only now, as `start` needs none of them
+    from .oci.joining import OldLabels, StillThere, Undumpable, cgroup
+    from .oci.process import BoundingSet, Caps, Identity, Limits, WorkDir
+    return [Single(), *cgroup(spec), OldLabels(), Undumpable(), Limits(), Join(), StillThere(),
+            WorkDir(), Identity(), BoundingSet(), Caps(), *extras(spec)]

@@ -15,7 +15,7 @@ import time
 from . import linux
 from .layer import Layer, warn
 from .mounts.parts import READ_ONLY
-from .net import beside, bridge, firewall, links, names, ports, rules
+from .net import addresses, beside, bridge, firewall, links, names, ports, rules
 from .net.leases import Leases, note
 from .net.netlink import Netlink
 from .oci.quickjson import dumps
@@ -42,7 +42,7 @@ class Address(Layer):
             undo.callback(give_back, self)  # also after a failure in the middle of this
             release(leases, leases.dead())
             network = leases.read("network") or share(leases)
-            self.lease = bridge.describe(spec, network, leases.living())
+            self.lease = addresses.describe(spec, network, leases.living())
             self.held = leases.take(self.lease["number"], self.lease)
             leases.introduce()
         spec.network, spec.lease = network, self.lease
@@ -56,7 +56,7 @@ def share(leases):
     netlink, seen = Netlink(), firewall.look()
     network = bridge.plan(netlink)
     leases.write("network", dumps(network))  # first: whoever comes after a kill -9 finds what to take away
-    links.add_bridge(netlink, bridge.BRIDGE, bridge.mac_of(network["range"], 1), network["mtu"])
+    links.add_bridge(netlink, bridge.BRIDGE, addresses.mac_of(network["range"], 1), network["mtu"])
     links.add_address(netlink, bridge.BRIDGE, f"{network['range']}.1", 24)
     bridge.close_doors(network)
     if network["prefix"]:
@@ -78,10 +78,10 @@ class Cable(Layer):
         self.network, self.lease, self.watch = spec.network, spec.lease, spec.watch
 
     def parent(self, pid, undo):
+        known = rules.Nft(rules.elements("add", self.lease))  # meanwhile:
         note(self.lease["number"], pid)
         self.watch.begin(lambda: left(self.lease))
-        known = rules.Nft(rules.elements("add", self.lease))  # meanwhile:
-        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        namespace = linux.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         host = Netlink()
         links.add_veth(host, self.lease["port"], bridge.BRIDGE, INSIDE, namespace, self.lease["mac"],
                        self.network["mtu"])
@@ -145,16 +145,18 @@ def release(leases, gone):
     """Forgets containers that have ended: their cables, what the rules know of them, their names."""
     others = set(leases.numbers()) - gone.keys()
     network = leases.read("network")
-    netlink = Netlink()
-    for number in gone:
-        links.delete(netlink, f"{bridge.CABLE}{number}")
+    netlink, known = Netlink(), ""
+    for number, lease in gone.items():
+        own = rules.elements("delete", lease) if lease and others else ""
+        known += own and rules.elements("add", lease) + own  # it may not be known yet
+        if own or not others or leases.in_use(number):  # else it goes with its namespace
+            links.delete(netlink, f"{bridge.CABLE}{number}")
     netlink.close()
     if network and not others:
         bridge.take_down(network)
         leases.clear("network")
-    elif network and gone:
-        rules.Nft("".join(rules.elements("add", one) + rules.elements("delete", one)  # it may not be known yet
-                          for one in gone.values() if one)).wait(False)
+    elif network and known:
+        rules.Nft(known).wait(False)
     for number in gone:  # last: who is killed half-way is still there, dead, for the next one
         leases.remove(number)
     leases.introduce()

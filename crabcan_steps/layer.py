@@ -1,5 +1,6 @@
 """What a layer of isolation is, in which order the kernel wants the layers, and how one fails."""
 import errno as errors
+import fcntl
 import os
 import sys
 
@@ -160,6 +161,17 @@ def exists(path):
         return True
     except FileNotFoundError:
         return False
+
+
+def locked(fd):
+    """Tells whether somebody holds the lock (flock(2)) of what this new descriptor leads to, and closes it."""
+    try:
+        linux.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        linux.close(fd)
 
 
 def warn(text):

@@ -55,9 +55,9 @@ def executed(spec, sink):
         sink(event)
 
     def started():
-        program = getattr(spec, "program", None)
+        program = getattr(spec, "program", None) or getattr(linux.observer.layer, "program", None)
         if program is None:
-            return  # chapter 10's, which stands in a file: who has started it tells of it
+            return  # chapter 10's, started by another process than the one that has made it
         path = program.paths[len(failed)]
         linux.observer.side = "child"
         linux.observer("execve", (path, program.argv or [path], program.env), {}, None, 0, 0)

@@ -79,6 +79,8 @@ def plain(value):
         return text if text.isprintable() and len(text) < 200 else f"({len(value)} bytes)"
     if isinstance(value, io.FileIO):
         return value.name  # its descriptor; it may be closed by now
+    if hasattr(value, "fileno"):
+        return value.fileno()  # a socket's
     if isinstance(value, dict):
         return {plain(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

@@ -13,20 +13,22 @@ DOOR = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 
 def modules():
     """{sub-command: its module}, for those that are written in Python."""
-    from .desk import asking, commands, escape, explore, fields, instructor
+    from .desk import asking, commands, escape, explore, fields, instructor, pack
+    from .classroom import command as classroom
     from .engine import command as engine
     from .layers import command as layers
     from .teacher import command as teacher
     from . import completion
     known = {name: module for module in
-             (asking, commands, escape, explore, fields, instructor, engine, layers, teacher, completion)
+             (asking, commands, escape, explore, fields, instructor, pack, engine, layers, teacher, classroom,
+              completion)
              for name in module.COMMANDS}
     return known | dict.fromkeys(JSON)
 
 
 def parser(name, module):
     """What one sub-command takes."""
-    p = words.Parser(prog=f"{words.NAME} {name}", description=words.COMMANDS[name][1])
+    p = words.Parser.of(name)
     if module:
         module.add_arguments(name, p)
     else:

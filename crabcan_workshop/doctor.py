@@ -183,10 +183,10 @@ def check_overlay():
 
 
 NETWORK = """
-from crabcan_steps.net import bridge, links, rules
+from crabcan_steps.net import addresses, bridge, links, rules
 from crabcan_steps.net.netlink import Netlink
 ours = Netlink()
-links.add_bridge(ours, bridge.BRIDGE, bridge.mac_of("10.211.0", 1), 1500)
+links.add_bridge(ours, bridge.BRIDGE, addresses.mac_of("10.211.0", 1), 1500)
 here = open("/proc/self/ns/net")
 links.add_veth(ours, "crabcan2", bridge.BRIDGE, "eth0", here.fileno(), "02:cc:00:00:00:02", 1500)
 network = {"range": "10.211.0", "prefix": None}
@@ -215,7 +215,20 @@ def check_bridge():
         return limited("/proc/sys is read-only: are we in a container?", "one with --privileged, or the VM")
     if said:
         return limited(f"no bridge: {said}", "the VM; the chapter's code can be read without")
+    if os.geteuid() == 0 and abandoned():
+        return limited("crabcan0 is here, of containers that were killed together with who tidies up after them; "
+                       "ip_forward may still be on", "crabcan run --net bridge true")
     return good("a bridge, cables, NAT")
+
+
+def abandoned():
+    """Tells whether there is a network of ours, and nobody has a lease in it any more."""
+    from crabcan_steps.net.leases import Leases
+    leases = Leases()
+    if not os.path.exists(f"{leases.path}/network"):
+        return False
+    with leases:
+        return not leases.living()
 
 
 def check_way_out():

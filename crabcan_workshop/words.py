@@ -43,6 +43,11 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **words):
         super().__init__(**{"allow_abbrev": False} | words)
 
+    @classmethod
+    def of(cls, name):
+        """That of one sub-command, which has no arguments yet."""
+        return cls(prog=f"{NAME} {name}", description=COMMANDS[name][1])
+
     def error(self, message):
         if message.startswith("unrecognized arguments: "):
             first = message.removeprefix("unrecognized arguments: ").split()[0]

@@ -20,6 +20,7 @@ CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET = 0x20000, 0x4000000, 0x80
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 LIBC = ctypes.CDLL(None, use_errno=True)
 APART = []  # what is our own: "namespaces", "tmp"
+COPIED, SEEN = set(), set()  # mounts of the machine's when we began, which may go there; all that we have had
 
 
 def refused():
@@ -50,6 +51,7 @@ def enter(words, network=False):
         if os.readlink(f"/proc/self/ns/{name}") == os.readlink(f"/proc/{os.getppid()}/ns/{name}"):
             raise OSError(f"the tests are in the machine's own {name} namespace")
     APART.append("namespaces")
+    COPIED.update(table("self"))
     # A slave sees what systemd mounts for the tests' user; shared: a mount that spreads is seen.
     for command in (["mount", "--make-rslave", "/"], ["mount", "--make-rshared", "/"],
                     *([] if network else [["ip", "link", "set", "lo", "up"]])):
@@ -141,11 +143,13 @@ def processes():
 
 
 def mounts():
-    """Where our mount table is another than the machine's, whose mounts come and go in both."""
+    """Where our mount table is another than the machine's, whose mounts come and go in both; but only
+    in one, if they do not spread there."""
     if not APART:  # an ordinary user changes none; what others do on the machine meanwhile is theirs
         return set()
-    theirs, here = table(os.getppid()), table("self")
-    return here.keys() - theirs.keys() | {("gone", *key) for key in theirs.keys() - here.keys()}
+    before, here, after = (table(pid).keys() for pid in (os.getppid(), "self", os.getppid()))
+    SEEN.update(here)
+    return here - before - after - COPIED | {("gone", *key) for key in SEEN & before & after - here}
 
 
 def table(pid):
@@ -160,7 +164,7 @@ def cgroups():
     found = set()
     for top, names, _ in os.walk("/sys/fs/cgroup"):  # not glob: it fails if one goes
         for name in names:
-            if name.startswith("crabcan") and all(map(ours, living(name))):
+            if name.startswith("crabcan") and all(map(ours, living(f"{top}/{name}"))):
                 if all(map(ours, held(f"{top}/{name}"))):
                     found.add(f"{top}/{name}")
     return found
@@ -203,10 +207,10 @@ class Kept:
         if (name := os.uname().nodename) != self.name:
             socket.sethostname(self.name)
             yield f"the hostname was changed, from {self.name} to {name}"
-        changed = self.mounts ^ mounts()
+        changed = mounts() - self.mounts
         if changed:
             time.sleep(0.1)  # the machine's table and ours are not read at one moment
-            changed = self.mounts ^ mounts()
+            changed &= mounts()
         for mount in changed:
             if mount[0] != "gone":
                 point = mount[1].encode().decode("unicode_escape")

@@ -1,4 +1,5 @@
 """What the tests share: real containers, as root and as an ordinary user, and a look at the host."""
+import argparse
 import contextlib
 import fcntl
 import importlib.util
@@ -22,6 +23,7 @@ for name in [name for name in os.environ if name.startswith(("PYTHON", "CRABCAN_
         del os.environ[name]  # what we start has its modules, and its name, from where we say
 
 import apart  # noqa: E402
+import beside  # noqa: E402
 import browser as chromium  # noqa: E402
 import pytest  # noqa: E402
 
@@ -37,10 +39,14 @@ COPIED = ("crabcan_steps", "crabcan_workshop", "pyseccomp", "rich", "pygments", 
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="the same tests with many more rounds")
+    parser.addoption("--processes", type=int, metavar="N",
+                     help="so many side by side (as many as processors, up to 4; 1 for one file, or --long)")
+    parser.addoption("--worker", type=int, help=argparse.SUPPRESS)
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out by --fast")
+    config.addinivalue_line("markers", "alone: nothing else is tested on the machine meanwhile")
     Who.patience = (config.getoption("timeout") or float(config.getini("timeout"))) / 2
     # A script's background ignores Ctrl-C, and what it starts would, too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -49,6 +55,11 @@ def pytest_configure(config):
         return
     if reason := apart.refused():
         raise pytest.UsageError(reason)
+    if config.getoption("worker") is not None:
+        config.pluginmanager.register(beside.Worker(config, config.getoption("worker")))
+    elif (number := beside.processes(config)) > 1:
+        config.pluginmanager.register(beside.Lead(config, number, Who.patience))
+        return
     apart.enter(sys.argv[1:], network=config.getoption("long"))
 
 

@@ -97,6 +97,34 @@ def test_others_are_not_judged(root, copy):
     assert result.returncode == 0, result.stdout
 
 
+ALONGSIDE = """
+import sys
+sys.path[:0] = {paths!r}
+import apart
+apart.APART.append("namespaces")  # our parent's mounts stand for the machine's
+kept = apart.Kept()
+print("ready", flush=True)
+sys.stdin.readline()
+print(list(kept.broken()))
+"""
+BESIDE = """
+mount --make-rprivate /
+coproc unshare --mount "$@"
+read -r word <&"${COPROC[0]}"
+mount -t tmpfs none "$PLACE"
+echo >&"${COPROC[1]}"
+cat <&"${COPROC[0]}"
+"""
+
+
+def test_what_others_mount_privately_is_not_judged(root, tmp_path):
+    """As podman does with its store: the machine's table has it, and ours never had."""
+    inner = ALONGSIDE.format(paths=[str(CHECKOUT), str(CHECKOUT / "tests")])
+    words = ["unshare", "--mount", "bash", "-c", BESIDE, "bash", sys.executable, "-P", "-c", inner]
+    out = subprocess.run(words, text=True, capture_output=True, timeout=60, env={**os.environ, "PLACE": str(tmp_path)})
+    assert out.stdout.strip() == "[]", out
+
+
 def test_no_namespaces_are_one_line(root, copy):
     result = inner(copy, "tests/test_ch03_hostname.py",
                    prefix=["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"])

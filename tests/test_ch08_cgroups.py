@@ -98,20 +98,29 @@ def test_a_sweep_takes_inner_groups_first_and_none_of_the_living(root, what):
     assert (said.stdout.split(), said.stderr) == (["0"] * (what == "held") + ["False"], "")
 
 
-@pytest.mark.parametrize("name", ["crabcan-4194303-x", "crabcan-a-01234567", "crabcan-1-2"])
-def test_a_sweep_takes_no_name_that_anybody_may_choose(root, name):
+SWEEP_HERE = "import sys\nfrom crabcan_steps.cgroups.sweep import sweep\nsweep(sys.argv[1])"
+
+
+@pytest.fixture
+def base(root):
+    """A cgroup of the test's own, apart from the sweeps of others."""
+    path = Path("/sys/fs/cgroup" + ("" if UNIFIED else "/pids" + own_path("pids")), f"sweep-{os.getpid()}")
+    path.mkdir()
+    yield path
+    for inner in [*path.iterdir(), path]:
+        if inner.is_dir():
+            inner.rmdir()
+
+
+@pytest.mark.parametrize("name", ["crabcan-4194303-x", "crabcan-a-01234567", "crabcan-1-2", "crabcan-4194303-0123456789",
+                                  "sandbox-4194303-01234567", "crabcan-4194303-01234567-x"])
+def test_a_sweep_takes_no_name_that_anybody_may_choose(root, base, name):
     """Chapter 10's containers have such cgroups, and nobody holds a lock for them all the time."""
-    base = Path("/sys/fs/cgroup" + ("" if UNIFIED else "/pids" + own_path("pids")),
-                f"sweep-{os.getpid()}")  # apart from the sweeps of others
-    base.mkdir()
-    (base / name).mkdir()
-    try:
-        root.script("import sys\nfrom crabcan_steps.sweep import sweep\nsweep(sys.argv[1])", base)
-        assert (base / name).exists()
-    finally:
-        for path in base / name, base:
-            if path.exists():
-                path.rmdir()
+    for other in name, "crabcan-4194303-76543210":  # the latter is what a killed one leaves
+        (base / other).mkdir()
+    said = root.script(SWEEP_HERE, base)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert [path.name for path in base.iterdir() if path.is_dir()] == [name]
 
 
 def own_path(controller):

@@ -297,6 +297,17 @@ def test_the_checkpoint_is_chapter_9s_container_from_its_file(who):
     assert not [name for name in set(os.listdir("/tmp")) - before if name.startswith("crabcan-") and name[8:9] != "t"]
 
 
+def test_two_may_step_at_once(who):
+    """Two learners share a machine: each container has a name of its own, and so a cgroup."""
+    words = [*who.command("step", 10, "--", "sh", "-c", "echo up; read word; exit $word")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/",
+                          env=who.environment) as first:
+        assert first.stdout.readline() == "up\n"
+        assert who.crabcan("step", 10, "--", "sh", "-c", "exit 6").returncode == 6
+        first.communicate("7\n", timeout=30)
+    assert first.returncode == 7
+
+
 def test_the_map_of_fields_has_each_field_and_finds_it(who):
     def fields(*words):
         return subprocess.run([*who.python, "-m", "crabcan_workshop", "fields", *words], text=True, cwd="/",
@@ -313,14 +324,15 @@ def test_the_map_of_fields_has_each_field_and_finds_it(who):
 
 ENDS = """
 import os, sys, time
-from crabcan_steps.oci import __main__, execute, state
-real = execute.Spaces.prepare
+from crabcan_steps import ch10_bundle
+from crabcan_steps.oci import __main__, state
+real = ch10_bundle.Join.prepare
 def prepare(self, spec, undo):
     real(self, spec, undo)
     os.kill(spec.folder.record["pid"], 9)
     while state.born(spec.folder.record["pid"]) is not None:
         time.sleep(0.01)
-execute.Spaces.prepare = prepare
+ch10_bundle.Join.prepare = prepare
 sys.exit(__main__.main(sys.argv[1:]))
 """
 

@@ -17,7 +17,7 @@ ABOVE = ("cli", "__main__", "oci.__main__", "runtime.launcher")  # above all of 
 BESIDE = ("__init__", "trace", "telling")
 ASSEMBLES = ("ch09_runtime", "oci.bundle", "oci.known")  # the layers of all chapters, later ones too
 FLOORS = (("words", "chapters"), ("explore",), ("measure", "doctor", "completion"), ("exercises",), ("room",),
-          ("desk", "engine", "layers"), ("teacher",),
+          ("desk", "engine", "layers"), ("teacher",), ("classroom",),
           ("cli",), ("lab", "__main__"))  # of the classroom, the lowest first
 ALONE = ("", "first_cell")  # import nothing of ours by name
 

@@ -108,7 +108,7 @@ def main(numbers):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Are the checks sharp?")
-    parser.add_argument("chapters", nargs="*", type=int, default=exercises.CHAPTERS)
+    parser.add_argument("chapters", nargs="*", type=exercises.asked, default=exercises.CHAPTERS)
     parser.add_argument("--more", action="store_true", help="more kinds of changes")
     parser.add_argument("--keep", metavar="FILE", help="where to keep what --more finds")
     parser.add_argument("--table", metavar="FILE", help="what was kept there, counted")

@@ -15,3 +15,10 @@ const typed = () => document.querySelectorAll(".language-console [data-clipboard
   button.dataset.clipboardText = shown.filter(line => line.startsWith("$ ")).map(line => line.slice(2)).join("\n")
 })
 new MutationObserver(typed).observe(document.querySelector("article"), {subtree: true, childList: true})
+
+// The explorer below a chapter is loaded when a reader comes near. (loading="lazy" does so over HTTP only.)
+const near = new IntersectionObserver(seen => seen.filter(({isIntersecting}) => isIntersecting).forEach(({target}) => {
+  near.unobserve(target)
+  target.src = target.dataset.src
+}), {rootMargin: "600px"})
+document.querySelectorAll(".birth iframe").forEach(frame => near.observe(frame))

@@ -28,7 +28,8 @@ def mac(text):
     parts = text.replace("-", ":").lower().split(":")
     good = len(parts) == 6 and all(len(part) == 2 and not part.strip("0123456789abcdef") for part in parts)
     check(good, text, "must be a MAC address, such as 02:cc:00:00:00:07")
-    check(int(parts[0], 16) % 2 == 0 and any(part != "00" for part in parts), text,
+    check(any(part != "00" for part in parts), text, "is nobody's")
+    check(int(parts[0], 16) % 2 == 0, text,
           "is a group's address: the second digit must be even, such as in 02:...")
     return ":".join(parts)
 
@@ -36,6 +37,7 @@ def mac(text):
 def name(text):
     """What the neighbours call it: goes into their /etc/hosts."""
     check(text != "localhost", text, "is everybody's own name")
+    check(text.strip("0123456789.") or not text, text, "reads like an address, or a PID: a name has letters")
     return hostname(text.replace("_", "-")) and text  # Docker's names may have them
 
 
@@ -93,8 +95,11 @@ def conflict(spec, options, root):
         return f"{useless[0]} has no effect without a network: --net bridge, or pasta for a user"
     if kind == "container" and useless:
         return f"{useless[0]} has no effect with --net {spec.net}: that one has it all already"
-    if kind in ("bridge", "container") and not root:
+    if kind == "bridge" and not root:
         return f"--net {spec.net} is for root, who may change the host's network: as a user, --net pasta"
+    if kind == "container" and not root:
+        return (f"--net {spec.net} is for root: each container of a user has a user namespace of its own, "
+                "and with it power over no other's network")
     if kind == "pasta" and root:
         return "--net pasta is for an ordinary user: as root, --net bridge"
     others = [option for field, option in options.items() if vars(spec).get(field) and field not in OF_PASTA

@@ -1,6 +1,7 @@
 """Who a container of an image runs as: names of users are looked up in the image's own files."""
 import os
 
+from .. import linux
 from ..ch05_namespaces import Identity
 from ..layer import LayerError, warn
 from ..mounts.passwd import found
@@ -29,7 +30,7 @@ class ImageIdentity(Identity):
 
 def accounts(spec, name):
     """The text of /etc/passwd or /etc/group as the container will see it; "" without one."""
-    roots = [os.open(f"layers/{chain[7:]}/fs", FOLDER, dir_fd=spec.store.root) for chain in reversed(spec.chains)]
+    roots = [linux.open(f"layers/{chain[7:]}/fs", FOLDER, dir_fd=spec.store.root) for chain in reversed(spec.chains)]
     merged = Merged(roots, spec.prefix)
     try:
         text = merged.read(("etc", name), LARGEST + 1)
@@ -38,5 +39,5 @@ def accounts(spec, name):
         text = b""
     merged.close()
     for fd in roots:
-        os.close(fd)
+        linux.close(fd)
     return os.fsdecode(text) if len(text) <= LARGEST else ""

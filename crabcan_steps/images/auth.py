@@ -3,6 +3,7 @@
 The account is Docker's: ~/.docker/config.json, with the helpers that it names.
 """
 import base64
+import http.client
 import json
 import os
 import re
@@ -48,16 +49,14 @@ class Access:
             raise ImageError(f"{self.host}: wants our account sent to {realm:.80}, without TLS: --insecure would")
         query = {"service": words.get("service", ""), "scope": words.get("scope") or self.scope}
         name, password = account(self.host)
-        body = None
-        if name == "<token>":  # an identity token, for OAuth 2
-            body = urllib.parse.urlencode({**query, "grant_type": "refresh_token", "client_id": "crabcan",
-                                           "refresh_token": password}).encode()
-            asked = urllib.request.Request(realm, body)
-        else:
-            asked = urllib.request.Request(f"{realm}{'&' if '?' in realm else '?'}{urllib.parse.urlencode(query)}")
-            if name is not None:
-                asked.add_unredirected_header("Authorization", basic(name, password))
         try:
+            if name == "<token>":  # an identity token, for OAuth 2
+                asked = urllib.request.Request(realm, urllib.parse.urlencode({
+                    **query, "grant_type": "refresh_token", "client_id": "crabcan", "refresh_token": password}).encode())
+            else:
+                asked = urllib.request.Request(f"{realm}{'&' if '?' in realm else '?'}{urllib.parse.urlencode(query)}")
+                if name is not None:
+                    asked.add_unredirected_header("Authorization", basic(name, password))
             with self.opener.open(asked, timeout=30) as response:
                 found = json.loads(response.read(1 << 20))
             token = found.get("token") or found.get("access_token")
@@ -66,7 +65,7 @@ class Access:
             return token
         except urllib.error.HTTPError as error:
             raise ImageError(f"{self.host}: gives no rights to {name or 'anybody'}: status {error.code} from {realm:.80}") from None
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError, AttributeError, http.client.HTTPException) as error:
             raise ImageError(f"{self.host}: {realm:.80}: {error}") from None
 
 

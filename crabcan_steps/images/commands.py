@@ -45,7 +45,7 @@ def parser(word):
         p.add_argument("--message", default="", help="a comment for its history")
     elif word in ("save", "push"):
         p.add_argument("image")
-        p.add_argument("target", help="oci:DIR or oci-archive:FILE" if word == "save" else "HOST/NAME:TAG")
+        p.add_argument("target", help="oci:DIR, oci-archive:FILE or docker-archive:FILE" if word == "save" else "HOST/NAME:TAG")
     elif word == "rmi":
         p.add_argument("image", nargs="+")
     elif word == "prune":

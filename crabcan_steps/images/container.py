@@ -12,6 +12,7 @@ import os
 import re
 
 from .. import linux
+from ..layer import locked
 from .errors import ImageError
 from .mapped import inside
 from .remove import remove
@@ -69,14 +70,7 @@ def create(store, image, users, name=None):
 
 def running(store, name):
     """Tells whether somebody runs it."""
-    folder = linux.open(f"containers/{name}", FOLDER, dir_fd=store.root)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return False
-    except BlockingIOError:
-        return True
-    finally:
-        linux.close(folder)
+    return locked(linux.open(f"containers/{name}", FOLDER, dir_fd=store.root))
 
 
 def every(store):

@@ -11,3 +11,7 @@ class Corrupt(ImageError):
     def __init__(self, digest, found, where):
         super().__init__(f"{where}: {digest} was asked for, and its content is {found}")
         self.digest = digest
+
+
+class Interrupted(ImageError):
+    """A connection that broke off, or whose other side was busy to the end: later it may be better."""

@@ -5,7 +5,7 @@ import os
 import stat
 
 from .. import linux
-from ..ch12_images import LARGEST
+from ..ch12_images import LARGEST, verified
 from . import tar
 from .errors import ImageError
 from .image import CONFIG, INDEX, LAYER, MANIFEST, descriptor, of, parsed, strings
@@ -124,7 +124,7 @@ class Layout:
         with file:
             index = parsed(file.read(LARGEST), f"{self.files.path}/index.json")
         found = [descriptor(one, "index.json") for one in of(index.get("manifests"), list, "index.json: manifests")]
-        named = [one for one in found if (one.get("annotations") or {}).get(NAME) == reference.tag]
+        named = [one for one in found if reference.tag and (one.get("annotations") or {}).get(NAME) == reference.tag]
         if reference.tag and not named:
             raise ImageError(f"{reference.text}: there is no {reference.tag}, but "
                              f"{', '.join(str((one.get('annotations') or {}).get(NAME)) for one in found)}")
@@ -133,14 +133,18 @@ class Layout:
         return json.dumps(index).encode(), INDEX
 
     def document(self, one):
-        """(bytes, media type) of what a descriptor points at."""
-        file, size = self.files.open("blobs/" + checked(one["digest"]).replace(":", "/"))
+        """(bytes, media type) of what a descriptor points at, which are what its digest says. Raises Corrupt."""
+        file, size = self.blob(one["digest"])
         with file:
-            return file.read(LARGEST), one.get("mediaType")
+            return verified(file, one["digest"], self.files.path), one.get("mediaType")
+
+    def blob(self, digest):
+        """(file, size) of a blob. Whoever reads it to its end has to compare."""
+        return self.files.open("blobs/" + checked(digest).replace(":", "/"))
 
     def into(self, store, one, told):
         """Brings a blob into the store."""
-        file, size = self.files.open("blobs/" + checked(one["digest"]).replace(":", "/"))
+        file, size = self.blob(one["digest"])
 
         def fetch(at):
             file.seek(at)
@@ -188,11 +192,5 @@ class Saved(Layout):
     def document(self, one):
         raise ImageError(f"{self.files.path}: has no {one['digest']}")
 
-    def into(self, store, one, told):
-        file, size = self.files.open(self.names[one["digest"]])
-
-        def fetch(at):
-            file.seek(at)
-            return at, iter(lambda: file.read(PIECE), b"")
-        with file:
-            take(store, one["digest"], size, fetch, told)
+    def blob(self, digest):
+        return self.files.open(self.names[digest])

@@ -86,8 +86,21 @@ def choose(index, wanted, what):
         if name[:2] == wanted[:2] and (wanted[2] in (None, name[2]) or (name[2], wanted[:2]) == (None, ("linux", "arm64"))):
             return one
         there.append("/".join(str(word) for word in name if word))
+    if not index["manifests"]:
+        raise ImageError(f"{what}: names no image at all")
     raise ImageError(f"{what}: is not for {'/'.join(filter(None, wanted))}, but for "
                      f"{', '.join(dict.fromkeys(filter(None, there))) or 'nobody'}: --platform chooses")
+
+
+def unfit(layer, what):
+    """Refuses a layer that we cannot have, or that has no files. Raises ImageError."""
+    kind = layer.get("mediaType", "")
+    if "encrypted" in kind:
+        raise ImageError(f"{what}: its layers are encrypted")
+    if "foreign" in kind or "nondistributable" in kind:
+        raise ImageError(f"{what}: has a layer that no registry may pass on ({kind:.100}), as images of Windows have")
+    if kind and "layer" not in kind and "rootfs" not in kind and "tar" not in kind:
+        raise ImageError(f"{what}: is no image, but something about one or beside it: its layers are {kind!r:.100}")
 
 
 class Image:
@@ -97,15 +110,17 @@ class Image:
         self.what, self.manifest = what, parsed(data, what)
         self.digest, self.size = "sha256:" + hashlib.sha256(data).hexdigest(), len(data)
         self.kind = self.manifest.get("mediaType") or MANIFEST
-        if self.manifest.get("schemaVersion") == 1 or self.kind not in MANIFESTS:
+        if self.manifest.get("schemaVersion") == 1:
+            raise ImageError(f"{what}: is of schema 1, which Docker gave up in 2019: who has made it can push it anew")
+        if self.kind not in MANIFESTS:
             raise ImageError(f"{what}: is no image that we know: {self.kind!r:.100}")
         self.target = descriptor(self.manifest.get("config"), f"{what}: config")
         self.layers = [descriptor(one, f"{what}: layers")
                        for one in of(self.manifest.get("layers"), list, f"{what}: layers")]
         if len(self.layers) > MOST_LAYERS:
             raise ImageError(f"{what}: has {len(self.layers)} layers")
-        if any("encrypted" in one.get("mediaType", "") for one in self.layers):
-            raise ImageError(f"{what}: its layers are encrypted")
+        for one in self.layers:
+            unfit(one, what)
         if self.target.get("mediaType", CONFIG) not in CONFIGS:
             raise ImageError(f"{what}: is no image to run: its config is {self.target['mediaType']!r:.100}")
         self.config, self.diff_ids = {}, []
@@ -127,6 +142,10 @@ class Image:
             of(settings.get(key) or {}, dict, f"{what}: {key}")
         self.settings = settings
         return self
+
+    def machine(self):
+        """(os, architecture, variant) that it says it is for."""
+        return tuple(of(self.config.get(key) or "", str, f"{self.what}: {key}") for key in ("os", "architecture", "variant"))
 
     def chains(self):
         """The name of each layer together with those below it (config.md, Layer ChainID)."""

@@ -12,65 +12,80 @@ from .merged import Merged
 from .remove import remove
 from .store import FOLDER
 from .stream import Stream
+from .transfer import same
 from .tree import Tree
 from .unpack import Unpack
 
 
 def unpack_all(store, image, options=Options):
-    """Makes a directory of each layer that has none yet; all of them on disk before one gets its name."""
-    chains = image.chains()
-    if all(unpacked(store, chain) for chain in chains):
-        return
-    told = inside(unpack_missing, store, image, options)
-    for line in told:
-        warn(line)
+    """Makes a directory of each layer that has none yet."""
+    if not complete(store, image):
+        for line in inside(unpack_missing, store, image, options):
+            warn(line)
 
 
-def unpack_missing(store, image, options):
-    """In a process that may give files their owners. Returns what is to be told."""
-    lock = os.open("unpacking", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=store.root)
-    fcntl.flock(lock, fcntl.LOCK_EX)  # two pulls that share layers make them once
-    chains, made, told = image.chains(), [], []
+def complete(store, image):
+    """Tells whether all layers are unpacked."""
+    return all(unpacked(store, chain) for chain in image.chains())
+
+
+def unpack_missing(store, image, options, wait=lambda digest: None):
+    """In a process that may give files their owners; all are on disk before one gets its name. Returns what is to be told."""
+    mask = os.umask(0)
+    chains, made, told = image.chains(), {}, []  # chain: the directory, locked
     try:
         for at, chain in enumerate(chains):
-            if not unpacked(store, chain):
-                new = f".new-{chain[7:]}"
-                made.append((new, chain[7:]))
-                below = dict(made)
-                names = {value: key for key, value in below.items()}
-                lower = [names.get(one[7:], one[7:]) for one in reversed(chains[:at])]
-                told += unpack(store, image, at, new, lower, options)
-        for new, name in made:
-            synced = linux.open(f"layers/{new}", FOLDER, dir_fd=store.root)
-            if new == made[0][0]:
-                linux.libc_call("syncfs", synced)
-            linux.close(synced)
-            os.rename(f"layers/{new}", f"layers/{name}", src_dir_fd=store.root, dst_dir_fd=store.root)
+            if chain not in made and not unpacked(store, chain):
+                wait(image.layers[at]["digest"])
+                if (folder := claimed(store, chain)) is not None:
+                    made[chain] = folder
+                    lower = [(".new-" if one in made else "") + one[7:] for one in reversed(chains[:at])]
+                    told += unpack(store, image, at, folder, lower, options)
+        for at, (chain, folder) in enumerate(made.items()):
+            if at == 0:
+                linux.libc_call("syncfs", folder)
+            os.rename(f"layers/.new-{chain[7:]}", f"layers/{chain[7:]}", src_dir_fd=store.root, dst_dir_fd=store.root)
         os.fsync(store.root)
     except BaseException:
         layers = linux.open("layers", FOLDER, dir_fd=store.root)
-        for new, _ in made:
-            attempt(remove, layers, new)
+        for chain in made:
+            attempt(remove, layers, f".new-{chain[7:]}")
         linux.close(layers)
         raise
     finally:
-        linux.close(lock)
+        os.umask(mask)
+        for folder in made.values():
+            linux.close(folder)
     return told
 
 
-def unpack(store, image, at, name, lower, options):
+def claimed(store, chain):
+    """An empty directory for a layer, locked; None if another pull has made the layer while we waited for its lock."""
+    name = f"layers/.new-{chain[7:]}"
+    while not unpacked(store, chain):
+        store.folder(name)
+        try:
+            folder = linux.open(name, FOLDER, dir_fd=store.root)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        if same(store, name, folder):
+            remove(folder, "fs")  # left by somebody who was killed
+            return folder
+        linux.close(folder)
+    return None
+
+
+def unpack(store, image, at, folder, lower, options):
     """One layer, upon those below it. Returns what is to be told."""
     with Undo() as undo:
         def opened(path, folder):
             fd = linux.open(path, FOLDER, dir_fd=folder)
             undo.callback(linux.close, fd)
             return fd
-        layers = opened("layers", store.root)
-        remove(layers, name)  # left by somebody who was killed
-        linux.mkdir(name, 0o700, dir_fd=layers)
-        linux.mkdir(f"{name}/fs", 0o755, dir_fd=layers)
-        roots = [opened(f"{one}/fs", layers) for one in lower]
-        root, merged = opened(f"{name}/fs", layers), Merged(roots, prefix())
+        linux.mkdir("fs", 0o755, dir_fd=folder)
+        roots = [opened(f"layers/{one}/fs", store.root) for one in lower]
+        root, merged = opened("fs", folder), Merged(roots, prefix())
         undo.callback(merged.close)
         if roots:
             like(root, roots[0])

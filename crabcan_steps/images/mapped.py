@@ -28,31 +28,59 @@ def prefix():
 
 def inside(function, *args):
     """Calls a function there; returns its result, as a list if it yields. Its errors are raised here."""
-    if os.geteuid() == 0 and linux.read("/proc/self/setgroups").strip() == "allow":
+    if powerful():
         return result_of(function, args)
-    users = Users()
-    with Undo() as undo:
-        users.prepare(Spec(), undo)
+    return Helper(function, *args).result()
+
+
+def powerful():
+    """Tells whether we are such a process."""
+    return os.geteuid() == 0 and linux.read("/proc/self/setgroups").strip() == "allow"
+
+
+class Helper:
+    """A function at work there, while we do something else. Begin it before any thread."""
+
+    def __init__(self, function, *args):
+        users = None if powerful() else Users()
+        self.undo = Undo()
+        if users:
+            users.prepare(Spec(), self.undo)
         mine, other = linux.socketpair(linux.AF_UNIX, linux.SOCK_SEQPACKET)
-        reader, writer = os.pipe()
-        pid = os.fork()
-        if pid == 0:
+        self.reader, writer = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
             mine.close()
-            os.close(reader)
+            os.close(self.reader)
             child(users, other, writer, function, args)
         other.close()
         os.close(writer)
         try:
             if mine.read(9) != b"ready":
                 raise ImageError("no user namespace here: `workshop doctor` looks closer")
-            users.parent(pid, undo)
+            if users:
+                users.parent(self.pid, self.undo)
             mine.write(b"go")
-            with io.open(reader, "rb") as answer:
-                text = answer.read()
+        except BaseException:
+            self.end()
+            raise
         finally:
             mine.close()
-            os.waitpid(pid, 0)
-    return answered(text)
+
+    def result(self):
+        """Waits for what it has to say: its result, or its error, which is raised."""
+        try:
+            with io.open(os.dup(self.reader), "rb") as answer:
+                text = answer.read()
+        finally:
+            self.end()
+        return answered(text)
+
+    def end(self):
+        """Waits until it has ended."""
+        os.close(self.reader)
+        os.waitpid(self.pid, 0)
+        self.undo.close()
 
 
 def child(users, control, writer, function, args):
@@ -60,12 +88,13 @@ def child(users, control, writer, function, args):
     try:
         linux.observer = None  # what is recorded is the container's birth, not this
         linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
-        linux.unshare(linux.CLONE_NEWUSER)
+        if users:
+            linux.unshare(linux.CLONE_NEWUSER)
         control.write(b"ready")
         if control.read(9) == b"go":
-            users.child()
-            helped = users.root or users.helped
-            STATE.append("helped" if helped else "alone")
+            if users:
+                users.child()
+                STATE.append("helped" if users.root or users.helped else "alone")
             with io.open(writer, "w") as answer:
                 json.dump(told(function, args), answer)
     finally:  # what it did not answer, its parent tells

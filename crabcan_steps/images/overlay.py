@@ -55,15 +55,24 @@ def shifted(store, chains, name, maps, kept):
         mounted(store.path, chains, name, users, theirs, kept)
     linux.close(users)
     theirs.close()
-    text, data, _, _ = ours.recvmsg(4096, _socket.CMSG_SPACE(4))
+    text, made = recvmsg(ours, mount="overlay", attributes=LOCKED, cloexec=False)
     ours.close()
     os.waitpid(pid, 0)
-    if not data:
+    if made is None:
         number, _, call = text.partition(b" ")
         error = OSError(int(number or 5), os.strerror(int(number or 5)), "overlay")
         error.call = call.decode() or "died"
         raise error
-    return int.from_bytes(data[0][2][:4], "little")
+    return made
+
+
+@linux.system_call
+def recvmsg(socket, **about):
+    """(text, descriptor or None) that come through a socket (SCM_RIGHTS in unix(7)).
+
+    about: what the descriptor is, for who reads a recording; the helper's own calls are in none."""
+    text, data, _, _ = socket.recvmsg(4096, _socket.CMSG_SPACE(4))
+    return text, int.from_bytes(data[0][2][:4], "little") if data else None
 
 
 def mounted(path, chains, name, users, socket, kept):

@@ -6,10 +6,11 @@ from ..layer import warn
 from .errors import Corrupt, ImageError
 from .image import Image, choose, is_index, machine, parsed
 from .found import Options
-from .layers import unpack_all
+from .layers import complete
 from .progress import Progress
 from .reference import DIGEST, Reference
 from .transfer import bring, put
+from .unpacking import Unpacking
 
 
 def source_of(reference, options):
@@ -30,6 +31,21 @@ def called(name):
     return name
 
 
+def resolve(source, reference, options):
+    """The manifest that a reference means, for one kind of machine: its bytes. Raises ImageError, Corrupt."""
+    data, kind = source.first(reference)
+    if reference.digest:
+        equal(data, reference.digest, reference.text)
+    for _ in range(4):  # an index may point at another
+        document = parsed(data, reference.text)
+        if not is_index(document, kind):
+            break
+        chosen = choose(document, machine(options.platform), reference.text)
+        data, kind = source.document(chosen)
+        equal(data, chosen["digest"], reference.text)
+    return data
+
+
 def pull(store, text, options=Options, name=None):
     """Brings an image into the store, all of it checked, under its name. Returns the Image."""
     reference = Reference(text)
@@ -37,33 +53,52 @@ def pull(store, text, options=Options, name=None):
     store.share()
     source = source_of(reference, options)
     try:
-        data, kind = source.first(reference)
-        if reference.digest:
-            equal(data, reference.digest, text)
-        for _ in range(4):  # an index may point at another
-            document = parsed(data, text)
-            if not is_index(document, kind):
-                break
-            chosen = choose(document, machine(options.platform), text)
-            data, kind = source.document(chosen)
-            equal(data, chosen["digest"], text)
+        data = resolve(source, reference, options)
         image = Image(data, text)
-        progress = Progress(options.quiet)
-        for attempt_ in range(2):
-            try:
-                bring(store, source, [image.target, *image.layers], progress)
-                image.configure(store.read(image.target["digest"]))
-                break
-            except Corrupt as error:  # just thrown away: once more, and no more
-                if attempt_:
-                    raise
-                warn(f"{error}: fetched again")
+        fetch(store, source, [image.target], Progress(True))
+        image.configure(store.read(image.target["digest"]))
+        fitting(image, options)
+        fetch_layers(store, source, image, options)
     finally:
         source.close()
     put(store, data)
-    unpack_all(store, image, options)
     store.name(name or str(reference), {"mediaType": image.kind, "digest": image.digest, "size": image.size})
     return image
+
+
+def fitting(image, options):
+    """Refuses an image of another system; of another processor, it is only told. Raises ImageError."""
+    system, processor, variant = image.machine()
+    wanted = machine(options.platform)
+    if system and system != wanted[0]:
+        raise ImageError(f"{image.what}: is for {system}, and not for {wanted[0]}")
+    if processor and processor != machine()[1]:
+        warn(f"{image.what}: is for {processor}: its programs do not run on this machine as they are")
+
+
+def fetch_layers(store, source, image, options):
+    """Brings all layers; each is unpacked while the next ones are coming."""
+    progress = Progress(options.quiet)
+    unpacking = None if complete(store, image) else Unpacking(store, image, options)
+    try:
+        fetch(store, source, image.layers, progress, unpacking.came if unpacking else lambda digest: None)
+    except BrokenPipeError:
+        pass  # unpacking has failed: why, it tells
+    except BaseException:
+        if unpacking:
+            unpacking.stop()
+        raise
+    if unpacking:
+        unpacking.finish()
+
+
+def fetch(store, source, descriptors, progress, came=lambda digest: None):
+    """Brings blobs; what came wrong is just thrown away, and fetched once more, but no more."""
+    try:
+        bring(store, source, descriptors, progress, came)
+    except Corrupt as error:
+        warn(f"{error}: fetched again")
+        bring(store, source, descriptors, progress, came)
 
 
 def equal(data, digest, what):

@@ -13,7 +13,7 @@ import urllib.request
 
 from .auth import Access
 from ..ch12_images import LARGEST
-from .errors import ImageError
+from .errors import ImageError, Interrupted
 from .image import INDEXES, MANIFESTS
 from .store import PIECE
 from .transfer import take
@@ -38,14 +38,14 @@ class Registry:
         self.opener, self.scheme = opener(insecure), "https"
         self.access = Access(host, self.opener, f"repository:{self.name}:{rights}", insecure)
 
-    def request(self, method, path, headers=None, body=None, good=(200,)):
+    def request(self, method, path, headers=None, body=None, good=(200,), pauses=None):
         """One request, with the rights for it, tried again when the other side is busy. A response."""
-        for pause in (*PAUSES, None):
+        for pause in (*(PAUSES if pauses is None else pauses), None):
             url = urllib.parse.urljoin(f"{self.scheme}://{self.host}/v2/", path)
             if not url.startswith(("https://", "http://") if self.insecure else "https://"):
                 raise ImageError(f"{self.host}: sends us to {url:.80}, without TLS: not followed (--insecure would)")
             try:
-                response = self.once(method, url, headers or {}, body() if body else None)
+                response = self.once(method, url, headers or {}, body or (lambda: None))
                 if response.status in good:
                     return response
                 response.close()
@@ -56,20 +56,20 @@ class Registry:
                     continue
                 if error.code in good:
                     return error
-                raise ImageError(f"{self.text}: {reason(error)}") from None
+                raise (Interrupted if error.code in BUSY else ImageError)(f"{self.text}: {reason(error)}") from None
             except (urllib.error.URLError, *BROKEN) as error:
                 if self.insecure and self.scheme == "https":
                     self.scheme = self.access.scheme = "http"
                     continue
                 if pause is None or not passing(error):
-                    raise ImageError(f"{self.host}: {reason(error)}") from None
+                    raise (Interrupted if passing(error) else ImageError)(f"{self.host}: {reason(error)}") from None
                 time.sleep(pause)
         raise ImageError(f"{self.host}: no answer")
 
     def once(self, method, url, headers, body):
         """The request; the first that is refused brings the rights, if we can have them."""
         for again in True, False:
-            asked = urllib.request.Request(url, body, {**headers, "Accept-Encoding": "identity"}, method=method)
+            asked = urllib.request.Request(url, body(), {**headers, "Accept-Encoding": "identity"}, method=method)
             mine = self.ours(url)
             if mine and (header := self.access.header()):
                 asked.add_unredirected_header("Authorization", header)
@@ -79,8 +79,6 @@ class Registry:
                 if error.code != 401 or not again or not mine or not self.ours(error.geturl()):
                     raise  # also if it is not the registry that asks, but whom it has sent us to
                 self.access.gain(error.headers.get_all("WWW-Authenticate") or [])
-                if body is not None and hasattr(body, "seek"):
-                    body.seek(0)
         return None
 
     def ours(self, url):
@@ -126,7 +124,7 @@ class Registry:
     def blob(self, digest, at):
         """(from which byte, pieces) of a blob."""
         headers = {"Range": f"bytes={at}-"} if at else {}
-        response = self.request("GET", f"{self.name}/blobs/{digest}", headers, good=(200, 206, 416))
+        response = self.request("GET", f"{self.name}/blobs/{digest}", headers, good=(200, 206, 416) if at else (200,))
         if response.status == 206:
             begin = (response.headers.get("Content-Range") or "").removeprefix("bytes ").partition("-")[0]
             if begin != str(at):
@@ -135,7 +133,7 @@ class Registry:
             return at, pieces(response)
         if response.status == 416:  # there is no more; whether it is right, its sum will say
             response.close()
-            return (at, iter(())) if at else (0, iter(()))
+            return at, iter(())
         return 0, pieces(response)
 
     def close(self):

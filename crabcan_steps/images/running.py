@@ -149,6 +149,8 @@ def brought(spec):
     store.share()
     image = image_of(store, spec)
     asked = "caps" in vars(spec) or "NET_RAW" in spec.cap_add
+    if not image.layers:
+        raise ImageError(f"{spec.image}: has no layers, so there is no file in it, and no command")
     configure(spec, image)
     if spec.net == "pasta" and not asked:
         spec.cap_drop = [*spec.cap_drop, "NET_RAW"]  # or it would get past the routes of chapter 11

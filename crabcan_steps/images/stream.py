@@ -5,6 +5,7 @@ configuration ("diff id"). Which compression it is, the first bytes say; media t
 """
 import hashlib
 import subprocess
+import threading
 import zlib
 
 from ..ch12_images import compare
@@ -45,10 +46,7 @@ class Stream:
         try:
             from compression.zstd import ZstdFile
         except ImportError:
-            for _ in self.stored(file):
-                pass  # hashed; then once more, by the program
-            file.seek(0)
-            yield from piped(file)
+            yield from piped(self.stored(file))
             return
         for _ in self.stored(file):
             pass
@@ -120,13 +118,15 @@ def gunzipped(pieces):
         raise ImageError("a layer's gzip ends in the middle")
 
 
-def piped(file):
-    """What `zstd -dc` makes of a file."""
+def piped(pieces):
+    """What `zstd -dc` makes of them. A thread feeds it, as it answers before it has all."""
     try:
-        process = subprocess.Popen(["zstd", "-dcq"], stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(["zstd", "-dcq"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except FileNotFoundError:
         raise ImageError("a layer is compressed with zstd, and there is no program zstd here: "
                          "apt-get install zstd") from None
+    feeder = threading.Thread(target=fed, args=(process.stdin, pieces))
+    feeder.start()
     try:
         while piece := process.stdout.read(PIECE):
             yield piece
@@ -134,6 +134,17 @@ def piped(file):
             raise ImageError(f"a layer's zstd: {process.stderr.read(300).decode(errors='replace').strip()}")
     finally:
         process.kill()
+        feeder.join()
         process.stdout.close()
         process.stderr.close()
         process.wait()
+
+
+def fed(pipe, pieces):
+    """Writes all pieces into a pipe, unless its reader has ended: why, that one tells."""
+    try:
+        with pipe:
+            for piece in pieces:
+                pipe.write(piece)
+    except BrokenPipeError:
+        pass

@@ -89,9 +89,14 @@ def room(store, descriptors):
         raise ImageError(f"{store.path}: its file system has only {free.f_favail} inodes left (df -i)")
 
 
-def bring(store, source, descriptors, progress):
-    """Fetches what is missing, several at once. The first error ends them all."""
-    missing = {one["digest"]: one for one in descriptors if not store.intact(one["digest"])}
+def bring(store, source, descriptors, progress, came):
+    """Fetches what is missing, several at once, and calls came(digest) for each. The first error ends them all."""
+    missing = {}
+    for one in descriptors:
+        if store.intact(one["digest"]):
+            came(one["digest"])
+        else:
+            missing[one["digest"]] = one
     for digest in missing:
         store.remove(digest)  # or it is there, and wrong
     room(store, missing.values())
@@ -107,6 +112,7 @@ def bring(store, source, descriptors, progress):
         try:
             source.into(store, descriptor, told)
             progress.done(descriptor["digest"])
+            came(descriptor["digest"])
         except BaseException:
             stop.set()
             raise

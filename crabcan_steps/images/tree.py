@@ -8,8 +8,9 @@ import stat
 
 from .. import linux
 from ..ch12_images import sign, step
-from .errors import ImageError
 from .copying import copy, like
+from .errors import ImageError
+from .implied import Implied
 from .merged import OPEN
 from .remove import remove
 
@@ -27,7 +28,7 @@ def clean(name):
         if word == "..":
             parts = parts[:-1]
         elif word not in ("", "."):
-            if len(os.fsencode(word)) > 255:
+            if len(word) > 63 and len(os.fsencode(word)) > 255:
                 raise ImageError(f"a layer has a name of more than 255 bytes: {word[:60]!r}...")
             parts.append(word)
     return tuple(parts)
@@ -39,7 +40,7 @@ class Tree:
     def __init__(self, root, lower):
         self.root, self.lower = root, lower  # a descriptor; a Merged
         self.hidden = set()   # what this layer takes away of those below
-        self.implied = {}     # directories without an entry of their own: path -> status in a lower layer
+        self.implied, self.copied = Implied(), set()
         self.at, self.fd = (), root
 
     def forget(self):
@@ -134,11 +135,10 @@ class Tree:
         status = self.status(folder, name)
         if status is None:
             return
+        self.copied.discard((*self.at, name))
         if stat.S_ISDIR(status.st_mode):
             remove(folder, name)
-            path = (*self.at, name)  # of folder: we have just walked there
-            for gone in [one for one in self.implied if one[:len(path)] == path]:
-                del self.implied[gone]
+            self.implied.clear((*self.at, name))  # of folder: we have just walked there
         else:
             os.unlink(name, dir_fd=folder)
 
@@ -153,4 +153,5 @@ class Tree:
         if not found:
             return False
         copy(found, folder)
+        self.copied.add((*self.at, name))
         return True

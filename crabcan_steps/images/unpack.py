@@ -10,9 +10,11 @@ from .. import linux
 from ..ch12_images import Whiteouts
 from . import tar
 from .errors import ImageError
+from .implied import uncopy
 from .merged import OPEN
 from .tree import clean
 
+SPARE, INODES = 8 << 20, 500  # bytes and files that are left to others
 IDS = 65536  # how many a container has, as a rule
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 KEPT = ("user.", "system.posix_acl_", "security.capability")  # of extended attributes
@@ -37,6 +39,8 @@ class Unpack:
             self.count += 1
             if self.count > self.most:
                 raise ImageError(f"a layer has more than {self.most} files: a bomb? If not: --max-files")
+            if self.count % 250 == 1 or entry.stored > SPARE:
+                self.room(entry.stored)
             parts = clean(entry.name)
             if parts and self.whiteouts.note(parts):
                 continue
@@ -48,6 +52,15 @@ class Unpack:
             self.finish()
         except OSError as error:
             raise ImageError(f"a layer's links or whiteouts contradict each other: {error}") from error
+
+    def room(self, size):
+        """Refuses before the disk is full: others need some of it, too. Raises ImageError."""
+        free = os.fstatvfs(self.tree.root)
+        if free.f_blocks and free.f_bavail * free.f_frsize < size + SPARE:
+            raise ImageError("the disk of the store is nearly full (df): `crabcan prune`, or CRABCAN_STORE=DIR on a larger one")
+        if free.f_files and free.f_favail < INODES:
+            raise ImageError(f"the file system of the store has only {free.f_favail} inodes left (df -i), however much room: "
+                             "CRABCAN_STORE=DIR on another")
 
     def one(self, stream, entry, parts):
         """Makes one member."""
@@ -61,16 +74,17 @@ class Unpack:
         if entry.kind == tar.FOLDER:
             self.directory(folder, name, entry)
             self.times[path] = entry.mtime
-            self.tree.implied.pop(path, None)
+            self.tree.implied.pop(path)
             return
         if entry.kind == tar.LINK:
             if not self.link(folder, name, path, entry):
                 self.links.append((path, entry))  # to what comes later
             return
-        self.tree.clear(folder, name)
         if entry.kind == tar.REGULAR:
             self.regular(stream, folder, name, entry)
-        elif entry.kind == tar.SYMLINK:
+            return
+        self.tree.clear(folder, name)
+        if entry.kind == tar.SYMLINK:
             linux.symlink(os.fsdecode(entry.link), name, dir_fd=folder)
             self.named_attributes(folder, name, entry)
         elif entry.kind in NODES:
@@ -79,8 +93,12 @@ class Unpack:
             raise ImageError(f"/{'/'.join(parts)}: a tar member of kind {entry.kind!r}, which no layer has")
 
     def regular(self, stream, folder, name, entry):
-        """A file with its data, and the holes in it."""
-        fd = linux.open(name, NEW, 0o600, dir_fd=folder)
+        """A file with its data, and the holes in it. Most names are new: room is made for those that are not."""
+        try:
+            fd = linux.open(name, NEW, entry.mode & 0o777, dir_fd=folder)
+        except FileExistsError:
+            self.tree.clear(folder, name)
+            fd = linux.open(name, NEW, entry.mode & 0o777, dir_fd=folder)
         with open(fd, "wb", 0) as file:
             if entry.sparse is None:
                 for piece in tar.data(stream, entry):
@@ -151,14 +169,17 @@ class Unpack:
 
     def attributes(self, fd, entry):
         """Owner, extended attributes, mode: in this order, as a change of owner clears set-user-ID."""
-        self.own(lambda uid, gid: linux.fchown(fd, uid, gid), entry)
+        now = os.fstat(fd)
+        if (now.st_uid, now.st_gid) != (entry.uid, entry.gid):  # each change is one more for the disk
+            self.own(lambda uid, gid: linux.fchown(fd, uid, gid), entry)
         for key, value in entry.xattrs:
             if key.startswith(KEPT) and ".overlay." not in key and (self.rich or not key.startswith("security.")):
                 try:
                     os.setxattr(fd, key, value)
                 except OSError:
                     self.left_out += 1  # the file system has none, or not of this kind
-        linux.chmod(fd, entry.mode)
+        if os.fstat(fd).st_mode & 0o7777 != entry.mode:
+            linux.chmod(fd, entry.mode)
 
     def named_attributes(self, folder, name, entry):
         """Owner and times of what is not opened: a link, a device."""
@@ -184,9 +205,9 @@ class Unpack:
         for path, entry in self.links:
             if not self.link(self.tree.folder(path[:-1]), path[-1], path, entry):
                 raise ImageError(f"/{'/'.join(path)}: a hard link to {os.fsdecode(entry.link)!r}, which is not there")
+        uncopy(self.tree, self.whiteouts.gone, self.whiteouts.opaque)
         self.whiteouts.apply()
-        times = {path: status.st_mtime_ns for path, status in self.tree.implied.items() if status}
-        for path, mtime in sorted((times | self.times).items()):
+        for path, mtime in sorted((self.tree.implied.times() | self.times).items()):
             folder = self.tree.folder(path[:-1]) if path else self.tree.root
             if path and stat.S_ISDIR(getattr(self.tree.status(folder, path[-1]), "st_mode", 0)):
                 os.utime(path[-1], ns=(mtime, mtime), dir_fd=folder, follow_symlinks=False)

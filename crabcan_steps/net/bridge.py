@@ -10,11 +10,10 @@ from .. import linux
 from ..layer import LayerError, exists, warn
 from ..oci.quickjson import dumps
 from . import links, rules
-from .leases import free
+from .addresses import CABLE
 from .netlink import Netlink
-from .ports import opened
 
-BRIDGE, CABLE = "crabcan0", "crabcan"
+BRIDGE = "crabcan0"
 # Of the addresses for private networks (RFC 1918) corners that few others take; /24 each.
 RANGES = [f"{head}.{number}" for number in range(16) for head in ("10.211", "172.29", "192.168")]
 SYS = "/proc/sys/net"
@@ -32,6 +31,7 @@ def plan(netlink):
 def close_doors(network):
     """What the kernel would let a bridge do, and ours is not to."""
     linux.write(f"{SYS}/ipv4/conf/{BRIDGE}/route_localnet", "0")  # 127.0.0.1 is nobody's but the host's
+    linux.write(f"{SYS}/ipv4/conf/{BRIDGE}/arp_ignore", "1")  # who asks for the host's other addresses hears nothing
     if network["prefix"]:
         linux.write(f"{SYS}/ipv6/conf/{BRIDGE}/accept_ra", "0")
 
@@ -127,33 +127,3 @@ def prefix():
         seed = linux.urandom(16).hex()
     digits = _sha1.sha1(f"crabcan {seed}".encode()).hexdigest()[:10]
     return f"fd{digits[:2]}:{digits[2:6]}:{digits[6:]}"
-
-
-def describe(spec, network, others):
-    """A lease: what the others, and those who come after us, are to know of this container."""
-    number = free(spec.ip, others, network["range"])
-    ip6 = [six(spec.ip6, network["prefix"]) or f"{network['prefix']}::{number:x}"] if network["prefix"] or spec.ip6 else []
-    mac = spec.mac or mac_of(network["range"], number)
-    for other in others.values():
-        for what, value in ("--name", spec.name), ("--mac", mac), ("--ip6", ip6[0] if ip6 else None):
-            if value and value in (other["name"], other["mac"], *other["ip6"]):
-                raise LayerError("network", what, 0, f"{value} is another container's (pid {other['pid']})")
-    return {"number": number, "port": f"{CABLE}{number}", "name": spec.name, "host": spec.hostname,
-            "ip": f"{network['range']}.{number}", "mac": mac,
-            "ip6": ip6 + [links.link_local(mac)] * bool(ip6), "internal": spec.internal,
-            "published": opened(spec.publish), "add_host": list(spec.add_host), "pid": os.getpid()}
-
-
-def six(wanted, prefix):
-    """The address of --ip6, if it is one of the bridge's network."""
-    if wanted and not prefix:
-        raise LayerError("network", "--ip6", 0, f"{wanted}: this host has no IPv6")
-    raw = links.packed(wanted or "::")[0]
-    if wanted and (raw[:8] != links.packed(f"{prefix}::")[0][:8] or int.from_bytes(raw[8:], "big") < 2):
-        raise LayerError("network", "--ip6", 0, f"{wanted}: addresses here begin with {prefix}:: and end with 2 or more")
-    return wanted
-
-
-def mac_of(network, number):
-    """A MAC address that is nobody's card's (the 2 of 02), and of which one can read whose it is."""
-    return "02:cc:" + ":".join(f"{int(part):02x}" for part in f"{network}.{number}".split("."))

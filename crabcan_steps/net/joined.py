@@ -12,16 +12,16 @@ class Joined(Layer):
 
     def prepare(self, spec, undo):
         whose = spec.net.partition(":")[2]
-        number, lease = leases.find(whose)
+        number, lease = leases.join(whose)
         if lease is None and not whose.isdigit():
             raise LayerError(self.name, f"--net {spec.net}", 0, "no container on this host's bridge has this --name")
         pid = lease["init"] if lease else int(whose)
         try:
-            there = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            there = linux.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise LayerError(self.name, f"--net {spec.net}", 0, "there is no such process, or it is not yours") from error
         undo.callback(linux.close, there)
-        self.own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self.own = linux.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         undo.callback(linux.close, self.own)
         if os.path.sameopenfile(there, self.own):
             raise LayerError(self.name, f"--net {spec.net}", 0, "this process has the host's own network")

@@ -6,6 +6,7 @@
         7                            a lease; its crabcan holds its lock as long as it lives
         7.hosts                      what that container sees as /etc/hosts
         7.init                       its first process
+        7.joined                     others have joined its network
 
 The kernel drops a lock with its holder, also after kill -9. So a lease that can be locked is nobody's,
 and whoever starts or ends next sweeps it.
@@ -15,13 +16,11 @@ import fcntl
 import os
 
 from .. import linux
-from ..layer import LayerError, exists, named
+from ..layer import exists, locked, named
 from ..oci.quickjson import dumps, loads
 from .names import hosts
 
 RUN = "/run/crabcan"
-LAYER = "network"
-FIRST, LAST = 2, 254  # of an address's last byte: 1 is the bridge's
 
 
 class Leases:
@@ -70,16 +69,9 @@ class Leases:
     def held(self, number):
         """Tells whether somebody holds a lease's lock."""
         try:
-            fd = os.open(f"{self.path}/{number}", os.O_RDONLY | os.O_CLOEXEC)
+            return locked(os.open(f"{self.path}/{number}", os.O_RDONLY | os.O_CLOEXEC))
         except FileNotFoundError:
             return False
-        try:
-            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return False
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(fd)
 
     def take(self, number, lease):
         """Writes a lease and holds it; returns the descriptor that does."""
@@ -89,8 +81,13 @@ class Leases:
         return fd
 
     def remove(self, number):
-        for name in f"{number}.hosts", f"{number}.init", str(number):
-            self.clear(name)
+        for kind in ".hosts", ".init", ".joined", "":
+            self.clear(f"{number}{kind}")
+
+    def in_use(self, number):
+        """Tells whether a container's network may still be somebody's, after its crabcan has ended."""
+        init = self.text(f"{number}.init")
+        return exists(f"{self.path}/{number}.joined") or bool(init) and exists(f"/proc/{init}")
 
     def read(self, name):
         """What one of the files says: a dict, {} if there is none or half of one."""
@@ -128,31 +125,17 @@ class Leases:
                 self.write(f"{number}.hosts", text)
 
 
-def free(wanted, taken, network):
-    """The number of an address that is nobody's: the lowest, or that of --ip."""
-    if wanted is None:
-        for number in range(FIRST, LAST + 1):
-            if number not in taken:
-                return number
-        raise LayerError(LAYER, "lease", errno.EADDRNOTAVAIL, f"all of {network}.{FIRST} to {LAST}")
-    head, _, last = wanted.rpartition(".")
-    if head != network or not FIRST <= int(last) <= LAST:
-        raise LayerError(LAYER, "--ip", 0, f"{wanted}: addresses here are {network}.{FIRST} to {network}.{LAST}")
-    if int(last) in taken:
-        raise LayerError(LAYER, "--ip", 0, f"{wanted} is another container's (pid {taken[int(last)].get('pid')})")
-    return int(last)
-
-
 def note(number, pid):
     """Writes down the first process of a container that has a lease: ours, so nobody else writes it."""
     linux.write(f"{Leases().path}/{number}.init", str(pid), os.O_WRONLY | os.O_CREAT)
 
 
-def find(name):
-    """The lease of a container by its --name, or of the process with this number."""
+def join(name):
+    """The lease of a container by its --name, or of the process with this number: somebody joins its network."""
     with Leases() as leases:
         for number, lease in leases.living().items():
             lease["init"] = leases.text(f"{number}.init")
             if name in (lease["name"], str(lease["pid"]), lease["init"]) and lease["init"]:
+                leases.write(f"{number}.joined", "")
                 return number, lease
     return None, None

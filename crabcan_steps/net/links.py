@@ -3,12 +3,13 @@
 A request is a fixed head (struct ifinfomsg, ifaddrmsg or rtmsg), and attributes behind it.
 """
 import _socket
+import errno
 import struct
 
 from .netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, attributes, missing, parsed
 
 NEW = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL
-IFF_UP = 1                                                             # <linux/if.h>
+IFF_UP, IFF_NOARP = 0x1, 0x80                                          # <linux/if.h>
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_LINKINFO = 1, 3, 4, 10, 18  # <linux/if_link.h>
 IFLA_NET_NS_FD, IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 28, 1, 2, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD = 1, 2, 8, 0x02                     # <linux/if_addr.h>
@@ -31,13 +32,6 @@ def mac_bytes(mac):
     return bytes.fromhex(mac.replace(":", ""))
 
 
-def link_local(mac):
-    """The address that the kernel gives itself by its MAC address, valid on the cable only (RFC 4291)."""
-    raw = mac_bytes(mac)
-    return _socket.inet_ntop(_socket.AF_INET6, b"\xfe\x80" + bytes(6) + bytes([raw[0] ^ 2]) + raw[1:3]
-                             + b"\xff\xfe" + raw[3:])
-
-
 # ---------------------------------------------------------------- links
 
 def add_bridge(netlink, name, mac, mtu):
@@ -49,14 +43,34 @@ def add_bridge(netlink, name, mac, mtu):
 
 
 def add_veth(netlink, name, bridge, inside, namespace, mac, mtu):
-    """A cable: one end in a bridge of ours, the other in the namespace behind a descriptor."""
+    """A cable: one end in a bridge of ours, the other in the namespace behind a descriptor.
+
+    An old one of this name, with whose namespace the kernel is not through yet, goes first."""
+    master = index_of(netlink, bridge)
     peer = link_head() + attributes({IFLA_IFNAME: inside, IFLA_ADDRESS: mac_bytes(mac), IFLA_MTU: mtu,
                                      IFLA_NET_NS_FD: namespace})
-    netlink.ask(f"ip link add name {name} mtu {mtu} master {bridge} up type veth "
-                f"peer name {inside} address {mac} mtu {mtu} netns /proc/self/fd/{namespace}", "RTM_NEWLINK",
-                link_head(flags=IFF_UP, change=IFF_UP) + attributes({
-                    IFLA_IFNAME: name, IFLA_MTU: mtu, IFLA_MASTER: index_of(netlink, bridge),
-                    IFLA_LINKINFO: {IFLA_INFO_KIND: "veth", IFLA_INFO_DATA: {VETH_INFO_PEER: peer}}}), NEW)
+    request = (f"ip link add name {name} mtu {mtu} master {bridge} up arp off type veth "
+               f"peer name {inside} address {mac} mtu {mtu} netns /proc/self/fd/{namespace}", "RTM_NEWLINK",
+               link_head(flags=IFF_UP | IFF_NOARP, change=IFF_UP | IFF_NOARP) + attributes({
+                   IFLA_IFNAME: name, IFLA_MTU: mtu, IFLA_MASTER: master,
+                   IFLA_LINKINFO: {IFLA_INFO_KIND: "veth", IFLA_INFO_DATA: {VETH_INFO_PEER: peer}}}), NEW)
+    try:
+        netlink.ask(*request)
+    except OSError as error:
+        if error.errno != errno.EEXIST or master_of(netlink, name) not in (master, None):  # somebody else's
+            raise
+        delete(netlink, name)
+        netlink.ask(*request)
+
+
+def master_of(netlink, name):
+    """The number of the bridge in which a link is plugged in, 0 if in none; None if there is no such link."""
+    try:
+        return int.from_bytes(get(netlink, name)[1].get(IFLA_MASTER, b""), "little")
+    except OSError as error:
+        if not missing(error):
+            raise
+        return None
 
 
 def set_up(netlink, name):

@@ -16,6 +16,7 @@ from .. import linux
 NLMSG_ERROR, NLMSG_DONE = 2, 3  # <linux/netlink.h>
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP, NLM_F_EXCL, NLM_F_CREATE = 0x1, 0x4, 0x300, 0x200, 0x400
 NLM_F_ACK_TLVS, NLMSGERR_ATTR_MSG = 0x200, 1
+NETLINK_ROUTE, NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES = 0, 12, 10  # <linux/netfilter/nfnetlink.h>
 NESTED = 0x8000  # the value of this attribute is attributes
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_EXT_ACK = 270, 10, 11
 HEADER, ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=HH")
@@ -67,17 +68,17 @@ class Netlink:
 
     A socket stays in the namespace in which it was made. So we go there, make it, and come back."""
 
-    def __init__(self, namespace=None):
+    def __init__(self, namespace=None, protocol=NETLINK_ROUTE):
         if namespace is None:
-            self.socket = opened()
+            self.socket = opened(protocol)
         else:
-            own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+            own = linux.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             try:
                 linux.setns(namespace, linux.CLONE_NEWNET)
-                self.socket = opened()
+                self.socket = opened(protocol)
             finally:
                 linux.setns(own, linux.CLONE_NEWNET)
-                os.close(own)
+                linux.close(own)
         self.sequence = 0
 
     def ask(self, said, kind, payload, flags=NLM_F_ACK):
@@ -94,12 +95,13 @@ class Netlink:
 
 
 KINDS = {"RTM_NEWLINK": 16, "RTM_DELLINK": 17, "RTM_GETLINK": 18, "RTM_SETLINK": 19,  # <linux/rtnetlink.h>
-         "RTM_NEWADDR": 20, "RTM_GETADDR": 22, "RTM_NEWROUTE": 24, "RTM_GETROUTE": 26}
+         "RTM_NEWADDR": 20, "RTM_GETADDR": 22, "RTM_NEWROUTE": 24, "RTM_GETROUTE": 26,
+         "NFT_MSG_GETSETELEM": NFNL_SUBSYS_NFTABLES << 8 | 13}  # <linux/netfilter/nf_tables.h>
 
 
-def opened():
-    """A socket for rtnetlink(7) that tells in words what was wrong."""
-    made = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, 0)
+def opened(protocol):
+    """A socket for rtnetlink(7), or for the packet filter, that tells in words what was wrong."""
+    made = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, protocol)
     for option in NETLINK_CAP_ACK, NETLINK_EXT_ACK:  # the error, not all of our request again; and words
         made.setsockopt(SOL_NETLINK, option, 1)
     return made

@@ -84,6 +84,9 @@ class Pasta(Layer):
                 cure = next((cure for sign, cure in CURES.items() if sign in text), "")
                 raise LayerError(self.name, words[0], 0, text + cure)
             time.sleep(0.002)
+        children = f"/proc/{beside}/task/{beside}/children"  # not with every kernel (CONFIG_PROC_CHILDREN)
+        for child in linux.read(children).split() if os.path.exists(children) else ():
+            undo.callback(finish, os.pidfd_open(int(child)))  # should the one beside us be killed
 
     def child(self):
         """No way to the host's own addresses: pasta would go there as the user, whom they know."""
@@ -108,6 +111,15 @@ def stay(program, words, said, ours):
         poll.register(fd, select.POLLIN)
     poll.poll()
     linux.pidfd_send_signal(watched, linux.SIGKILL)
+
+
+def finish(program):
+    """Ends the program, if it is still there."""
+    try:
+        linux.pidfd_send_signal(program, linux.SIGKILL)
+    except ProcessLookupError:
+        pass
+    linux.close(program)
 
 
 def collect(beside, theirs):

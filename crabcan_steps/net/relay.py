@@ -13,7 +13,13 @@ import time
 from .datagrams import Datagrams, Talk
 
 MOST = 1 << 17     # bytes that are kept for somebody slow
+ROOM = 8192        # sockets at once, two for a connection: 1 GiB, if all are slow
 IDLE = 60          # seconds between two looks at who over UDP is silent
+# Who is silent for two minutes is asked four times whether they are still there (tcp(7)); a container that
+# does not answer at all keeps nobody waiting longer than half a minute.
+PATIENCE = (_socket.SO_KEEPALIVE, 1, _socket.SOL_SOCKET), (_socket.TCP_KEEPIDLE, 120, _socket.IPPROTO_TCP), \
+    (_socket.TCP_KEEPINTVL, 15, _socket.IPPROTO_TCP), (_socket.TCP_KEEPCNT, 4, _socket.IPPROTO_TCP), \
+    (_socket.TCP_SYNCNT, 4, _socket.IPPROTO_TCP)
 
 
 class Relay:
@@ -25,9 +31,12 @@ class Relay:
         self.address = address
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.listeners = []
         for socket, port in listeners:
             kind = Listener if socket.type & 0xF == _socket.SOCK_STREAM else Datagrams
-            self.watch(kind(self, socket, port), select.EPOLLIN)
+            self.listeners.append(kind(self, socket, port))
+            self.watch(self.listeners[-1], select.EPOLLIN)
+        self.room, self.full = max(2, min(ROOM, hard - len(listeners) - 16)), False
 
     def watch(self, end, events):
         self.ends[end.socket.fileno()] = end
@@ -40,13 +49,20 @@ class Relay:
 
     def outwards(self, kind, port):
         """A socket towards the container. connect() need not be through when this returns."""
-        socket = _socket.socket(_socket.AF_INET, kind)
-        socket.setblocking(False)
+        socket = patient(_socket.socket(_socket.AF_INET, kind))
         try:
             socket.connect((self.address, port))
         except BlockingIOError:
             pass
         return socket
+
+    def listen(self):
+        """Only as long as there is room: whoever comes meanwhile waits in the kernel's queue."""
+        full = len(self.ends) - len(self.listeners) > self.room - 2
+        if full != self.full:
+            self.full = full
+            for end in self.listeners:
+                self.poll.modify(end.socket.fileno(), 0 if full else select.EPOLLIN)
 
     def run(self):
         while True:
@@ -59,10 +75,19 @@ class Relay:
                     pass
                 except OSError:  # one of the two has gone: so has the other
                     end.drop()
+            self.listen()
             for end in [end for end in self.ends.values() if isinstance(end, Talk)]:
                 if end.idle():
                     self.forget(end)
                     end.end()
+
+
+def patient(socket):
+    """A socket that waits for nobody; of TCP, that asks now and then whether its other end is still there."""
+    socket.setblocking(False)
+    for option, value, level in PATIENCE if socket.type & 0xF == _socket.SOCK_STREAM else ():
+        socket.setsockopt(level, option, value)
+    return socket
 
 
 class Listener:
@@ -73,8 +98,7 @@ class Listener:
 
     def ready(self, events):
         fd, _ = self.socket._accept()
-        client = End(self.relay, _socket.socket(fileno=fd))
-        client.socket.setblocking(False)
+        client = End(self.relay, patient(_socket.socket(fileno=fd)))
         try:
             server = End(self.relay, self.relay.outwards(_socket.SOCK_STREAM, self.port))
         except OSError:

@@ -3,7 +3,6 @@ import os
 import sys
 
 from . import commandline
-from .interpreter import shelter
 from .log import Log
 from .state import Refused
 
@@ -24,7 +23,6 @@ def main(argv=None):
             print(commandline.usage(command))
             return 0
         arguments(command, words)
-        shelter(sys.argv[1:] if argv is None else argv)
         return act(settings, command, options, words, log)
     except commandline.Misused as error:
         log.error(f"{error} (see crabcan-oci --help)")
@@ -86,7 +84,7 @@ def act(settings, command, options, words, log):
     options["log"] = log
     options["systemd"] = settings.get("systemd-cgroup") or settings.get("cgroup-manager") == "systemd"
     root = os.path.realpath(settings["root"]) if settings.get("root") else default_root()
-    return getattr(verbs, f"{command}_")(root, options, words)
+    return verbs.do(command, root, options, words)
 
 
 def leave(status):
@@ -99,5 +97,5 @@ def leave(status):
     os._exit(status)
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # engines come by runtime/launcher.py, and are sheltered there
     leave(main())

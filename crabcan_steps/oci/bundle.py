@@ -1,11 +1,9 @@
-"""A bundle becomes a Spec, and the Spec layers: those of chapters 2 to 9, as its file wants them."""
+"""A bundle becomes a Spec, from which layers of chapters 2 to 9 read what its file wants."""
 from .. import linux
 from ..ch01_args import Spec
 from ..ch02_clone import Clone
-from ..ch03_hostname import Hostname
-from ..ch05_namespaces import Keyring
-from .namespaces import Maps, Network, Spaces
-from .process import (BoundingSet, Caps, Identity, Labels, Limits, Scheduling, WorkDir)
+
+SCHEDULING = "scheduler", "ioPriority", "execCPUAffinity"  # what process says of it
 
 
 class Bundle(Spec):
@@ -37,40 +35,12 @@ class Bundle(Spec):
         return dict(word.partition("=")[::2] for word in self.process.get("env") or ())
 
 
-class UtsName(Hostname):
-    """The names of chapter 3: given, or left as they are."""
-    flags = 0  # Spaces knows which namespaces are new
-
-    def prepare(self, spec, undo):
-        self.hostname, self.domainname = spec.hostname, spec.config.get("domainname")
-
-    def child(self):
-        if self.hostname:
-            linux.sethostname(self.hostname)
-        if self.domainname:
-            linux.setdomainname(self.domainname)
-
-
 class Single(Clone):
     """The child of chapter 2, in a session of its own; whether its PID namespace is new, Spaces knows."""
     flags = 0
 
     def child(self):
         linux.setsid()
-
-
-def layers(spec):
-    """The layers that a container of this bundle needs."""
-    from .cgroups.layer import BundleCgroup  # only now, as `exec` needs neither
-    from .tree import Tree
-    chosen = [Single, Spaces]
-    if "user" in spec.spaces:
-        chosen.append(Maps)
-    if not spec.settings.get("no-new-keyring"):
-        chosen.append(Keyring)
-    chosen += [UtsName, Network, Tree, BundleCgroup, Labels, Limits, Scheduling, WorkDir, Identity,
-               BoundingSet, Caps]
-    return [layer() for layer in chosen] + extras(spec)
 
 
 def extras(spec):
@@ -82,6 +52,9 @@ def extras(spec):
     if spec.terminal:
         from .console import Console
         found.append(Console())
+    if spec.linux.get("personality") or any(map(spec.process.get, SCHEDULING)):
+        from .scheduling import Scheduling
+        found.append(Scheduling())
     if spec.linux.get("memoryPolicy"):
         from .memory import MemoryPolicy
         found.append(MemoryPolicy())

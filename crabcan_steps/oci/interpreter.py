@@ -6,8 +6,7 @@ again when the file has been read.
 """
 import os
 
-from ..runtime.sealed import EXE, again, copy, sealed
-
+EXE = "/proc/self/exe"
 COMMANDS = ("create", "run", "exec")
 A_NAMESPACE, THE_MACHINES_ROOT = b'{"type":"user"}', (b'"hostID":0,', b'"hostID":0}')
 ENOUGH = 1 << 20  # bytes of a file
@@ -35,6 +34,7 @@ def writable():
 
 def seal():
     """Begins anew, if we are not the copy already."""
+    from ..runtime.sealed import again, copy, sealed
     file = os.open(EXE, os.O_RDONLY | os.O_CLOEXEC)
     if not sealed(file):
         again(copy(file))
@@ -62,7 +62,7 @@ def mapped(path):
     except OSError:
         return False
     try:
-        text = os.read(fd, ENOUGH).translate(None, b" \t\r\n")
+        text = os.read(fd, min(os.fstat(fd).st_size, ENOUGH)).translate(None, b" \t\r\n")
     except OSError:
         return False
     finally:

@@ -3,25 +3,19 @@ import errno
 import os
 
 from .. import linux
+from ..ch03_hostname import Hostname
 from ..ch05_namespaces import NEWIDMAP, Users
+from ..ch10_bundle import FILES, KINDS, Join, become_root
 from ..layer import Layer, LayerError, Stage, exists, named
 from . import procfs
 from .sysctl import path_of
 
-KINDS = {"user": linux.CLONE_NEWUSER, "mount": linux.CLONE_NEWNS, "uts": linux.CLONE_NEWUTS,
-         "ipc": linux.CLONE_NEWIPC, "network": linux.CLONE_NEWNET, "cgroup": linux.CLONE_NEWCGROUP,
-         "time": linux.CLONE_NEWTIME, "pid": linux.CLONE_NEWPID}  # in the order of joining
-FILES = {"user": "user", "mount": "mnt", "uts": "uts", "ipc": "ipc", "network": "net",
-         "cgroup": "cgroup", "time": "time", "pid": "pid"}
 LATE = ("cgroup", "time")  # made by the child itself: the one in its cgroup, the other with its clocks
 SIOCSIFFLAGS, IFF_UP = 0x8914, 1
 
 
-class Spaces(Layer):
-    """New namespaces by clone's flags; others are joined: most by the child, some only before it."""
-    chapter, name, stage = 10, "namespaces", Stage.KEYRING
-    cures = {("setns", errno.EINVAL): "is it a namespace of this kind?",
-             ("setns", errno.EPERM): "to join takes CAP_SYS_ADMIN in the namespace's user namespace"}
+class Spaces(Join):
+    """New namespaces by clone's flags; others are joined."""
 
     def prepare(self, spec, undo):
         self.proc = spec.proc = procfs.hold(undo)
@@ -31,14 +25,7 @@ class Spaces(Layer):
         if "time" in new and not exists("/proc/self/ns/time"):
             raise LayerError(self.name, "linux.namespaces: time", errno.ENOSYS)
         self.offsets = spec.linux.get("timeOffsets") or {}
-        self.joins = []
-        for kind in KINDS:
-            if spec.spaces.get(kind):
-                fd = named(spec.spaces[kind], os.open, spec.spaces[kind],
-                           os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a FIFO would keep us
-                undo.callback(linux.close, fd)
-                self.joins.append((kind, fd))
-        spec.joined = dict(self.joins)
+        self.hold(spec, undo)
         self.before = [] if "user" in spec.spaces and spec.spaces["user"] else [
             (kind, fd) for kind, fd in self.joins if kind not in ("pid", "mount", "cgroup")
             and "user" in new]  # those of the outer user namespace: from inside they could not be
@@ -48,29 +35,8 @@ class Spaces(Layer):
             named(spec.spaces[kind], linux.setns, fd, KINDS[kind])
         self.join_pid(undo)
 
-    def join_pid(self, undo):
-        """A PID namespace is joined by one's children only, so by us, before clone."""
-        for kind, fd in [join for join in self.joins if join[0] == "pid"]:
-            own = linux.open("/proc/self/ns/pid", os.O_RDONLY)
-            undo.callback(linux.close, own)
-            try:
-                linux.setns(fd, KINDS[kind])
-                undo.callback(linux.setns, own, KINDS[kind])
-            except PermissionError:  # an ordinary user: as root of its user namespace
-                user = next((fd for kind, fd in self.joins if kind == "user"), None)
-                if user is None:
-                    raise
-                linux.prctl(linux.PR_SET_DUMPABLE, 0)  # our child is born in there: not to be traced
-                linux.setns(user, linux.CLONE_NEWUSER)
-                self.joins = [join for join in self.joins if join[0] != "user"]
-                linux.setns(fd, KINDS[kind])
-            self.joins.remove((kind, fd))
-
     def child(self):
-        for kind, fd in self.joins:
-            linux.setns(fd, KINDS[kind])
-            if kind == "user":
-                become_root()
+        super().child()
         if "time" in self.late:
             self.own_time()
 
@@ -90,20 +56,6 @@ def come_back(kind, undo):
     fd = linux.open(f"/proc/self/ns/{FILES[kind]}", os.O_RDONLY)
     undo.callback(linux.close, fd)
     undo.callback(linux.setns, fd, KINDS[kind])
-
-
-def become_root():
-    """After joining a user namespace: its root, where it has one."""
-    try:
-        linux.setgroups(())
-    except PermissionError:
-        pass  # whoever made it has denied that for good
-    for become in linux.setresgid, linux.setresuid:
-        try:
-            become(0, 0, 0)
-        except OSError as error:
-            if error.errno != errno.EINVAL:  # there is no 0 in its map
-                raise
 
 
 class Maps(Users):
@@ -140,6 +92,20 @@ def lines(mappings):
 def outside(maps, number):
     """Whose id on the machine a container's is; None if it is in no map."""
     return next((host + number - first for first, host, count in maps if first <= number < first + count), None)
+
+
+class UtsName(Hostname):
+    """The names of chapter 3: given, or left as they are."""
+    flags = 0  # Spaces knows which namespaces are new
+
+    def prepare(self, spec, undo):
+        self.hostname, self.domainname = spec.hostname, spec.config.get("domainname")
+
+    def child(self):
+        if self.hostname:
+            linux.sethostname(self.hostname)
+        if self.domainname:
+            linux.setdomainname(self.domainname)
 
 
 class Network(Layer):

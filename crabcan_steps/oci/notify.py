@@ -18,8 +18,6 @@ MOST = 4096     # bytes of a message
 
 def offer(spec, state):
     """For create: a directory for the socket, seen in the container, and the variable that names it."""
-    if not os.environ.get("NOTIFY_SOCKET"):
-        return
     os.mkdir(FOLDER, 0o755, dir_fd=state.folder)
     spec.config["mounts"] = [*(spec.config.get("mounts") or ()), {
         "destination": INSIDE, "source": f"{state.path}/{FOLDER}", "options": ["bind", "nosuid", "noexec", "nodev", "ro"]}]
@@ -29,9 +27,7 @@ def offer(spec, state):
 
 
 def listen(state):
-    """For start, before the program runs: our socket, or None."""
-    if not state.record.get("notify"):
-        return None
+    """For start, before the program runs: our socket."""
     socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM)
     path = f"/proc/self/fd/{state.folder}/{FOLDER}/{NAME}"
     if os.path.lexists(path):  # of a `start` that was killed

@@ -1,22 +1,16 @@
-"""What `process` says of the program: user, capabilities, limits, labels, scheduling."""
+"""What `process` says of the program: directory, user, capabilities, limits, labels."""
 import errno
 import os
 import resource
-import struct
 
-from .. import ch05_namespaces, ch06_caps, linux
+from .. import linux
 from ..layer import Layer, LayerError, Stage, exists, named
 from . import procfs
+from .fields import CAPABILITIES
 
 MOST = (1 << 64) - 1
-SYS_ADMIN = ch06_caps.KNOWN["SYS_ADMIN"]
+SYS_ADMIN = CAPABILITIES.index("CAP_SYS_ADMIN")
 SETS = ("effective", "permitted", "inheritable")
-POLICIES = ("SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE",
-            "SCHED_DEADLINE")  # in the order of their numbers, <linux/sched.h>
-SCHED_FLAGS = ("RESET_ON_FORK", "RECLAIM", "DL_OVERRUN", "KEEP_POLICY", "KEEP_PARAMS",
-               "UTIL_CLAMP_MIN", "UTIL_CLAMP_MAX")  # a bit each
-IO_CLASSES = ("IOPRIO_CLASS_NONE", "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE")
-PERSONALITIES = {"LINUX": 0, "LINUX32": 8}  # <linux/personality.h>
 
 
 class WorkDir(Layer):
@@ -38,10 +32,9 @@ class WorkDir(Layer):
         linux.close(place)
 
 
-class Identity(ch05_namespaces.Identity):
-    """User, group and groups by number. They are looked up nowhere, and always set."""
-    chapter, name = 10, "process"
-    options = {}
+class Identity(Layer):
+    """Chapter 5's, but user, group and groups come by number: they are looked up nowhere, and always set."""
+    chapter, name, stage = 10, "process", Stage.IDENTITY
     cures = {("setresuid", errno.EINVAL): "process.user.uid is not in the map of the user namespace",
              ("setresgid", errno.EINVAL): "process.user.gid is not in the map of the user namespace",
              ("setgroups", errno.EPERM): "an ordinary user without newgidmap has no further groups: "
@@ -65,24 +58,33 @@ def chosen(spec, which):
     """The numbers of a set of process.capabilities. What this kernel does not have is told."""
     found = []
     for word in (spec.process.get("capabilities") or {}).get(which) or ():
-        number = ch06_caps.KNOWN.get(word.removeprefix("CAP_"))
-        if number is None or number > spec.last_capability:
-            spec.settings["log"].warn(f"process.capabilities.{which}: no {word} here; left out")
+        name = f"CAP_{word.removeprefix('CAP_')}"
+        if name in CAPABILITIES[:spec.last_capability + 1]:
+            found.append(CAPABILITIES.index(name))
         else:
-            found.append(number)
+            spec.settings["log"].warn(f"process.capabilities.{which}: no {word} here; left out")
     return found
 
 
-class BoundingSet(ch06_caps.BoundingSet):
-    """Chapter 6's, with the set that the bundle names."""
+class BoundingSet(Layer):
+    """Chapter 6's, with the set that the bundle names. All by number: to load python-prctl, which has the
+    names, takes a twentieth of an `exec`."""
+    chapter, name, stage = 10, "process", Stage.BOUNDING_SET
+    cures = {("prctl", errno.EPERM): "needs CAP_SETPCAP: be root, or have a user namespace (chapter 5)"}
 
     def prepare(self, spec, undo):
-        self.kept = chosen(spec, "bounding")
-        self.last = spec.last_capability
+        self.dropped = set(range(spec.last_capability + 1)).difference(chosen(spec, "bounding"))
+
+    def child(self):
+        for number in self.dropped:
+            linux.prctl(linux.PR_CAPBSET_DROP, number)
 
 
-class Caps(ch06_caps.Capabilities):
+class Caps(Layer):
     """Chapter 6's, with the four sets that the bundle names; what we do not have cannot be kept."""
+    chapter, name, stage = 10, "process", Stage.CAPABILITIES
+    cures = {("capset", errno.EPERM): "a capability to keep must be one that we have: be root, or have a "
+                                      "user namespace (chapter 5)"}
 
     def prepare(self, spec, undo):
         self.sets = [sum(1 << number for number in chosen(spec, which)) for which in SETS]
@@ -101,7 +103,7 @@ class Caps(ch06_caps.Capabilities):
             except PermissionError:
                 pass  # neither permitted nor inheritable: then it cannot be ambient
         if self.no_new_privileges:
-            ch06_caps.set_no_new_privs()
+            linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
 
     def held(self):
         """The sets as far as they can be had: inside another container not every one can."""
@@ -177,48 +179,3 @@ class Labels(Layer):
     def child(self):
         for path, text in self.writes:
             named(text, procfs.write, self.spec.proc, path, text)
-
-
-class Scheduling(Layer):
-    """scheduler, ioPriority, personality, and the processors of `exec`."""
-    chapter, name, stage = 10, "process", Stage.LIMITS
-
-    def prepare(self, spec, undo):
-        self.attributes = scheduler(spec.process.get("scheduler"))
-        priority = spec.process.get("ioPriority")
-        self.io = priority and IO_CLASSES.index(priority["class"]) << 13 | (priority.get("priority") or 0)
-        persona = spec.linux.get("personality")
-        self.persona = persona and PERSONALITIES[persona["domain"]]
-        self.final = ((spec.process.get("execCPUAffinity") or {}).get("final")
-                      if spec.settings.get("exec") else None)
-        self.final = self.final and cpus(self.final)
-
-    def child(self):
-        if self.persona is not None:
-            linux.personality(self.persona)
-        if self.attributes:
-            linux.sched_setattr(self.attributes)
-        if self.io is not None:
-            linux.ioprio_set(self.io)
-        if self.final:
-            linux.sched_setaffinity(0, self.final)
-
-
-def scheduler(words):
-    """struct sched_attr of sched_setattr(2), or None."""
-    if not words:
-        return None
-    flags = sum(1 << SCHED_FLAGS.index(flag.removeprefix("SCHED_FLAG_"))
-                for flag in words.get("flags") or ())
-    return struct.pack("2IQiI3Q", 48, POLICIES.index(words["policy"]), flags, words.get("nice") or 0,
-                       words.get("priority") or 0,
-                       *(words.get(name) or 0 for name in ("runtime", "deadline", "period")))
-
-
-def cpus(text):
-    """A list such as 0-3,7 as numbers."""
-    found = set()
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        found.update(range(int(first), int(last or first) + 1))
-    return found

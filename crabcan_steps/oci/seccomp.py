@@ -10,7 +10,6 @@ import struct
 import zlib
 
 from .. import linux
-from ..ch07_seccomp import Program
 from ..seccomp.cache import HERE, remembered
 from ..layer import Layer, LayerError, Stage
 from . import calling
@@ -25,6 +24,11 @@ MSG_NOSIGNAL = 0x4000
 FAILED = "failed to connect with seccomp agent: linux.seccomp.listenerPath"  # as runc says it
 MAKERS = "bpf.py", "profile.py", "../oci/filter.py"  # what a compiled filter depends on
 SLOTS = 64  # in the cache; whoever finds another filter in his compiles, and takes it over
+
+
+class Program(ctypes.Structure):
+    """struct sock_fprog, as in chapter 7, which would load more than `exec` needs."""
+    _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
 
 
 class BundleFilter(Layer):
@@ -102,7 +106,7 @@ def code(words):
     told = {key: words[key] for key in ("defaultAction", "defaultErrnoRet", "architectures", "syscalls")
             if words.get(key) is not None}
     system = linux.uname()
-    key = f"{system.machine} {system.release} {linux.NUMBERS} {json.dumps(told)}\n".encode()
+    key = f"{system.machine} {system.release} {linux.NUMBERS} {told}\n".encode()
     key += b"".join(linux.read(os.path.join(HERE, name), False) for name in MAKERS)
 
     def make():

@@ -17,6 +17,7 @@ import time
 import _socket
 
 from .. import linux
+from ..layer import locked
 from . import quickjson as json
 from .place import FOLDER, NotThere, Refused, default_root, every, hold, make, mine, valid  # noqa: F401
 
@@ -134,7 +135,7 @@ class State:
         if SOCKET in names or TAKEN in names and self.waits():
             return "created"
         if self.groups():
-            from .cgroups.freezer import frozen
+            from .cgroups.record import frozen
             if frozen(self.groups()):
                 return "paused"
         return "running"
@@ -165,14 +166,7 @@ class State:
 
     def busy(self):
         """Tells whether somebody is making it just now."""
-        again = os.open(f"/proc/self/fd/{self.folder}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return False
-        except BlockingIOError:
-            return True
-        finally:
-            linux.close(again)
+        return locked(os.open(f"/proc/self/fd/{self.folder}", os.O_RDONLY | os.O_CLOEXEC))
 
     def told(self, status=None):
         """The state as `state` prints it, and as hooks read it."""

@@ -8,8 +8,6 @@ from .last import NONE, no_program
 from .log import Log
 from .state import Refused
 
-NAME = "step"
-
 
 def step(argv):
     """The command. Returns the exit status of the container's program, or 125 to 127."""
@@ -48,6 +46,7 @@ def from_file(spec):
         writing.write(spec, f"{folder}/box")
         if sys.stderr.isatty():
             warn(f"the container is {folder}/box/config.json")
-        return verbs.run_(f"{folder}/state", {"bundle": f"{folder}/box", "log": Log()}, [NAME])
+        name = folder.rpartition("/")[2]  # no other step's: its cgroup is called so
+        return verbs.do("run", f"{folder}/state", {"bundle": f"{folder}/box", "log": Log()}, [name])
     finally:
         shutil.rmtree(folder)

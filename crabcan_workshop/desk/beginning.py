@@ -27,7 +27,10 @@ def place(asked):
 
 def ours(folder):
     """Whether a directory is empty, or a workspace, perhaps one that has lost its progress."""
-    names = os.listdir(folder)
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise workspace.WorkspaceError(f"{folder}: {error.strerror}: is it another user's?") from error
     return not names or workspace.PROGRESS in names or "ch01_args.py" in names
 
 

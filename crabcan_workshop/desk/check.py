@@ -1,6 +1,7 @@
 """One check: the learner's file in place of ours, in the room, and what a judge finds there."""
 import contextlib
 import warnings
+from pathlib import Path
 
 from .. import exercises
 from ..exercises import source
@@ -60,14 +61,16 @@ def check(number, workspace=None, text=None, all_mine=False, **job):
         result.error = f"nothing is written yet: begin with {' and '.join(first)} in {chapter.file}"
         return result
     text = text if all_mine else filled
-    sources |= apart(chapter, text, wanted)
-    job |= {"file": "" if all_mine else chapter.file, "both": len(wanted) > 1}
+    sources |= around(chapter) if number in exercises.BESIDE else apart(chapter, text, wanted)
+    beside = number in exercises.BESIDE
+    job |= {"file": "" if all_mine else chapter.file, "both": len(wanted) > 1 and not beside}
     # Side by side, each exercise in a room of its own: in one, the runs would see each other.
     groups = [wanted] if job.get("quick") else [[place] for place in wanted]
     with contextlib.ExitStack() as rooms:
         try:
             sittings = [rooms.enter_context(contextlib.closing(door.Sitting(
-                number, sources | {chapter.place: text}, exercises=group, **job))) for group in groups]
+                number, sources | {chapter.place: alone(chapter, text, group) if beside else text},
+                exercises=group, **job))) for group in groups]
             for sitting in sittings:
                 for found in sitting.found():
                     result.add(found)
@@ -82,9 +85,20 @@ def apart(chapter, text, wanted):
     """The file with the functions of one exercise only, and ours for the other: for each of both."""
     if len(wanted) < 2:
         return {}
-    return {f"alone{place}/{chapter.place}": source.filled(
-        text, chapter.text, [name for other in wanted if other != place
-                             for name in chapter.exercise(other)["targets"]]) for place in wanted}
+    return {f"alone{place}/{chapter.place}": alone(chapter, text, [place]) for place in wanted}
+
+
+def alone(chapter, text, places):
+    """The file with the functions of some exercises only, and ours for the others."""
+    return source.filled(text, chapter.text, [
+        name for place, exercise in enumerate(chapter.exercises, 1) if place not in places
+        for name in exercise.get("targets", ())])
+
+
+def around(chapter):
+    """What stands beside a file that is no chapter's: our own modules, which a room has not."""
+    folder = (source.STEPS / chapter.place).parent
+    return {str(Path(chapter.place).with_name(path.name)): path.read_text() for path in folder.glob("*.py")}
 
 
 def quote(result, file, text):
@@ -111,5 +125,6 @@ def attempt(number, line, workspace):
     text = workspace.text(chapter)
     if error := unreadable(chapter.file, text):
         return "", f"workshop: {error}\n", 1
-    said = door.ask(number, {chapter.place: begun(chapter, text)[2]}, SHELL + line)
+    sources = around(chapter) if number in exercises.BESIDE else {}
+    said = door.ask(number, sources | {chapter.place: begun(chapter, text)[2]}, SHELL + line)
     return said["out"], said["err"], said["status"]

@@ -31,8 +31,9 @@ def add_arguments(name, parser):
         parser.add_argument("folder", nargs="?", help="where (~/my-container)")
     elif name != "status":
         optional = {"nargs": "?"} if name in ("check", "watch") else {}
-        parser.add_argument("chapter", type=int, choices=exercises.CHAPTERS, metavar="CHAPTER",
-                            help=f"1 to {exercises.CHAPTERS[-1]}", **optional)
+        parser.add_argument("chapter", type=exercises.asked, metavar="CHAPTER", **optional,
+                            choices=(*exercises.CHAPTERS, *exercises.BESIDE),
+                            help=f"1 to {exercises.CHAPTERS[-1]}, or {' or '.join(exercises.BESIDE)}")
     if name == "try":
         parser.add_argument("line", help="such as 'crabcan step 3 -- hostname'")
     if name == "hint":
@@ -84,6 +85,8 @@ def current(place):
 
 def checked(place, number, all_mine=False):
     """A check, remembered."""
+    if number in exercises.BESIDE:
+        place.start()  # an older workspace has not its file
     result = checks.check(number, place, all_mine=all_mine)
     with place.changing(number) as entry:
         standing.remember(entry, result)
@@ -103,6 +106,7 @@ def check(place, options):
             print("Right: the kernel says the same." if right else
                   typed(f"The kernel says something else. workshop hint {number} --exercise 3"))
         return 0 if right else 1
+    place.must_have(number)
     result = checked(place, number, options.all_mine)
     if options.json:
         print(json.dumps(result.data(), indent=1))
@@ -140,6 +144,7 @@ def watch(place, options):
 
 def attempt(place, options):
     """To look for oneself: `crabcan` in the line is made with the learner's file."""
+    place.must_have(options.chapter)
     out, errors, status = checks.attempt(options.chapter, options.line, place)
     print(shown(out), end="")
     print(shown(errors), end="", file=sys.stderr)
@@ -161,7 +166,7 @@ def hint(place, options):
     with place.changing(chapter.number) as changed:
         changed.setdefault("hints", {})[str(which)] = max(level, seen)
     exercise = chapter.exercise(which)
-    print(f"chapter {chapter.number}, exercise {which}: {exercise['title']} (hint {level} of 3)\n")
+    print(f"{chapter.called}, exercise {which}: {exercise['title']} (hint {level} of 3)\n")
     print(exercise["hints"][level - 1])
     return 0
 
@@ -214,10 +219,11 @@ def reset(place, options):
 
 def status(place, options):
     """Recomputed by checking, two chapters at a time; those that are not begun cost nothing."""
-    rows = []
+    rows, progress = [], place.progress()
+    asked = [*exercises.CHAPTERS, *(name for name in exercises.BESIDE if name in progress)]
     with ThreadPoolExecutor(2) as pool:
-        results = pool.map(lambda number: looked_at(place, number), exercises.CHAPTERS)
-        for number, (passed, note) in zip(exercises.CHAPTERS, results):
+        results = pool.map(lambda number: looked_at(place, number), asked)
+        for number, (passed, note) in zip(asked, results):
             entry = place.progress().get(str(number), {})
             done = [*passed, *([3] if "answer" in entry else [])]
             rows.append({"chapter": number, "title": exercises.chapter(number).title, "passed": done,

@@ -7,6 +7,7 @@ from pathlib import Path
 from .. import chapters
 from ..explore import record
 from ..explore.document import document, save
+from ..explore.reading import Broken
 from ..explore.strace import StraceError
 from ..explore.strace import record as traced
 from ..explore.text import NothingToLeaveOut, fewer, table
@@ -15,14 +16,15 @@ from . import check, workspace
 
 COMMANDS = {"explore": "step forward and back through a container's birth"}
 EXAMPLES = """examples:
-  workshop explore                    chapters 2 to 9, the last one first
+  workshop explore                    the whole container of chapter 9 first, then the others, 2 to 12
   workshop explore 4                  chapter 4's, with chapter 5's to compare it with
   workshop explore mine 4             yours, beside ours
   workshop explore FILE               what `crabcan run --trace FILE` has recorded; - is standard input
   workshop explore 9 --text --without pivot_root     what falls open?
   workshop explore --strace -- bwrap --ro-bind / / --unshare-all true
                                       another runtime's, beside ours"""
-LINE = "crabcan step {} --trace /tmp/explore -- true >/tmp/said 2>&1; cat /tmp/explore"
+MINE = range(2, 12)  # of yours; chapter 12's container wants an image, and the room has none
+LINE = "crabcan step {} --trace /tmp/explore {} -- true >/tmp/said 2>&1; cat /tmp/explore"
 
 
 class ExploreError(Exception):
@@ -32,7 +34,7 @@ class ExploreError(Exception):
 def add_arguments(name, parser):
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.epilog = EXAMPLES
-    parser.add_argument("what", nargs="*", metavar="N|FILE|mine N", help="a chapter, 2 to 9; a recording; or your own")
+    parser.add_argument("what", nargs="*", metavar="N|FILE|mine N", help=f"a chapter, {record.STEPS[0]} to {record.STEPS[-1]}; a recording; or your own")
     parser.add_argument("--strace", action="store_true", help="record the command behind -- with strace")
     parser.add_argument("--text", action="store_true", help="no page: print which event closes what")
     parser.add_argument("--without", metavar="N|CALL|LAYER", help="beside it, the same as if that had not been")
@@ -88,7 +90,7 @@ def chosen(options):
         if word == "mine":
             continue
         if word.isdigit() and words[words.index(word) - 1:words.index(word)] == ["mine"]:
-            yield mine(number(word), options.dir)
+            yield mine(number(word, MINE), options.dir)
             yield checkpoint(number(word))
         elif word == "-":
             yield "your run", "crabcan run --explore", loaded("/dev/stdin")
@@ -101,35 +103,46 @@ def chosen(options):
     if words[-1:] == ["mine"]:
         raise ExploreError("mine which? workshop explore mine 4")
     if not words:
-        yield from map(checkpoint, reversed(record.STEPS))
+        yield from all_of_them()
 
 
-def number(word):
-    if int(word) not in record.STEPS:
-        raise ExploreError(f"chapter {word} has no recording: those of {record.STEPS[0]} to {record.STEPS[-1]} have")
+def all_of_them():
+    """The whole container first, then those before it; after it those that can be had here."""
+    for step in [*reversed(range(record.STEPS[0], chapters.WHOLE + 1)), *range(chapters.WHOLE + 1, chapters.LAST + 1)]:
+        try:
+            yield checkpoint(step)
+        except RuntimeError as error:
+            if step <= chapters.WHOLE:
+                raise
+            print(f"workshop: explore: without chapter {step}: {str(error).splitlines()[-1]}", file=sys.stderr)
+
+
+def number(word, known=record.STEPS):
+    if int(word) not in known:
+        raise ExploreError(f"chapter {word} has no recording: those of {known[0]} to {known[-1]} have")
     return int(word)
 
 
 def checkpoint(step):
     """The recording of a chapter's checkpoint, made now."""
-    return f"chapter {step}: {chapters.NAMES[step]}", f"crabcan step {step} -- true", record.record(step)
+    return f"chapter {step}: {chapters.NAMES[step]}", record.line(step), record.record(step)
 
 
 def loaded(path):
     """The events of a file. Raises ExploreError if it is no recording."""
     try:
         return record.read(path)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise ExploreError(f"{path} is no recording: crabcan run --trace FILE makes one") from None
+    except Broken as error:
+        raise ExploreError(error) from None
 
 
 def mine(step, folder):
     """The recording of the learner's own file: made in the room, and only to be looked at."""
     place = workspace.find(folder).need()
-    out, errors, _ = check.attempt(step, LINE.format(step), place)
+    out, errors, _ = check.attempt(step, LINE.format(step, "--net bridge" if step == 11 else ""), place)
     try:
         events = record.parse(out.splitlines())
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except Broken:
         events = []
     if not events:
         said = (errors or out).strip().splitlines()

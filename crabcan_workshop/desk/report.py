@@ -4,8 +4,8 @@ import sys
 
 from crabcan_steps.layer import printable
 
-from ..explore import record
 from ..words import typed
+from . import explore
 
 SIGNS = {"right": ("✓", "32"), "wrong": ("✗", "31"), "harm": ("✗", "31"), "absent": ("–", "33"),
          "untried": ("–", "33"), "unreached": ("–", "33"), "error": ("✗", "31"),
@@ -32,7 +32,7 @@ def report(result, progress):
     the states of facts, note, passed, question; details are a word and a text each."""
     chapter = result.chapter
     hint = ("hint", f"workshop hint {chapter.number}")
-    yield "title", f"chapter {chapter.number} {chapter.title}", []
+    yield "title", f"{chapter.called} {chapter.title}".rstrip(), []
     if result.error:
         yield "error", result.error, [hint]
     if result.raised and any(fact["state"] == "unreached" for fact in result.facts):
@@ -78,7 +78,7 @@ def ending(result, progress):
                        "rest was not tried."), []
     for text in result.notes if result.facts else ():
         yield "note", f"note: {text}", []
-    if any(fact["state"] == "wrong" for fact in result.facts) and chapter.number in record.STEPS:
+    if any(fact["state"] == "wrong" for fact in result.facts) and chapter.number in explore.MINE:
         yield "note", f"to step through it, yours beside ours: workshop explore mine {chapter.number}", []
     if result.printed:
         lines = result.printed.splitlines()

@@ -15,7 +15,8 @@ from .. import exercises
 
 PROGRESS = ".progress.json"
 LONGEST = 1 << 20  # bytes of a file; ours have 10,000
-README = """This is your container: a file a chapter, with the functions that are yours to write.
+README = """This is your container: a file a chapter, with the functions that are yours to write; and reducer.py,
+which is the explorer's (`workshop check explorer`).
 
     workshop check 3      is chapter 3 right?       workshop hint 3       a hint, then a better one
     workshop watch 3      check whenever you save   workshop solution 3   ours
@@ -37,9 +38,20 @@ def find(asked=None):
         return Workspace(asked or os.environ["CRABCAN_WORKSPACE"])
     here = Path.cwd()
     for folder in (here, *here.parents):
-        if (folder / PROGRESS).exists():
+        if os.path.exists(folder / PROGRESS):  # not Path's, which raises where we may not look
             return Workspace(folder)
     return Workspace(usual())
+
+
+def there(path):
+    """Whether there is such a file. Raises WorkspaceError where we may not look."""
+    try:
+        os.lstat(path)
+        return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise WorkspaceError(f"{path}: {error.strerror}: is it another user's?") from error
 
 
 def usual():
@@ -102,7 +114,7 @@ class Workspace:
         self.folder = Path(folder).expanduser().absolute()
 
     def need(self):
-        if not (self.folder / PROGRESS).exists():
+        if not there(self.folder / PROGRESS):
             raise WorkspaceError(f"{self.folder} is no workspace yet: workshop start {self.folder}")
         return self
 
@@ -113,18 +125,23 @@ class Workspace:
         except OSError as error:
             raise WorkspaceError(f"{self.folder}: {error.strerror}") from error
         texts = {"README.txt": README}
-        for number in exercises.CHAPTERS:
-            chapter = exercises.chapter(number)
+        for chapter in map(exercises.chapter, (*exercises.CHAPTERS, *exercises.BESIDE)):
             texts[chapter.file] = chapter.starter()
-        new = [name for name in texts if not (self.folder / name).exists()]
+        new = [name for name in texts if not there(self.folder / name)]
         for name in new:
             write(self.folder / name, texts[name])
-        if not (self.folder / PROGRESS).exists():
+        if not there(self.folder / PROGRESS):
             write(self.folder / PROGRESS, "{}\n")
         return new
 
     def path(self, chapter):
         return self.folder / chapter.file
+
+    def must_have(self, number):
+        """Raises WorkspaceError if the learner's file is gone: "nothing is written yet" would be no help."""
+        path = self.path(exercises.chapter(number))
+        if not there(path):
+            raise WorkspaceError(f"{path} is gone: workshop start {self.folder} puts a new one there")
 
     def text(self, chapter):
         """The learner's file; the starter if there is none."""

@@ -15,6 +15,7 @@ from ..chapters import NUMBERS as CHAPTERS
 from . import source
 
 FOLDER = Path(__file__).resolve().parent
+BESIDE = ("explorer",)  # exercises of pages that are no chapter: they have names instead of numbers
 VERSION = 2 if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else 1
 
 
@@ -22,10 +23,10 @@ class Chapter:
     """One chapter's exercises."""
 
     def __init__(self, number):
-        path = next(FOLDER.glob(f"{number:02}-*.toml"))
+        path = FOLDER / f"{number}.toml" if number in BESIDE else next(FOLDER.glob(f"{number:02}-*.toml"))
         with open(path, "rb") as file:
             words = tomllib.load(file)
-        self.number, self.title = number, path.stem[3:]
+        self.number, self.title = number, "" if number in BESIDE else path.stem[3:]
         self.exercises = words["exercise"]
         self.wrong, self.equivalent = ([entry for entry in words.get(kind, ())
                                         if entry.get("cgroups", VERSION) == VERSION]
@@ -45,12 +46,27 @@ class Chapter:
     def targets(self):
         return [name for exercise in self.exercises for name in exercise.get("targets", ())]
 
+    @property
+    def called(self):
+        """As one says it: "chapter 4", or "explorer"."""
+        return f"chapter {self.number}" if self.number in CHAPTERS else self.number
+
     def starter(self):
         return source.starter(self.text, self.targets)
 
 
 def chapter(number):
     return Chapter(number)
+
+
+def asked(word):
+    """What somebody typed, as what chapter() takes, if it is one of them."""
+    return int(word) if word.isdecimal() and len(word) < 9 else word
+
+
+def module(number):
+    """The name of the module with the facts."""
+    return f"{__name__}.{number}" if number in BESIDE else f"{__name__}.ch{number:02}"
 
 
 def plain(words):

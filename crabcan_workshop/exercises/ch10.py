@@ -1,7 +1,7 @@
 """Chapter 10: the facts about a container that is made by one process and started by another."""
 import json
 
-from .facts import came_up, collector, drawn, equal, must, number
+from .facts import Absent, came_up, collector, drawn, equal, must, number
 
 FACTS, fact = collector()
 BASE = """
@@ -12,7 +12,8 @@ from crabcan_steps.oci import verbs
 from crabcan_steps.oci.log import Log
 from crabcan_steps.oci.state import Refused, State, born
 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-BOX, ROOT, NAME, WORD = "/tmp/box", "/tmp/states", "one", {word!r}
+US = os.geteuid() or ""
+BOX, ROOT, NAME, WORD = f"/tmp/box{{US}}", f"/tmp/states{{US}}", "one", {word!r}
 shutil.rmtree(BOX, ignore_errors=True)
 for name in ("usr", "proc", "dev"):
     os.makedirs(f"{{BOX}}/rootfs/{{name}}")
@@ -43,7 +44,7 @@ def oci(command, *words, hold=0, **options):
                 os.dup2(os.open("/dev/null", os.O_RDONLY), fd)
                 os.set_inheritable(fd, True)
             options = {{"log": Log(), "bundle": BOX, **options}}
-            status = getattr(verbs, command + "_")(ROOT, options, [NAME, *words])
+            status = verbs.do(command, ROOT, options, [NAME, *words])
         except Refused as error:
             say("refused:", error)
         except LayerError as error:
@@ -79,10 +80,10 @@ finally:
 """
 
 
-def steps(machine, text, word=""):
+def steps(machine, text, word="", before=()):
     """What a script of commands prints, as lines; each command is a process of its own."""
     body = "".join(f"    {line}\n" for line in text.strip().splitlines())
-    return came_up(machine.script(BASE.format(word=word or drawn(), steps=body))).out.splitlines()
+    return came_up(machine.script(BASE.format(word=word or drawn(), steps=body), before)).out.splitlines()
 
 
 @fact(1, "what is created waits, and its maker ends", "crabcan-oci create box; crabcan-oci state box")
@@ -188,7 +189,7 @@ bundle(args={json.dumps(LIST)}); oci('create', hold={some + 3}, **{settings}); o
                  f"--preserve-fds {some}: these stay open over execve, and no others")
 
 
-@fact(2, "what later commands must know", "cat /run/crabcan/box/state.json")
+@fact(1, "what later commands must know", "cat /run/crabcan/box/state.json")
 def known(machine):
     word = drawn()
     seen = steps(machine, """
@@ -222,6 +223,81 @@ def joins(machine):
     seen = steps(machine, f"""
 bundle(); oci("create"); oci("start"); until("running")
 say("exec", oci("exec", *{json.dumps(LIST)}, hold=6))""")
-    must("exec 0" in seen, " ".join(seen), "exec reads what record() has written")
+    must("exec 0" in seen, " ".join(seen), "exec reads what record() has written, and joins")
     return must("open 0 1 2" in seen, " ".join(seen), "close() is exec's, too: what stays open there is the "
                 "machine's") and "so"
+
+
+JOINED = """
+refused, first = oci("exec", "sleep", "30", detach=True, **{"pid-file": f"{BOX}/joined"}), record()["pid"]
+say("exec", refused)
+refused and (os.kill(first, signal.SIGKILL), sys.exit())
+joined = int(open(f"{BOX}/joined").read())"""
+EACH = """
+for kind in ("user", "mnt", "uts", "ipc", "net", "cgroup", "pid"):
+    say(kind, *(os.readlink(f"/proc/{pid}/ns/{kind}") for pid in (first, joined)))
+for name in ("root", "cwd"):
+    say(name, *(f"{s.st_dev}:{s.st_ino}" for s in (os.stat(f"/proc/{pid}/{name}") for pid in (first, joined))))
+os.kill(joined, signal.SIGKILL)"""
+OUTSIDE = {
+    "user": "it is in another user namespace", "pid": "a process never changes its PID namespace: who sets it chooses for "
+    "its children only, so it is joined before the clone, in join_pid()",
+    "mnt": "it sees the machine's mounts: its root and its directory are outside",
+    "root": "its root is outside", "cwd": "its directory is outside: `cd ..` from there leads out"}
+
+
+@fact(2, "who joins is in each of its namespaces", "crabcan-oci exec box sh -c 'ls -l /proc/self/ns'")
+def inside(machine):
+    seen = steps(machine, 'bundle(); oci("create"); oci("start"); until("running")' + JOINED + EACH)
+    must("exec 0" in seen, " ".join(seen), "each namespace of the container's, by the descriptor that hold() has opened")
+    for name, *both in (line.split() for line in seen[seen.index("exec 0") + 1:]):
+        must(len(set(both)) == 1, f"{name}: {' and '.join(both)}", OUTSIDE.get(
+            name, f"its {name} namespace is another: child() joins all that prepare() has opened"))
+    return "so"
+
+
+WALLS = ("Uid", "Gid", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
+WHY = {"Seccomp": "the filter is among extras()", "CapBnd": "what is in the bounding set a set-user-ID program can get",
+       "Uid": "whom the bundle names, the first process is", "Gid": "whom the bundle names, the first process is"}
+
+
+@fact(2, "and has every wall that the first one has", "grep -E '^(Cap|NoNew|Seccomp)' /proc/PID/status")
+def walls(machine):
+    seen = steps(machine, """
+some = ["CAP_CHOWN", "CAP_KILL"]
+CONFIG["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mount"], "action": "SCMP_ACT_ERRNO"}]}
+bundle(noNewPrivileges=True, user={"uid": 7, "gid": 8}, rlimits=[{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 77}],
+       capabilities={"bounding": some, "permitted": some, "effective": some})
+oci("create"); oci("start"); until("running")""" + JOINED + f"""
+for name in {WALLS}:
+    say(name, *(open(f"/proc/{{pid}}/status").read().partition(name + ":")[2].split("\\n")[0].split()[0] for pid in (first, joined)))
+say("files", *(open(f"/proc/{{pid}}/limits").read().partition("Max open files")[2].split()[0] for pid in (first, joined)))""")
+    must("exec 0" in seen, " ".join(seen), "joining() is what a process that joins is made of; "
+         "and without no_new_privs, which Caps sets, no filter can be loaded")
+    for name, *both in (line.split() for line in seen[seen.index("exec 0") + 1:]):
+        must(len(set(both)) == 1, f"{name}: {' in the first, in the other '.join(both)}",
+             f"{WHY.get(name, 'a wall less')}: who joins without it is the hole in all of them")
+    return "so"
+
+
+@fact(2, "an ordinary user joins, as root of its user namespace",
+      "setpriv --reuid 7 --regid 7 --clear-groups crabcan-oci exec box true", spare=True)
+def ordinary(machine):
+    if not machine.many_ids:
+        raise Absent("needs a range of ids in /etc/subuid and /etc/subgid")
+    for kinds, mounts, why in (
+            ("pid", "", "to set the PID namespace, too, takes root of the container's user namespace: join_pid() "
+             "enters that first, if the kernel refuses"),
+            ("", "CONFIG['mounts'] = [one for one in CONFIG['mounts'] if one['type'] != 'proc']",
+             "the user namespace comes first: only its root may enter the others")):
+        seen = steps(machine, f"""
+CONFIG["linux"] = {{"namespaces": [{{"type": kind}} for kind in "user mount uts ipc {kinds}".split()],
+    **{{f"{{kind}}Mappings": [{{"containerID": 0, "hostID": US, "size": 1}}] for kind in ("uid", "gid")}}}}
+{mounts}
+bundle(); say("create", oci("create")); oci("start"); until("running")""" + JOINED + EACH,
+                     before=machine.user(number(2000, 60000)))
+        must("create 0" in seen, " ".join(seen), "as an ordinary user it is not even created")
+        must("exec 0" in seen, " ".join(seen), why)
+        for name, *both in (line.split() for line in seen[seen.index("exec 0") + 1:]):
+            must(len(set(both)) == 1, f"{name}: {' and '.join(both)}", OUTSIDE.get(name, f"its {name} namespace is another"))
+    return "so"

@@ -4,7 +4,7 @@ import re
 import signal
 import time
 
-from crabcan_steps.net import bridge
+from crabcan_steps.net import addresses, bridge
 
 from .facts import Absent, Wrong, came_up, collector, drawn, equal, must, number, refused
 
@@ -204,7 +204,7 @@ def has_bridge(machine):
     must(link["up"], "down", "a bridge that is down carries nothing")
     must([GATEWAY, 24] in found.host["addresses"], " ".join(f"{a}/{n}" for a, n in found.host["addresses"]),
          ROUTER)
-    equal(link["mac"], bridge.mac_of(RANGE, 1), "a MAC address of its own, or it would change with whatever is plugged in")
+    equal(link["mac"], addresses.mac_of(RANGE, 1), "a MAC address of its own, or it would change with whatever is plugged in")
     equal(link["mtu"], machine.internet.mtu, "what the bridge takes is what the way out takes")
     if SIX and machine.net.switch("ipv6/conf/all/disable_ipv6") == "0":
         must([address for address, n in found.host["addresses"] if address.startswith("fd") and n == 64], "no address of "
@@ -394,20 +394,20 @@ def end(pid, r, hold):
     text = heard(r)
     lines = [line for line in text.split("\\n") if line and line[0] != "\\x1e"]  # that is for whoever checks
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), "\\n".join(lines)
-one = begin("--name", NAME, "--ip", FIRST, "--", "sh", "-c", "echo up; read x")
+one = begin("--name", NAME, "--ip", FIRST, "--internal", "--", "sh", "-c", "echo up; read x")
 heard(one[1], b"up")
 again = end(*begin("--name", NAME, "--", "true"))
 say("again", again[0], again[1].count("\\n") + 1, NAME in again[1])
 same = end(*begin("--ip", FIRST, "--", "true"))
 say("same", same[0], FIRST in same[1])
-two = begin("--ip", SECOND, "--", "sh", "-c", "echo up; read x; grep -w " + NAME + " /etc/hosts || echo none")
+two = begin("--ip", SECOND, "--internal", "--", "sh", "-c", "echo up; read x; grep -w " + NAME + " /etc/hosts || echo none")
 heard(two[1], b"up")
 other = begin("--", "sh", "-c", "getent ahostsv4 " + NAME)
 say("knows", *end(*other)[1].split()[:1])
 pod = end(*begin("--net", "container:" + NAME, "--", "cat", "/proc/net/fib_trie"))
 say("pod", pod[0], FIRST in pod[1])
 end(*one)
-rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True).stdout
+rules = subprocess.run(["nft", "list", "set", "inet", "crabcan", "internal4"], capture_output=True, text=True).stdout
 say("rules", FIRST in rules, SECOND in rules)
 try:
     os.write(two[2], b"\\n")
@@ -441,7 +441,7 @@ def neighbours(machine):
 def known(machine):
     name, first, second, lines = neighbours(machine)
     must(lines.get("again") == ["125", "1", "True"], " ".join(lines.get("again", ["?"])), "a name is one container's: who "
-         "lives is leases.living(), and bridge.describe() compares")
+         "lives is leases.living(), and addresses.describe() compares")
     must(lines.get("same") == ["125", "True"], " ".join(lines.get("same", ["?"])), "an address is one container's")
     must(lines.get("knows") == [first], " ".join(lines.get("knows", ["?"])), "who comes is introduced to the others: "
          "leases.introduce()")

@@ -1,18 +1,15 @@
 """What the calls about descriptors make of the state."""
-import re
-
 from .data import Unknown, arg, number, numbers, option, put, text
 from .mounts import cloexec, hold
+from .namespaces import JOINED, behind
 from .paths import start, walk
-from .trees import collect
-
-NAMESPACE = re.compile(r"/proc/(self|thread-self|\d+)/ns/\w+")
+from .trees import collect, new_filesystem
 
 
 def opened(state, event, process, path, fd):
     """A path that was opened: a place, or a namespace."""
-    if NAMESPACE.fullmatch(path):
-        return hold(state, process, event, {"kind": "namespace", "path": path})
+    if JOINED.fullmatch(path):
+        return hold(state, process, event, {"kind": "namespace", "path": path, "id": behind(state, process, path)})
     begin = None if path.startswith("/") else start(state, process, fd)
     where = walk(state, process, path, begin)
     return hold(state, process, event, {"kind": "place", "place": where})
@@ -32,6 +29,19 @@ def other(state, event, process):
         what = {"kind": "other", "what": event["call"], "cloexec": cloexec(event)}
         state = put(state, "processes", process["side"], "descriptors", str(fd), what)
     return state
+
+
+def recvmsg(state, event, process):
+    """A mount that somebody else has made comes as a descriptor (SCM_RIGHTS in unix(7))."""
+    pair, fstype = event["result"], option(event, "mount")
+    if not isinstance(pair, list) or len(pair) != 2:
+        raise Unknown("a text and a descriptor")
+    fd = pair[1]
+    if fd is None or fstype is None:
+        return state
+    bits = number(option(event, "attributes", default=0))
+    state, name = new_filesystem(state, text(fstype), text(fstype), bits, {})
+    return hold(state, process, {**event, "result": fd}, {"kind": "mount", "mount": name})
 
 
 def close(state, event, process):

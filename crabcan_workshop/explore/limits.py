@@ -57,6 +57,8 @@ def rmdir(state, event, process):
 
 def write(state, event, process):
     """A file written in one go: an id map, a member or a limit of a cgroup, or nothing of ours."""
+    if type(arg(event, 0)) is int:
+        return state  # below a descriptor: a setting of the kernel's, such as net.ipv4.ping_group_range
     path, words = text(arg(event, 0)), text(arg(event, 1))
     told = write_map(state, path, words, process)
     if told is not None:

@@ -14,8 +14,15 @@ def newidmap(state, event, process):
         raise Unknown("no map was written")
     pid, *ids = numbers(event["args"][1:])
     lines = [ids[n:n + 3] for n in range(0, len(ids), 3)]
+    if not there(state, pid):
+        return state
     user = by_pid(state, pid)["namespaces"]["user"]["id"]
     return put(state, "namespaces", user, "maps", kind, lines)
+
+
+def there(state, pid):
+    """Whether a process is in the recording. A helper's is not: it owns a mount whose owners are shifted."""
+    return any(str(process["pid"]) == str(pid) for process in state["processes"].values())
 
 
 def write(state, path, words, process):
@@ -23,6 +30,8 @@ def write(state, path, words, process):
     match = FILE.fullmatch(path)
     if not match:
         return None
+    if match[1] != "self" and not there(state, match[1]):
+        return state
     other = process if match[1] == "self" else by_pid(state, match[1])
     user = other["namespaces"]["user"]["id"]
     if match[2] == "setgroups":

@@ -1,11 +1,9 @@
 """What the newer calls about mounts make of the state (mount_namespaces(7), open_tree(2), fsopen(2))."""
 from .data import Unknown, arg, number, option, put, text
 from .paths import start, walk
-from .start import ATTRIBUTES, attributes
-from .trees import attach, change, clone_tree, new_filesystem, subtree
+from .trees import attach, clone_tree, new_filesystem
 
 CLONE, RECURSIVE, EMPTY_PATH = 1, 0x8000, 0x1000
-IDMAP = 0x00100000
 PROPAGATION = {1 << 17: "unbindable", 1 << 18: "private", 1 << 19: "slave", 1 << 20: "shared"}
 
 
@@ -36,25 +34,6 @@ def open_tree(state, event, process):
         return hold(state, process, event, {"kind": "place", "place": where})
     state, name = clone_tree(state, where, flags & RECURSIVE)
     return hold(state, process, event, {"kind": "mount", "mount": name})
-
-
-def mount_setattr(state, event, process):
-    flags = number(arg(event, 1))
-    where = target(state, process, event, flags=flags)
-    names = subtree(state, where["mount"]) if flags & RECURSIVE else [where["mount"]]
-    more = number(option(event, "attr_set", 2, 0))
-    less = number(option(event, "attr_clr", 6, 0))
-    kind = number(option(event, "propagation", 3, 0))
-    for name in names:
-        mount = state["mounts"][name]
-        now = sum(1 << n for n, a in enumerate(ATTRIBUTES) if a in mount["attributes"])
-        fields = {"attributes": attributes(now & ~less | more & 15)}
-        if kind:
-            fields["propagation"] = propagated(mount["propagation"], kind)
-        if more & IDMAP:
-            fields["idmapped"] = True
-        state = change(state, [name], **fields)
-    return state
 
 
 def propagated(now, kind):

@@ -2,57 +2,19 @@
 
 It is total: an event that nobody knows, or that makes no sense in this state, changes nothing and is
 counted. It never changes a state, so whoever failed half-way has changed nothing either.
+
+And the three calls by which a root becomes another: what hangs where, and who hears of it. Both are
+exercises (`workshop check explorer`).
 """
-from . import descriptors, identity, limits, maps, mounts, namespaces, network, roots
-from .data import Unknown, arg, put, text
-from .identity import after_execve
+from . import descriptors, identity, limits, maps, mounts, namespaces, network, programs, roots
+from .data import Unknown, arg, number, option, put, text
+from .mounts import propagated, target
+from .paths import place, top, walk
 from .properties import judged
-from .start import begin, initial
+from .start import ATTRIBUTES, attributes, begin, initial
+from .trees import change, collect, subtree
 
-
-def same(state, event, process):
-    """A call that is known, and of which the isolation is none the wiser."""
-    return state
-
-
-def execve(state, event, process):
-    """The program's own life begins: what was only for us is closed, and root's sets are made anew."""
-    side, variables = process["side"], arg(event, 2)
-    process = {**process, "program": text(arg(event, 0)), "keep_capabilities": False,
-               "capabilities": after_execve(state, process),
-               "environment": sorted(map(text, variables)) if variables is not None else None}
-    state = put(state, "processes", side, process)
-    for kind, name in process["next"].items():
-        if kind == "time":
-            state = namespaces.enter(state, side, kind, name, "new")
-    return descriptors.executed(state, side)
-
-
-def exited(state, event, process):
-    return put(state, "processes", process["side"], "alive", False)
-
-
-CALLS = {
-    "begin": begin, "execve": execve, "exit": exited, "newidmap": maps.newidmap,
-    **dict.fromkeys(("clone", "clone3", "fork", "vfork"), namespaces.clone3),
-    **{call: getattr(namespaces, call) for call in ("unshare", "setns", "sethostname")},
-    **{call: getattr(mounts, call) for call in
-       ("open_tree", "mount_setattr", "move_mount", "fsopen", "fsconfig", "fsmount")},
-    **{call: getattr(roots, call) for call in
-       ("mount", "pivot_root", "umount2", "chdir", "fchdir", "chroot")},
-    **{call: getattr(identity, call) for call in
-       ("setresuid", "setresgid", "setgroups", "capset", "capbset_drop", "set_no_new_privs", "prctl")},
-    **{call: getattr(limits, call) for call in
-       ("setrlimit", "mkdir", "rmdir", "write", "setsid", "keyctl", "umask")},
-    **{call: getattr(network, call) for call in ("ioctl", "link", "netlink")},
-    "open": descriptors.open_, "dup": descriptors.dup2, "seccomp": identity.seccomp,
-    **dict.fromkeys(("openat", "openat2"), descriptors.openat2),
-    **{call: getattr(descriptors, call) for call in ("close", "close_range", "dup2", "fcntl")},
-    **dict.fromkeys(("socket", "socketpair", "signalfd", "memfd_create", "accept", "pipe2", "eventfd",
-                     "pidfd_open", "epoll_create1", "inotify_init1"), descriptors.other),
-    **dict.fromkeys(("stat", "symlink", "send", "recv", "kill", "pidfd_send_signal", "sendfile",
-                     "setdomainname", "mknod", "nft"), same),
-}
+RECURSIVE, IDMAP, NOFOLLOW = 0x8000, 0x00100000, 8  # AT_..., MOUNT_ATTR_..., UMOUNT_...
 
 
 def reduce(state, event):
@@ -97,3 +59,91 @@ def states(events):
     for event in events:
         state = reduce(state, event)
         yield state
+
+
+def mount_setattr(state, event, process):
+    """What one may do below a mount, and who else hears of mounts made there: propagation."""
+    flags = number(arg(event, 1))
+    where = target(state, process, event, flags=flags)
+    names = subtree(state, where["mount"]) if flags & RECURSIVE else [where["mount"]]
+    more = number(option(event, "attr_set", 2, 0))
+    less = number(option(event, "attr_clr", 6, 0))
+    kind = number(option(event, "propagation", 3, 0))
+    for name in names:
+        mount = state["mounts"][name]
+        now = sum(1 << n for n, a in enumerate(ATTRIBUTES) if a in mount["attributes"])
+        fields = {"attributes": attributes(now & ~less | more & 15)}
+        if kind:
+            fields["propagation"] = propagated(mount["propagation"], kind)
+        if more & IDMAP:
+            fields["idmapped"] = True
+        state = change(state, [name], **fields)
+    return state
+
+
+def pivot_root(state, event, process):
+    """The root mount and a new one change places; who stood in the old root stands in the new one."""
+    new = walk(state, process, text(arg(event, 0)))["mount"]
+    put_old = walk(state, process, text(arg(event, 1)))
+    old, mounts = process["root"]["mount"], state["mounts"]
+    if new == old or mounts[new]["namespace"] != mounts[old]["namespace"]:
+        raise Unknown("no two mounts of this namespace")
+    parent, at = mounts[old]["parent"], mounts[old]["at"]
+    if new not in subtree(state, old):
+        raise Unknown("the new root is not below the old one")  # or mounts would hang in a circle
+    state = change(state, [new], parent=parent, at=at)
+    state = change(state, [old], parent=None, at="")
+    where = top(state, put_old)
+    if where["mount"] not in subtree(state, new):
+        raise Unknown("the place for the old root is not in the new one")
+    state = change(state, [old], parent=where["mount"], at=where["path"])
+    namespace = mounts[new]["namespace"]
+    if namespace and state["namespaces"][namespace].get("root") == old:
+        state = put(state, "namespaces", namespace, "root", new)
+    for side, other in state["processes"].items():
+        for name in "root", "cwd":
+            if other[name] == place(old):
+                state = put(state, "processes", side, name, place(new))
+    return state
+
+
+def umount2(state, event, process):
+    """Takes a mount away, with all that hangs from it; gone is only what nobody holds any more."""
+    where = walk(state, process, text(arg(event, 0)))
+    if not number(arg(event, 1, 0)) & NOFOLLOW or where["path"] == "":
+        where = top(state, where)
+    if where["path"]:
+        raise Unknown("nothing is mounted there")
+    names = subtree(state, where["mount"])
+    if state["mounts"][where["mount"]]["parent"] is None and state["mounts"][where["mount"]]["namespace"]:
+        raise Unknown("the root of a namespace stays")
+    return collect(change(state, names, namespace=None, parent=None, at=""))
+
+
+def same(state, event, process):
+    """A call that is known, and of which the isolation is none the wiser."""
+    return state
+
+
+CALLS = {
+    "begin": begin, "execve": programs.execve, "exit": programs.exited, "newidmap": maps.newidmap,
+    **dict.fromkeys(("clone", "clone3", "fork", "vfork"), namespaces.clone3),
+    **{call: getattr(namespaces, call) for call in ("unshare", "setns", "sethostname")},
+    **{call: getattr(mounts, call) for call in
+       ("open_tree", "move_mount", "fsopen", "fsconfig", "fsmount")},
+    **{call: getattr(roots, call) for call in
+       ("mount", "chdir", "fchdir", "chroot")},
+    "mount_setattr": mount_setattr, "pivot_root": pivot_root, "umount2": umount2,
+    **{call: getattr(identity, call) for call in
+       ("setresuid", "setresgid", "setgroups", "capset", "capbset_drop", "set_no_new_privs", "prctl")},
+    **{call: getattr(limits, call) for call in
+       ("setrlimit", "mkdir", "rmdir", "write", "setsid", "keyctl", "umask")},
+    **{call: getattr(network, call) for call in ("ioctl", "link", "netlink")},
+    "open": descriptors.open_, "dup": descriptors.dup2, "seccomp": identity.seccomp,
+    **dict.fromkeys(("openat", "openat2"), descriptors.openat2),
+    **{call: getattr(descriptors, call) for call in ("close", "close_range", "dup2", "fcntl", "recvmsg")},
+    **dict.fromkeys(("socket", "socketpair", "signalfd", "memfd_create", "accept", "pipe2", "eventfd",
+                     "pidfd_open", "epoll_create1", "inotify_init1"), descriptors.other),
+    **dict.fromkeys(("stat", "symlink", "send", "recv", "kill", "pidfd_send_signal", "sendfile",
+                     "setdomainname", "mknod", "nft"), same),
+}

@@ -1,11 +1,11 @@
-"""What the older calls about mounts make of the state, and those that change root and directory."""
+"""What the older calls about mounts make of the state, and those that change the directory."""
 from .data import Unknown, arg, number, put, text
 from .mounts import PROPAGATION, propagated
-from .paths import place, start, top, walk
+from .paths import start, top, walk
 from .start import attributes
-from .trees import attach, change, clone_tree, collect, new_filesystem, subtree
+from .trees import attach, change, clone_tree, new_filesystem, subtree
 
-REMOUNT, BIND, MOVE, REC, NOFOLLOW = 32, 4096, 8192, 16384, 8  # MS_..., and UMOUNT_NOFOLLOW
+REMOUNT, BIND, MOVE, REC = 32, 4096, 8192, 16384  # MS_...
 
 
 def mount(state, event, process):
@@ -33,43 +33,6 @@ def mount(state, event, process):
                                  flags & 15, options)
     return attach(state, name, where)
 
-
-def pivot_root(state, event, process):
-    """The root mount and a new one change places; who stood in the old root stands in the new one."""
-    new = walk(state, process, text(arg(event, 0)))["mount"]
-    put_old = walk(state, process, text(arg(event, 1)))
-    old, mounts = process["root"]["mount"], state["mounts"]
-    if new == old or mounts[new]["namespace"] != mounts[old]["namespace"]:
-        raise Unknown("no two mounts of this namespace")
-    parent, at = mounts[old]["parent"], mounts[old]["at"]
-    if new not in subtree(state, old):
-        raise Unknown("the new root is not below the old one")  # or mounts would hang in a circle
-    state = change(state, [new], parent=parent, at=at)
-    state = change(state, [old], parent=None, at="")
-    where = top(state, put_old)
-    if where["mount"] not in subtree(state, new):
-        raise Unknown("the place for the old root is not in the new one")
-    state = change(state, [old], parent=where["mount"], at=where["path"])
-    namespace = mounts[new]["namespace"]
-    if namespace and state["namespaces"][namespace].get("root") == old:
-        state = put(state, "namespaces", namespace, "root", new)
-    for side, other in state["processes"].items():
-        for name in "root", "cwd":
-            if other[name] == place(old):
-                state = put(state, "processes", side, name, place(new))
-    return state
-
-
-def umount2(state, event, process):
-    where = walk(state, process, text(arg(event, 0)))
-    if not number(arg(event, 1, 0)) & NOFOLLOW or where["path"] == "":
-        where = top(state, where)
-    if where["path"]:
-        raise Unknown("nothing is mounted there")
-    names = subtree(state, where["mount"])
-    if state["mounts"][where["mount"]]["parent"] is None and state["mounts"][where["mount"]]["namespace"]:
-        raise Unknown("the root of a namespace stays")
-    return collect(change(state, names, namespace=None, parent=None, at=""))
 
 
 def chdir(state, event, process):

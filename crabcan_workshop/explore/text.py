@@ -1,5 +1,6 @@
 """The explorer as text: for a terminal, a pipe, and whoever has it read aloud."""
 from .questions import OF_LAYER, without, without_layer
+from .properties import TESTS
 from .reducer import fold
 
 WIDTH = 30
@@ -35,7 +36,7 @@ def table(recordings):
 
 def closings(events):
     """{property: the event that closed it, as a cell}."""
-    found = fold(events)["properties"]
+    found = fold(events)["properties"] or dict.fromkeys(TESTS, {"closed": False})
     return {name: cell(events, now) for name, now in found.items()}
 
 

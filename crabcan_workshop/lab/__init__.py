@@ -3,8 +3,9 @@
 A container starts in a fresh interpreter, never by cloning the notebook's kernel: that has threads,
 and a child of a threaded process may wait for ever for a lock that nobody holds.
 """
+from .book import book
 from .containers import Result, can_limit, run
-from .desk import answer, ask, diff, flag, hint, look, reset, solution, status, take
+from .desk import answer, ask, diff, flag, hint, look, pack, reset, solution, status, take
 from .explore import explore
 from .guess import check
 from .hand import hand
@@ -12,8 +13,8 @@ from .running import Running, start
 from .views import matrix, observe, trace
 from .worlds import world
 
-__all__ = ["Result", "Running", "answer", "ask", "can_limit", "check", "diff", "explore", "flag", "hint",
-           "look", "matrix", "observe", "reset", "run", "solution", "start", "status",
+__all__ = ["Result", "Running", "answer", "ask", "book", "can_limit", "check", "diff", "explore", "flag",
+           "hint", "look", "matrix", "observe", "pack", "reset", "run", "solution", "start", "status",
            "take", "trace", "world"]
 
 

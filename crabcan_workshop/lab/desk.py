@@ -14,6 +14,7 @@ HERE = [(r"workshop hint (\d+) --exercise (\d)", r"hint(\1, exercise=\2)"),
         (r"workshop hint (\d+)", r"hint(\1)"),
         (r"workshop check (\d+) --answer TEXT", r'answer(\1, "TEXT")'),
         (r"workshop try (\d+) (.+)", lambda of: f"look({of[1]}, {shlex.split(of[2])[0]!r})"),
+        (r"workshop explore mine (\d+)", r"explore(\1, mine=True)"),
         (r"workshop flag (\d+) VALUE", r'flag(\1, "VALUE")'),
         (r"workshop ask --done", "ask(done=True)"), (r"workshop take (\d+)", r"take(\1)"),
         (r"workshop escape (\d+) --hint", r"%escape \1 --hint"),
@@ -87,6 +88,11 @@ def diff(chapter, yes=False):
 def reset(chapter):
     """Begins a chapter again; your file goes to the attic."""
     return own("reset", chapter)
+
+
+def pack():
+    """All that you wrote, in one file to take home: a click on its name, left, downloads it."""
+    return own("pack")
 
 
 def ask(text="", done=False):

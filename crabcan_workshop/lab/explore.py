@@ -3,17 +3,26 @@ from ..chapters import NAMES, WHOLE
 from ..explore.document import document
 from ..explore.questions import closers
 from ..explore.record import ordered
+from .desk import Said
 from .show import escape
 from .views import trace
 
 HEIGHT = 760  # pixels
 
 
-def explore(*steps, command="true", height=HEIGHT, **options):
+def explore(*steps, command="true", height=HEIGHT, mine=False, **options):
     """Runs a command in checkpoints, and shows its birth call by call; the first of them first.
 
-    options: those of trace(). A trace() that you have already can stand in the place of a number."""
-    return Explorer([recorded(step, command, options) for step in steps or (WHOLE,)], height)
+    mine=True: your own chapter, made in the room, beside ours. options: those of trace(). A trace() that
+    you have already can stand in the place of a number."""
+    if not mine:
+        return Explorer([recorded(step, command, options) for step in steps or (WHOLE,)], height)
+    from ..desk import explore as desk  # only now: it brings the room along
+    try:
+        return Explorer([made for step in steps for made in (desk.mine(desk.number(step, desk.MINE), None), desk.checkpoint(step))],
+                        height, beside=1)
+    except (desk.ExploreError, desk.RoomError, desk.workspace.WorkspaceError) as error:
+        return Said(f"explore: {error}")
 
 
 def recorded(step, command, options):
@@ -26,8 +35,8 @@ def recorded(step, command, options):
 class Explorer:
     """A page in a frame; as text, which call closes what."""
 
-    def __init__(self, recordings, height):
-        self.recordings, self.height = recordings, height
+    def __init__(self, recordings, height, beside=None):
+        self.recordings, self.height, self.beside = recordings, height, beside
 
     def __repr__(self):
         lines = []
@@ -41,4 +50,4 @@ class Explorer:
         # Nothing of the notebook's is in the frame's reach: no origin, scripts of the page's own only.
         return (f'<iframe title="The explorer: {escape(names)}" sandbox="allow-scripts allow-downloads" '
                 f'style="width:100%;height:{int(self.height)}px;border:1px solid #8886" '
-                f'srcdoc="{escape(document(self.recordings))}"></iframe>')
+                f'srcdoc="{escape(document(self.recordings, beside=self.beside))}"></iframe>')

@@ -23,7 +23,7 @@ class Check:
     """A check's result: the facts that the terminal shows, as a table."""
 
     def __init__(self, items, notes):
-        self.items = [(kind, text, [(word, here(more)) for word, more in details])
+        self.items = [(kind, here(text) if kind == "note" else text, [(word, here(more)) for word, more in details])
                       for kind, text, details in items]
         self.notes = notes
 

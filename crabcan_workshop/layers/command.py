@@ -1,6 +1,8 @@
 """`workshop layers IMAGE`: what is in an image, layer by layer, and what it carries for nothing."""
 import argparse
+import contextlib
 import json
+import os
 import sys
 
 from crabcan_steps.args.values import size
@@ -11,7 +13,8 @@ from ..words import NAME
 
 COMMANDS = {"layers": "what is in an image, layer by layer"}
 EXAMPLES = f"""examples:
-  {NAME} layers alpine                        layers, wasted bytes, secrets, advice
+  {NAME} layers alpine                        to look through, on a terminal: keys are shown, q quits
+  {NAME} layers alpine --plain                layers, wasted bytes, secrets, advice; so it is in a pipe, too
   {NAME} layers docker-archive:image.tar      from a file; no daemon is asked
   {NAME} layers alpine --layer 1 --filter etc the tree of what layer 1 does
   {NAME} layers before after                  what two images differ in
@@ -28,6 +31,7 @@ def add_arguments(name, parser):
     parser.add_argument("other", nargs="?", help="another one, to compare with")
     parser.add_argument("--platform", help="linux/arm64 or the like")
     parser.add_argument("--insecure", action="store_true", help="a registry without TLS")
+    parser.add_argument("--plain", action="store_true", help="print it, also on a terminal")
     parser.add_argument("--layer", type=int, help="the tree of what this layer does")
     parser.add_argument("--filter", default="", metavar="TEXT", help="only paths that contain it")
     parser.add_argument("--all", action="store_true", help="long trees whole")
@@ -37,20 +41,6 @@ def add_arguments(name, parser):
     parser.add_argument("--min-efficiency", type=float, default=0.9, metavar="X", help="0 to 1 (0.9)")
     parser.add_argument("--max-wasted", type=size, metavar="SIZE", help="bytes, such as 20M")
     parser.add_argument("--no-secrets", action="store_true", help="nothing hidden may look like a secret")
-
-
-def image_of(store, text, options):
-    """An image of the store; brought there if it is not. Raises ImageError."""
-    from crabcan_steps.images.found import Options, find
-    from crabcan_steps.images.pull import pull
-    if text.partition(":")[0] not in ("oci", "oci-archive", "docker-archive") and not options.platform:
-        try:
-            return find(store, text)
-        except ImageError:
-            pass
-    chosen = Options()
-    chosen.platform, chosen.insecure = options.platform, options.insecure
-    return pull(store, text, chosen)
 
 
 def main(options):
@@ -66,15 +56,49 @@ def main(options):
 
 def shown(options):
     """Reads the image, and says what was asked for."""
-    from crabcan_steps.images.store import Store
-    from . import view
     from .index import Index
-    from .waste import Report, compare
-    store = Store()
-    store.share()
-    index = Index(store, image_of(store, options.image, options))
-    if options.other:
-        found = compare(index, Index(store, image_of(store, options.other, options)))
+    from .source import image_at
+    with contextlib.ExitStack() as stack:
+        image, opened = stack.enter_context(image_at(options.image, options))
+        second = stack.enter_context(image_at(options.other, options)) if options.other else None
+        index = Index(image)
+        if options.layer is not None and not 0 <= options.layer < len(index.steps):
+            raise ImageError(f"--layer {options.layer}: there are 0 to {len(index.steps) - 1}")
+        if looked_at(options):
+            return looked(index, opened, second)
+        return told(index.read(opened), second, options)
+
+
+def looked_at(options):
+    """Tells whether somebody sits there who can look around."""
+    asked = (options.plain, options.json, options.html, options.ci, options.filter, options.all, options.layer is not None)
+    return not any(asked) and sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def looked(index, opened, second):
+    """On the terminal, until q."""
+    from .screen import Viewer  # only now: textual takes half a second
+    screen = Viewer(index, opened, second and (lambda first: compared(first, second)))
+    screen.run()
+    if screen.fault:
+        raise screen.fault
+    return 0
+
+
+def compared(index, second):
+    """What two images differ in; the second is read for it."""
+    from .index import Index
+    from .waste import compare
+    image, opened = second
+    return compare(index, Index(image).read(opened))
+
+
+def told(index, second, options):
+    """As text, JSON or a page."""
+    from . import view
+    from .waste import Report
+    if second:
+        found = compared(index, second)
         print(json.dumps(found, indent=2)) if options.json else view.differences(found, view.console())
         return 0
     report = Report(index)
@@ -82,8 +106,6 @@ def shown(options):
         from .page import page
         with open(options.html, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(page(report))
-    if options.layer is not None and not 0 <= options.layer < len(index.steps):
-        raise ImageError(f"--layer {options.layer}: there are 0 to {len(index.steps) - 1}")
     if options.json:
         print(json.dumps(report.data(), indent=2))
     elif options.layer is not None:

@@ -1,27 +1,23 @@
 """An image's layers, each read once: what it adds, changes and removes. All else is asked of this."""
 import hashlib
-import re
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from crabcan_steps.ch12_images import META, OPAQUE, PREFIX
 from crabcan_steps.images import tar
+from crabcan_steps.images.errors import ImageError
 from crabcan_steps.images.stream import Stream
 from crabcan_steps.images.tree import clean
 
-HEAD = 1 << 16  # bytes of a file in which secrets are looked for
-SECRETS = (  # what it is called, words without which it is none, its shape
-           ("private key", (b"PRIVATE KEY",), rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"),
-           ("AWS key", (b"AKIA", b"ASIA"), rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"), ("GitHub token", (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"), rb"\bgh[pousr]_[A-Za-z0-9]{36}\b"),
-           ("GitLab token", (b"glpat-",), rb"\bglpat-[\w-]{20}\b"), ("Slack token", (b"xox",), rb"\bxox[abprs]-[\w-]{10,}"),
-           ("Google key", (b"AIza",), rb"\bAIza[\w-]{35}\b"), ("npm token", (b"_authToken", b"npm_"), rb"_authToken\s*=\s*[\w-]{10,}|\bnpm_[A-Za-z0-9]{36}\b"),
-           ("registry account", (b'"auth"',), rb'"auth"\s*:\s*"[A-Za-z0-9+/=]{8,}"'),
-           ("password", None, rb"(?i)(?<![a-z])(?:password|passwd|secret|token|api_?key)\s*[=:]\s*['\"]?[^\s'\"]{8,}"))
-SHAPES = [(name, words, re.compile(shape)) for name, words, shape in SECRETS]
-QUIET = re.compile(r"^(?:usr/(?:share|lib|include)|lib|usr/local/lib)/")  # programs' own: only the sure shapes
+from .secrets import HEAD, secrets
+
 KINDS = {tar.REGULAR: "file", tar.LINK: "link", tar.SYMLINK: "symlink", tar.FOLDER: "directory"}
 
 
 class File:
     """One version of a path: in which layer it came, and what it is."""
+    __slots__ = "layer", "kind", "size", "mode", "owner", "link", "sum", "secrets"
 
     def __init__(self, layer, entry, sum_, secrets):
         self.layer, self.kind = layer, KINDS.get(entry.kind, "device")
@@ -36,56 +32,64 @@ class File:
 
 class Change:
     """What a layer does to a path. what: added, changed, removed; or `mode`: only owner or mode."""
+    __slots__ = "path", "what", "new", "old"
 
     def __init__(self, path, what, new=None, old=None):
         self.path, self.what, self.new, self.old = path, what, new, old
 
 
 class Step:
-    """A layer: its command, what it weighs, and its changes, {path: Change}."""
+    """A layer: its command, what it weighs, and its changes, {path: Change}. `read`: whether they are known yet."""
 
     def __init__(self, number, command, descriptor):
         self.number, self.command = number, command
         self.digest, self.stored = descriptor["digest"], descriptor["size"]
-        self.size, self.changes = 0, {}
+        self.size, self.changes, self.read = 0, {}, False
 
 
 class Index:
     """All layers of an image, and the tree as the last one leaves it: {path: File}."""
 
-    def __init__(self, store, image):
-        self.name, self.image, self.steps = image.what, image, []
+    def __init__(self, image):
+        self.name, self.image = image.what, image
         self.tree, self.below = {}, {}  # and for each directory the names in it
+        self.stop = threading.Event()   # whoever looks has seen enough
         commands = [text for text, layer in image.history() if layer]
-        self.idle = [text for text, layer in image.history() if not layer]
-        for number, one in enumerate(image.layers):
-            step = Step(number, commands[number], one)
-            self.steps.append(step)
-            with store.open(one["digest"]) as file:
-                self.read(step, Stream(file, 1 << 44), image.diff_ids[number])
+        self.steps = [Step(number, commands[number], one) for number, one in enumerate(image.layers)]
 
-    def read(self, step, stream, diff_id):
-        """Collects a layer's members; whiteouts first, as they are about the layers below."""
-        members, gone, opaque = {}, [], []
-        for entry in tar.entries(stream):
-            path = "/".join(clean(entry.name))
-            folder, _, name = path.rpartition("/")
-            if name == OPAQUE:
-                opaque.append(folder)
-            elif name.startswith(META) or not path:
-                continue
-            elif name.startswith(PREFIX):
-                gone.append(f"{folder}/{name[len(PREFIX):]}".lstrip("/"))
-            else:
-                members[path] = self.file(step, stream, entry, path)
-        stream.finish(step.digest, diff_id)
-        for path in gone:
-            self.remove(step, path)
-        for folder in opaque:
-            for name in list(self.below.get(folder, ())):
-                self.remove(step, f"{folder}/{name}".lstrip("/"))
-        for path, new in members.items():
-            self.add(step, path, new)
+    def read(self, opened, told=lambda step: None):
+        """Reads all layers, some at once: opened(digest) is a file. Calls told(step) when one is known."""
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            jobs = [pool.submit(self.members, opened, step) for step in self.steps]
+            try:
+                for step, job in zip(self.steps, jobs):
+                    self.lay(step, *job.result())
+                    told(step)
+            except BaseException:
+                self.stop.set()
+                for job in jobs:
+                    job.cancel()
+                raise
+        return self
+
+    def members(self, opened, step):
+        """What a layer's tar has: ({path: File}, paths that are gone, directories that hide what is below)."""
+        found, gone, opaque = {}, [], []
+        with opened(step.digest) as file:
+            stream = Stream(file, 1 << 44)
+            for entry in tar.entries(stream):
+                path = "/".join(clean(entry.name))
+                folder, _, name = path.rpartition("/")
+                if name == OPAQUE:
+                    opaque.append(folder)
+                elif name.startswith(META) or not path:
+                    continue
+                elif name.startswith(PREFIX):
+                    gone.append(f"{folder}/{name[len(PREFIX):]}".lstrip("/"))
+                else:
+                    found[path] = self.file(step, stream, entry, path)
+            stream.finish(step.digest, self.image.diff_ids[step.number])
+        return found, gone, opaque
 
     def file(self, step, stream, entry, path):
         """A member, its content hashed and looked at."""
@@ -93,11 +97,24 @@ class Index:
             return File(step.number, entry, None, ())
         sum_, head = hashlib.blake2b(digest_size=16), b""
         for piece in tar.data(stream, entry):
+            if self.stop.is_set():
+                raise ImageError("stopped")
             sum_.update(piece)
             if len(head) < HEAD:
                 head += bytes(piece[:HEAD])
         step.size += entry.size
         return File(step.number, entry, sum_.digest(), list(secrets(path, head)))
+
+    def lay(self, step, found, gone, opaque):
+        """A layer upon those below; whiteouts first, as they are about these."""
+        for path in gone:
+            self.remove(step, path)
+        for folder in opaque:
+            for name in list(self.below.get(folder, ())):
+                self.remove(step, f"{folder}/{name}".lstrip("/"))
+        for path, new in found.items():
+            self.add(step, path, new)
+        step.read = True
 
     def add(self, step, path, new):
         """A path is there, perhaps in place of another."""
@@ -113,9 +130,15 @@ class Index:
             what = "mode" if old.same(new) else "changed"
         self.tree[path] = new
         folder, _, name = path.rpartition("/")
-        self.below.setdefault(folder, {})[name] = True
+        while name not in self.below.setdefault(folder, {}):  # also of directories without an entry
+            self.below[folder][name] = True
+            folder, _, name = folder.rpartition("/")
+            if not name:
+                break
         if what:
             step.changes[path] = Change(path, what, new, old)
+        else:  # removed and made again by one layer
+            step.changes.pop(path, None)
 
     def remove(self, step, path):
         """A path and all below it are gone."""
@@ -127,13 +150,3 @@ class Index:
                 step.changes[one] = Change(one, "removed", None, old)
         folder, _, name = path.rpartition("/")
         self.below.get(folder, {}).pop(name, None)
-
-
-def secrets(path, head):
-    """What the beginning of a file looks like. Any text may have a password in it; of programs we do not ask."""
-    for name, words, shape in SHAPES:
-        if words is None and (b"\0" in head or QUIET.match(path)):
-            continue
-        if words is None or any(word in head for word in words):
-            if shape.search(head):
-                yield name

@@ -28,6 +28,9 @@ def page(report):
                       + (f", hidden by layer {one['hidden_by']}, and still there" if one["hidden_by"] is not None else "")
                       for one in data["secrets"])
     advice = "".join(f"<tr><td class=n>{megabytes(one['bytes'])}<td>{e(one['text'])}" for one in data["advice"])
+    lines = "".join(f"<tr><td class=n>{megabytes(one['bytes']) if one['layer'] is not None else ''}<td><code>{e(one['line'])}</code><td>"
+                    + "<br>".join(f"{megabytes(cure['bytes'])} less: {e(cure['text'])}" for cure in one["would_have_saved"])
+                    for one in data["lines"])
     layers = "".join(changes(step) for step in report.index.steps)
     return f"""<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content="width=device-width">
 <title>{e(data['image'])}, layer by layer</title><style>{STYLE}</style>
@@ -37,6 +40,7 @@ efficiency {data['efficiency']:.1%}.<p><code>{e(data['digest'])}</code>
 <h2>The largest wasters</h2><table><tr><th>bytes<th>versions<th>path<th>why{wasters}</table>
 <h2>What looks like a secret</h2><table>{secrets or '<tr><td>nothing'}</table>
 <h2>What would have saved it</h2><table>{advice or '<tr><td>nothing'}</table>
+<h2>Line by line</h2><table><tr><th>size<th>line<th>what would have saved it{lines}</table>
 <h2>What each layer does</h2><p><label>Only paths with: <input type=search></label>{layers}<script>{SCRIPT}</script>
 <script type=application/json id=data>{json.dumps(data).replace('<', chr(92) + 'u003c')}</script></html>
 """

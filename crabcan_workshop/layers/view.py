@@ -8,6 +8,8 @@ from rich.tree import Tree
 from crabcan_steps.images.progress import megabytes
 from crabcan_steps.layer import printable
 
+from .advice import dockerfile
+
 SIGNS = {"added": ("+", "green"), "changed": ("~", "yellow"), "removed": ("-", "red"), "mode": ("m", "cyan")}
 MOST = 40  # lines of a tree, unless --all
 
@@ -22,7 +24,7 @@ def summary(report, console):
         counts = [str(sum(change.what == what for change in step.changes.values()) or "") for what in SIGNS]
         later = report.costs(step)[0]
         table.add_row(str(step.number), megabytes(step.size), megabytes(later) if later else "", *counts,
-                      Text(printable(step.command[:200] or "(no command is told)")))
+                      Text(printable(dockerfile(step.command)[:200] or "(no command is told)")))
     console.print(table)
     console.print(f"\n{megabytes(report.files)} in files, {megabytes(report.lost)} of it hidden by later layers: "
                   f"efficiency {report.efficiency:.1%}. Squashed it would have {megabytes(report.files - report.lost)}.")

@@ -1,4 +1,5 @@
 """What an image carries for nothing: files written again or removed later, and secrets in what is hidden."""
+from .advice import dockerfile, lines
 
 
 class Waste:
@@ -17,18 +18,22 @@ class Report:
 
     def __init__(self, index):
         self.index, wasted, self.hidden = index, {}, []
+        self.later, self.hides = [0] * len(index.steps), [0] * len(index.steps)
         for step in index.steps:
             for change in step.changes.values():
                 if change.old and change.old.size and change.what != "added":
                     one = wasted.setdefault(change.path, Waste(change.path))
                     one.size += change.old.size
                     one.times += 1
+                    self.later[change.old.layer] += change.old.size
+                    self.hides[step.number] += change.old.size
                     one.reasons[change.what] = one.reasons.get(change.what, 0) + 1
                 if change.old and change.old.secrets and change.what in ("removed", "changed"):
                     self.hidden.append((change.path, change.old.layer, step.number, change.old.secrets))
         self.wasted = sorted(wasted.values(), key=lambda one: -one.size)
         self.files = sum(step.size for step in index.steps)
         self.lost = sum(one.size for one in self.wasted)
+        self.lines = lines(index)
         self.shown = [(path, file.layer, None, file.secrets) for path, file in sorted(index.tree.items()) if file.secrets]
 
     @property
@@ -38,26 +43,11 @@ class Report:
 
     def costs(self, step):
         """Of a layer: (bytes that a later one hides, bytes of earlier ones that it hides)."""
-        later = sum(change.old.size for other in self.index.steps[step.number + 1:] for change in other.changes.values()
-                    if change.old and change.what != "added" and change.old.layer == step.number)
-        return later, sum(change.old.size for change in step.changes.values() if change.old and change.what != "added")
+        return self.later[step.number], self.hides[step.number]
 
     def advice(self):
         """What would have saved it, the largest first: (bytes, one line)."""
-        found = []
-        for step in self.index.steps:
-            mode = sum(c.old.size for c in step.changes.values() if c.what == "mode" and c.old)
-            removed = sum(c.old.size for c in step.changes.values() if c.what == "removed")
-            changed = sum(c.old.size for c in step.changes.values() if c.what == "changed" and c.old)
-            if mode:
-                found.append((mode, f"layer {step.number} changes only owners or modes (chown -R, chmod): say it where the "
-                                    "files come from: COPY --chown, --chmod"))
-            if removed:
-                found.append((removed, f"layer {step.number} removes what earlier ones have brought: remove it in the RUN that "
-                                       "makes it, or build in a stage of its own"))
-            if changed:
-                found.append((changed, f"layer {step.number} writes files again: write them once, or together"))
-        return sorted(found, reverse=True)
+        return sorted(((size, f"layer {line.step.number} {text}") for line in self.lines for size, text in line.cures), reverse=True)
 
     def data(self):
         """All of it, for --json."""
@@ -65,13 +55,14 @@ class Report:
         return {
             "image": index.name, "digest": index.image.digest, "bytes": self.files, "wasted": self.lost,
             "efficiency": round(self.efficiency, 4), "squashing_saves": self.lost,
-            "layers": [{"number": step.number, "command": step.command, "digest": step.digest, "stored": step.stored,
+            "layers": [{"number": step.number, "command": dockerfile(step.command), "digest": step.digest, "stored": step.stored,
                         "bytes": step.size, "hidden_later": self.costs(step)[0], "hides": self.costs(step)[1],
                         **{what: sum(c.what == what for c in step.changes.values())
                            for what in ("added", "changed", "removed", "mode")}} for step in index.steps],
             "wasters": [one.data() for one in self.wasted[:50]],
             "secrets": [{"path": path, "layer": layer, "hidden_by": by, "kinds": list(kinds)}
                         for path, layer, by, kinds in self.hidden + self.shown],
+            "lines": [line.data() for line in self.lines],
             "advice": [{"bytes": size, "text": text} for size, text in self.advice()]}
 
 

@@ -14,6 +14,7 @@ from crabcan_steps import ch02_clone, linux
 from crabcan_steps.clone.signals import PASSED_ON
 from crabcan_steps.layer import LayerError
 
+from .. import exercises
 from . import build
 from .harm import Harm
 from .machine import Machine
@@ -85,7 +86,7 @@ def judged(machine, job):
     if "shell" in job:
         yield {"said": machine.shell(job["shell"])}
         return
-    facts = importlib.import_module(f"crabcan_workshop.exercises.ch{job['chapter']:02}").FACTS
+    facts = importlib.import_module(exercises.module(job["chapter"])).FACTS
     begin, told, longest = time.monotonic(), set(), (0, "")
     for fact in facts:
         if fact.exercise not in job["exercises"]:

@@ -12,7 +12,7 @@ import os
 import sys
 
 MARK = "\x1e"
-STEPS = os.sep + "crabcan_steps" + os.sep
+STEPS, EXPLORE = (f"{os.sep}{name}{os.sep}" for name in ("crabcan_steps", os.path.join("crabcan_workshop", "explore")))
 FILE = os.environ.pop("CRABCAN_FILE", "")  # the one that is checked; "": any chapter's
 
 
@@ -33,7 +33,7 @@ def place(error):
     while trace:
         last = trace.tb_frame.f_code.co_filename
         name = os.path.basename(last)
-        if STEPS in last and (name == FILE if FILE else name.startswith("ch") or name == "bpf.py"):
+        if (STEPS in last or FILE and EXPLORE in last) and (name == FILE if FILE else name.startswith("ch") or name == "bpf.py"):
             found = os.path.basename(last), trace.tb_lineno
         trace = trace.tb_next
     return *found, found[0] is not None and os.path.basename(last) == found[0]

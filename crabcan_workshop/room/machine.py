@@ -38,7 +38,7 @@ class Machine(Runs):
         self.alone = 0  # an exercise: then the other's functions are ours
         self.net = nets.Net(keeper)
         self.internet = None
-        if chapters.NAMES[chapter] == "network":
+        if chapters.NAMES.get(chapter) == "network":
             self.internet = internet.Internet(keeper)
             self.place.ask(lambda: internet.resolvers(self.internet.server))
         self.watch = None if groups.bounded() else bounds.Watch(keeper)

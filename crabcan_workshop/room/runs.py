@@ -52,9 +52,9 @@ class Runs:
                  for line in answer.err.splitlines())
         return answer, [line.groups() for line in found if line]
 
-    def script(self, text, **kind):
+    def script(self, text, before=(), **kind):
         """Runs Python on the machine, not in a container: to call the learner's functions."""
-        return self.run([*self.python, "python", text], **kind)
+        return self.run([*before, *self.python, "python", text], **kind)
 
     def put(self, path, text):
         """Writes a file of the machine's."""

@@ -1,4 +1,5 @@
 """The book in a real browser, which finds nothing to complain about."""
+import contextlib
 import functools
 import http.server
 import importlib.metadata
@@ -9,11 +10,10 @@ import signal
 import subprocess
 import threading
 import urllib.request
-from contextlib import contextmanager
 
 import pytest
 
-from conftest import CHECKOUT
+from conftest import CHECKOUT, Who, wait_for
 from sites import PAGES, SERVE, WIDTHS, build, built, site  # noqa: F401
 
 # sites.py has made tools/book known.
@@ -38,7 +38,7 @@ BAD = """# A page with all the faults
 """
 
 
-@contextmanager
+@contextlib.contextmanager
 def served(folder):
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):
@@ -340,18 +340,14 @@ def test_serving_says_where_and_ends_cleanly(tmp_path):
                                env={**os.environ, "TMPDIR": str(tmp_path)})
     try:
         address = re.search(r"http://127.0.0.1:\d+/", process.stdout.readline())[0]
-        for _ in range(100):
-            try:
-                with urllib.request.urlopen(address, timeout=10) as answer:
-                    assert b"<title>" in answer.read()
-                break
-            except OSError:
-                assert process.poll() is None, process.stderr.read()
-                threading.Event().wait(0.1)
-        else:
-            pytest.fail("nobody answers")
+
+        def answers():
+            assert process.poll() is None, process.stderr.read()
+            with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=10) as answer:
+                return b"<title>" in answer.read()
+        assert wait_for(answers, Who.patience)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=Who.patience)
         assert "Traceback" not in said
         assert process.returncode in (0, 130)
     finally:

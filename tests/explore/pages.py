@@ -5,7 +5,7 @@ import json
 import browser as chromium
 from crabcan_workshop.explore.document import document
 
-KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "ArrowDown": 40, "Home": 36, "End": 35, "Escape": 27, "Enter": 13, " ": 32, "/": 191, "?": 191}
+KEYS = {"ArrowRight": 39, "ArrowLeft": 37, "ArrowDown": 40, "Home": 36, "End": 35, "Escape": 27, "Enter": 13, "Tab": 9, " ": 32, "/": 191, "?": 191}
 
 
 class Page:

@@ -86,7 +86,7 @@ value = st.one_of(st.none(), st.booleans(), whole, word, st.lists(whole, max_siz
 event = st.fixed_dictionaries({
     "side": st.sampled_from(["parent", "child", "else"]), "chapter": whole, "layer": word,
     "call": st.sampled_from([*(CALLS.keys() - {"begin"}), "nosuch", "constructor"]), "args": st.lists(value, max_size=5),
-    "options": st.dictionaries(st.sampled_from(["dir_fd", "propagation", "attr_set", "cloexec", "pid", "from", "to"]), value, max_size=3),
+    "options": st.dictionaries(st.sampled_from(["dir_fd", "propagation", "attr_set", "cloexec", "pid", "from", "to", "mount", "attributes"]), value, max_size=3),
     "result": value, "errno": st.sampled_from([0, 0, 0, 1]), "microseconds": whole,
 }, optional={"makes": word, "leads": value})
 # Those with many ways to go wrong, with arguments that mean something.

@@ -9,7 +9,9 @@ import browser as chromium
 import pytest
 from conftest import CHECKOUT
 from crabcan_workshop import lab
-from crabcan_workshop.explore import record
+from crabcan_workshop.lab import desk
+from crabcan_workshop.lab.mine import Check
+from crabcan_workshop.explore import reading, record
 from crabcan_workshop.explore.document import document
 from crabcan_workshop.explore.questions import compare, skip, skip_layer, without
 from crabcan_workshop.explore.reducer import fold
@@ -19,7 +21,9 @@ HOSTILE = "</script><script>alert(1)</script><!-- <img src=x onerror=alert(2)>\u
 
 
 def recordings(page):
-    return json.loads(SCRIPT.search(page)[1])["recordings"]
+    found = json.loads(SCRIPT.search(page)[1])["recordings"]
+    return [{"name": one["name"], "about": one["about"], "events": [
+        reading.complete({**one["heads"][event.pop("is")], **event}, "") for event in one["events"]]} for one in found]
 
 
 def explore(*words, folder, status=0, **more):
@@ -42,7 +46,7 @@ def place(root, tmp_path_factory):
 
 def test_what_a_recording_says_stays_data():
     event = {"side": "parent", "chapter": 0, "layer": HOSTILE, "call": HOSTILE, "args": [HOSTILE], "options": {HOSTILE: 1},
-             "result": HOSTILE, "errno": 0, "microseconds": 1}
+             "result": HOSTILE, "errno": 0, "microseconds": 1, "at": 0}
     page = document([(HOSTILE, HOSTILE, [event])])
     assert page.count("<script") == document([]).count("<script") and "alert(1)</script>" not in page
     assert recordings(page) == [{"name": HOSTILE, "about": HOSTILE, "events": [event]}]
@@ -63,11 +67,32 @@ def test_a_file_and_what_is_none(place, whole):
     assert recordings((place / "x.html").read_text())[0]["name"] == "run"
     (place / "y.html").write_text("mine")
     for words, told in [(["run.jsonl", "-o", "y.html"], "no page of ours"), (["nope"], "nope: No such file"),
-                        (["y.html"], "is no recording"), (["1"], "chapter 1 has no recording"), (["mine"], "mine which"),
+                        (["y.html"], "y.html, line 1: no JSON. Is it a recording"), (["1"], "chapter 1 has no recording"), (["mine"], "mine which"),
                         (["--strace"], "wants a command"), (["3", "-o", "/nope/x"], "/nope/x: No such file")]:
         result = explore(*words, folder=place, status=1)
         assert told in result.stderr and result.stderr.count("\n") == 1, result.stderr
     assert (place / "y.html").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name, change, told", [
+    ("nan", {"at": float("nan")}, "x, line 9: no JSON"), ("infinite", {"args": [float("inf")]}, "x, line 9: no JSON"),
+    ("deep", {"args": "DEEP"}, "x, line 9: nested deeper"), ("nameless", {"call": 7}, 'line 9: it names no "call"'),
+    ("newer", {"call": "begin", "options": {"format": 2}}, "is of form 2, and this explorer knows 1")])
+def test_a_file_that_is_broken_or_newer_is_one_line(place, whole, name, change, told):
+    lines = [json.dumps(event) for event in [*whole[1:9], {**whole[9], **change}]]
+    (place / "x").write_text("\n".join(lines).replace('"DEEP"', "[" * 90000 + "]" * 90000))
+    result = explore("x", "--text", folder=place, status=1)
+    assert told in result.stderr and result.stderr.count("\n") == 1, result.stderr
+
+
+def test_values_of_the_wrong_kind_are_none(place, whole):
+    odd = [{"at": "x"}, {"side": [1]}, {"args": {}}, {"options": 5}, {"layer": None}, {"errno": "EPERM"}, {"microseconds": {}},
+           {"call": "prctl", "data": "AAAA"}, {"call": "prctl", "data": 7}, {"at": 10 ** 400}, {"side": "\udcff", "args": ["\ud800"]}]
+    record.write([*whole, *({**whole[50], **change} for change in odd)], place / "odd")
+    explore("odd", "-o", "odd.html", folder=place)
+    assert len(recordings((place / "odd.html").read_text())[0]["events"]) == len(whole) + len(odd)
+    (place / "one").write_text('{"call": "open"}')
+    assert set(sum(cells(explore("one", "--text", folder=place).stdout).values(), [])) == {"open"}
 
 
 def test_another_runtime_beside_ours(place):
@@ -133,6 +158,24 @@ def test_in_a_notebook_it_is_a_frame(root):
     assert frame.count("<") == 2 and 'sandbox="allow-scripts allow-downloads"' in frame
     events = recordings(html.unescape(re.search('srcdoc="(.*)"', frame, re.S)[1]))[0]["events"]
     assert [event["call"] for event in events][0] == "begin"
+
+
+def test_in_a_notebook_a_check_that_fails_leads_to_one_s_own_beside_ours(root, place, monkeypatch):
+    monkeypatch.setenv("CRABCAN_WORKSPACE", str(place / "labs"))
+    assert "recorded nothing" in str(lab.explore(3, mine=True)) or "no workspace" in str(lab.explore(3, mine=True))
+    from crabcan_workshop.desk import workspace
+    from crabcan_workshop.exercises import chapter
+    workspace.Workspace(place / "labs").start()
+    wrong = chapter(3).text.replace("spec.hostname = invent()", "spec.hostname = 'same'")
+    (place / "labs" / "ch03_hostname.py").write_text(wrong)
+    assert "explore(3, mine=True)" in str(desk.own("check", 3))
+    note = ("note", "to step through it, yours beside ours: workshop explore mine 3", [])
+    assert "explore(3, mine=True)" in Check([("title", "x", []), note], [])._repr_html_()
+    shown = lab.explore(3, mine=True)
+    yours, ours = recordings(html.unescape(re.search('srcdoc="(.*)"', shown._repr_html_(), re.S)[1]))
+    assert [event["args"] for event in yours["events"] if event["call"] == "sethostname"] == [["same"]]
+    assert ours["name"] == "chapter 3: hostname" and '"beside":1' in html.unescape(shown._repr_html_())
+    assert "chapter 1 has no recording" in str(lab.explore(1, mine=True))
 
 
 def test_chapter_10_s_container_can_be_stepped_through_too(who, folder):

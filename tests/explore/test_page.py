@@ -1,13 +1,16 @@
 """The explorer's page, in a browser: what a reader does with it."""
 import json
+import os
 import re
+import shutil
 
 import pytest
 
 from conftest import CHECKOUT
-from crabcan_workshop.explore import record
+from crabcan_workshop.explore import record, strace
 from crabcan_workshop.explore.reducer import fold
 from pages import Page, lines
+from test_strace import BWRAP, bundle, need
 
 pytestmark = pytest.mark.slow
 
@@ -53,8 +56,12 @@ def test_one_steps_through_a_recording_with_keys(page, recordings, whole):
     page.innocent()
 
 
-def test_each_step_of_a_recording_can_be_drawn(page, recordings):
-    page.open(recordings)
+def test_each_step_of_a_recording_can_be_drawn(page, recordings, pytestconfig, tmp_path):
+    others = {"runc": runc(tmp_path)} if shutil.which("strace") and shutil.which("runc") else {}
+    if pytestconfig.getoption("long"):
+        others |= {f"Chapter {n}": record.record(n) for n in record.STEPS}
+        others |= {"bwrap": strace.record([*BWRAP, "true"])[0]} if shutil.which("bwrap") else {}
+    page.open(recordings | others)
     page.script("""(async () => { for (const [id, { events }] of explorer.store.getState().recordings.list.entries()) {
         explorer.store.dispatch({ type: "recordings/shown", payload: id })
         for (let step = 0; step <= events.length; step++) {
@@ -63,6 +70,37 @@ def test_each_step_of_a_recording_can_be_drawn(page, recordings):
         }
     }})()""")
     page.innocent()
+
+
+def runc(folder):
+    """The birth of a container of runc's."""
+    bundle(folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["process"]["args"] = ["true"]
+    (folder / "config.json").write_text(json.dumps(config))
+    events, status = strace.record(["runc", "run", "--bundle", str(folder), f"crabcan-page-{os.getpid()}"])
+    assert status == 0
+    return events
+
+
+def test_runc_s_container_beside_ours(page, whole, tmp_path):
+    need("strace", "runc")
+    page.open({"runc": runc(tmp_path), "Chapter 9": whole}, beside=1)
+    rows = page.script("""Object.fromEntries([...document.querySelector(".compare table").tBodies[0].rows]
+        .map(row => [row.cells[0].textContent, [row.cells[1].innerText, row.cells[2].innerText]]))""")
+    assert "pivot_root" in rows["mounts"][0] and rows["users"][0] == "open" and "clone3" in rows["pid"][1]
+    assert "child" in page.text(".lane-names")
+    page.innocent()
+
+
+def test_of_many_processes_the_child_has_a_lane(page):
+    born = [{"side": "parent", "call": "clone", "args": [0, 0], "result": n + 10, "makes": f"helper {n}", "leads": n == 7} for n in range(9)]
+    made = {"side": "helper 7", "call": "clone", "args": [0, 0], "result": 30, "makes": "child", "leads": True}
+    page.open({"many": [*born, *({"side": f"helper {n}", "call": "setsid"} for n in range(9)), made, {"side": "child", "call": "setsid"}]})
+    assert page.text(".lane-names") == "lanes: parent \u00b7 helper 7 \u00b7 child \u00b7 others"
+    page.to(20)
+    places = page.script("[...document.querySelectorAll('.row')].map(e => [e.querySelector('.unseen').textContent.split(',')[0], e.querySelector('circle').getAttribute('cx')])")
+    assert dict(places)[" by child"] == "32.5" and dict(places)[" by helper 2"] == "45.5"
 
 
 def test_a_call_says_what_it_changed_and_where_one_reads_more(page, whole):
@@ -170,7 +208,8 @@ def test_a_list_moves_by_its_own_keys(page, whole):
 
 @pytest.mark.parametrize("name, text, says", [
     ("empty.jsonl", "", "empty.jsonl is empty"), ("half.jsonl", '{"call": "open"}\n{"call": "op', "half.jsonl, line 2: no JSON"),
-    ("other.json", '{"events": 7}', "no list of events"), ("list.json", "[1, 2]", "event 1: it names no \"call\""),
+    ("other.json", '{"events": 7}', "no list of events"), ("newer.jsonl", '{"call": "begin", "options": {"format": 2}}', "of form 2, and this explorer knows 1"),
+    ("nan.jsonl", '{"call": "open", "at": NaN}', "line 1: no JSON"), ("list.json", "[1, 2]", "event 1: it names no \"call\""),
     ("picture.png", "\x89PNG\x00", "line 1: no JSON")])
 def test_a_broken_file_is_refused_in_words(page, whole, name, text, says):
     page.open({"Chapter 9": whole})
@@ -224,6 +263,62 @@ def test_what_a_recording_says_is_text(page, whole):
     page.innocent()
 
 
+def test_what_is_deep_or_of_the_wrong_kind_is_shown_and_folded(page, whole):
+    odd = [{"at": "x"}, {"side": [1]}, {"args": {}}, {"options": 5}, {"layer": 7}, {"errno": "EPERM"}, {"microseconds": -1e999}, {"result": [[[]]]}]
+    events = [*whole[:60], *({**whole[59], **change} for change in odd)]
+    text = lines([*events, {**whole[59], "args": "DEEP"}]).replace('"DEEP"', "[" * 3000 + "]" * 3000).replace("-Infinity", "-1e999")
+    page.open({})
+    page.drop("odd.jsonl", text)
+    for step in range(60, len(events) + 2):
+        page.to(step)
+    assert page.step() == len(events) + 1
+    page.innocent()
+
+
+@pytest.mark.parametrize("place, step", [("#99999999", "last"), ("#9/3", 3), ("#abc", 1), ("#-1", 1), ("#1/0", 0)])
+def test_a_link_to_a_step_that_is_not_there_leads_near(page, whole, place, step):
+    page.open({"Chapter 9": whole}, step=place)
+    assert page.step() == (len(whole) if step == "last" else step)
+    page.innocent()
+
+
+def test_tab_passes_the_calls_by(page, whole):
+    """Of a list of hundreds the keyboard stops at one: arrows go on in it."""
+    page.open({"Chapter 9": whole}, step="#200")
+    page.script("document.querySelector('.check input').focus()")
+    seen = []
+    for _ in range(3):
+        page.key("Tab")
+        seen.append(page.script("document.activeElement.closest('.row') ? 'row' : document.activeElement.className"))
+    assert seen[:2] == ["row", "row"] and seen[2] != "row"
+
+
+def test_on_paper_it_is_light_and_whole(page, whole):
+    page.open({"Chapter 9": whole}, step=f"#{number(whole, 'pivot_root')}")
+    page.browser.call("Emulation.setEmulatedMedia", media="print", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    page.settle()
+    try:
+        assert page.script("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert page.script("document.querySelector('.tools').offsetHeight") == 0
+        assert page.script("(e => e.scrollHeight - e.clientHeight)(document.querySelector('.mounts'))") <= 0
+    finally:
+        page.browser.call("Emulation.setEmulatedMedia", media="", features=[])
+
+
+def test_a_hundred_thousand_events_can_be_stepped_through_while_they_are_folded(page, whole, pytestconfig):
+    if not pytestconfig.getoption("long"):
+        pytest.skip("with --long")
+    quiet = [event for event in whole if event["call"] in ("openat2", "close", "symlink")]
+    many = [*whole, *(quiet * (100_000 // len(quiet)))][:100_000]
+    page.open({"many": [{**event, "at": n} for n, event in enumerate(many)]})
+    page.to(500)
+    assert page.step() == 500
+    assert page.browser.wait("explorer.store.getState().looks.ready", 60)
+    page.to(90_000)
+    assert page.step() == 90_000
+    page.innocent()
+
+
 def test_nothing_runs_but_the_page_s_own_script(page, whole):
     page.open({"Chapter 9": whole})
     page.script("""document.body.append(Object.assign(document.createElement("script"), { textContent: "window.ran = 1" }))""")
@@ -260,6 +355,7 @@ def test_ten_thousand_events_sixty_steps_a_second(page, whole, pytestconfig):
     paint = 1000
     for _ in range(3):  # others work on this machine, too
         page.open({"many": many[:10000]})
+        assert page.file.stat().st_size < 1_500_000
         paint = min(paint, page.script("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
         if paint < 500:
             break

@@ -1,141 +1,17 @@
 """The folded state is what the kernel says: looked at after each event, of a process that stands still."""
-import json
-import subprocess
-import sys
-from collections import Counter
-from pathlib import Path
+import copy
 
 import pytest
+from crabcan_workshop.explore import image, truth
 from crabcan_workshop.explore.filters import enriched
-from crabcan_workshop.explore.paths import point, visible
-from crabcan_workshop.explore.reducer import fold, initial, reduce
-from crabcan_workshop.explore.start import SETS, capability
-from crabcan_workshop.explore.start import mount as line_of
-
-STEPPER = Path(__file__).with_name("stepper.py")
-LIMIT_NAMES = {"Max cpu time": "CPU", "Max file size": "FSIZE", "Max data size": "DATA",
-               "Max stack size": "STACK", "Max core file size": "CORE", "Max open files": "NOFILE",
-               "Max locked memory": "MEMLOCK", "Max address space": "AS", "Max msgqueue size": "MSGQUEUE",
-               "Max nice priority": "NICE", "Max realtime priority": "RTPRIO", "Max processes": "NPROC"}
+from crabcan_workshop.explore.reducer import states
 
 
 def stepped(who, folder, *words, before=()):
     """[(event, {side: what /proc says})] of a run that is stopped at each event."""
     file = folder / "events"
     command = who.command(*words[:2], "--trace", file, *words[2:], "--", "sleep", "100")
-    result = subprocess.run([*before, sys.executable, STEPPER, file, *command], env=who.environment, text=True,
-                            capture_output=True, timeout=60)
-    assert result.returncode == 137, result.stderr
-    return [json.loads(line) for line in result.stdout.splitlines()]
-
-
-def ids(state, process, kind):
-    return [str(number) for number in process[kind]]
-
-
-def namespaces(state, side, real, host, known):
-    """Shared where it should be; one id of ours is one inode of the kernel's."""
-    for kind, inode in real["namespaces"].items():
-        name = state["processes"][side]["namespaces"][kind]["id"]
-        assert (inode == host[kind]) == (name == f"{kind}:0"), (kind, name, inode)
-        assert known.setdefault(name, inode) == inode, (kind, name, inode)
-
-
-def identity(state, side, real):
-    process, status = state["processes"][side], real["status"]
-    for field, kind in (("Uid", "uid"), ("Gid", "gid")):
-        assert status[field].split()[:3] == ids(state, process, kind), field
-    assert sorted(map(int, status["Groups"].split())) == sorted(process["groups"])
-    for name, field in SETS.items():
-        bits = int(status[field], 16)
-        assert [capability(n) for n in range(64) if bits >> n & 1] == process["capabilities"][name], name
-    assert status["NoNewPrivs"] == str(int(process["no_new_privs"]))
-    assert status["Seccomp"] == ("2" if process["filters"] else "0")
-    assert int(status.get("Seccomp_filters", len(process["filters"]))) == len(process["filters"])
-    assert int(status["Umask"], 8) == process["umask"]
-    user = state["namespaces"][process["namespaces"]["user"]["id"]]
-    if user["parent"] is not None:
-        for kind in "uid", "gid":
-            assert real[f"{kind}_map"] == [str(n) for line in user["maps"][kind] for n in line], kind
-        assert real["setgroups"] == user["setgroups"]
-    assert (status["NSpid"].split()[-1] == "1") == process["inits"]
-
-
-def described(where, found):
-    """A mount as both sides can tell it."""
-    return (where, found["root"], found["fstype"], found["source"], tuple(found["attributes"]),
-            found["propagation"], found["idmapped"])
-
-
-def mounts(state, side, real):
-    """The tree below its root is mountinfo's, mount by mount; root and directory are the same."""
-    ours = [(where, state["mounts"][name]) for where, name in visible(state, side)]
-    theirs = [line_of(line)[1] for line in real["mountinfo"]]
-    theirs = [(found["at"], found) for found in theirs]
-    one, other = (Counter(described(*each) for each in every) for every in (ours, theirs))
-    assert one == other, (one - other, other - one)
-    numbers = {line.split()[0]: line_of(line)[1] for line in real["mountinfo"]}
-    process = state["processes"][side]
-    for field in "root", "cwd":
-        where, (number, path) = process[field], real[field]
-        if number in numbers:
-            found, mine = numbers[number], state["mounts"][where["mount"]]
-            assert (found["fstype"], found["root"]) == (mine["fstype"], mine["root"]), field
-            at = point(state, process["root"], where["mount"])
-            assert at == found["at"], field
-            if field == "cwd":
-                assert (at.rstrip("/") + where["path"] or "/") == path, field
-        else:
-            assert point(state, process["root"], where["mount"]) is None, field
-
-
-def limits(state, side, real):
-    process = state["processes"][side]
-    for line in real["limits"]:
-        for title, name in LIMIT_NAMES.items():
-            if line.startswith(title):
-                words = line[len(title):].split()[:2]
-                assert words == ["unlimited" if n == -1 else str(n) for n in process["rlimits"][name]], name
-    theirs = dict(line.split(":", 2)[1:] for line in real["cgroup"])
-    assert theirs == process["cgroup"], theirs
-
-
-def descriptors(state, side, real):
-    if real["descriptors"] is None:
-        return
-    ours = state["processes"][side]["descriptors"]
-    assert ours.keys() == real["descriptors"].keys(), (ours, real["descriptors"])
-    for fd, (link, cloexec, _) in real["descriptors"].items():
-        assert ours[fd]["cloexec"] == cloexec, (fd, link, ours[fd])
-
-
-def others(state, side, real):
-    process = state["processes"][side]
-    assert process["pid"] == real["pid"]
-    net = state["namespaces"][process["namespaces"]["net"]["id"]]
-    if "lo" in net["links"]:
-        assert net["links"]["lo"]["up"] == real["lo"]
-    assert state["namespaces"][process["namespaces"]["uts"]["id"]]["hostname"] == real["hostname"]
-    assert (process["session"] == "own") == (real["session"] == real["status"]["NSpid"].split()[0])
-
-
-def compare(run):
-    """Folds, and looks at each state; all differences, with the event."""
-    state, wrong, looks = initial(), [], 0
-    host, known = run[0][1]["parent"]["namespaces"], {}
-    for index, (event, seen) in enumerate(run):
-        state = reduce(state, enriched(event))
-        for side, real in seen.items():
-            looks += 1
-            if event["call"] == "rmdir" and event["args"][0] not in state["cgroups"]:
-                real["descriptors"] = None  # a sweep has another run's directory open, and does not say so
-            for look in (lambda *a: namespaces(*a, host, known), identity, mounts, limits, descriptors, others):
-                try:
-                    look(state, side, real)
-                except (AssertionError, KeyError) as error:
-                    wrong.append(f"{index} {event['side']} {event['call']}{event['args']}: {side}: "
-                                 f"{type(error).__name__} {error}"[:900])
-    return state, wrong, looks
+    return truth.stepped(file, command, before, env=who.environment, timeout=60)
 
 
 @pytest.mark.parametrize("step", range(2, 10))
@@ -143,11 +19,37 @@ def test_each_state_is_what_the_kernel_says(who, folder, step):
     true(stepped(who, folder, "step", str(step)))
 
 
-def true(run):
-    state, wrong, looks = compare(run)
+def test_of_a_bundle_too(who, folder):
+    true(stepped(who, folder, "step", "10"), but=("descriptors",))
+
+
+def test_of_a_network_of_its_own_with_addresses_and_routes(root, folder_of_root):
+    run = stepped(root, folder_of_root, "step", "11", "--net", "bridge")
+    true(run, but=("descriptors", "net namespace"), unknown=2)  # the parent is there for the time of a setns
+    last = [seen["child"]["network"] for _, seen in run if "child" in seen][-1]
+    assert len(last["links"]["eth0"]["addresses"]) == 2 and len(last["routes"]) == 2
+
+
+def test_of_an_image_whose_root_comes_through_a_socket(who, folder):
+    who = copy.copy(who)
+    who.environment = {**who.environment, "CRABCAN_STORE": str(folder / "store")}
+    folder.chmod(0o777)
+    run = stepped(who, folder, "step", "12", "--image", image.write(folder / "image", "sleep"))
+    true(run, but=("descriptors",), program="/bin/sleep")
+    assert any(event["call"] == "recvmsg" for event, _ in run) or who.uid
+
+
+def true(run, but=(), program="/usr/bin/sleep", unknown=0):
+    """but: of whose own descriptors not all is told (a store's lock, a bundle's folder)."""
+    wrong = [f"{index} {run[index][0]['side']} {run[index][0]['call']}{run[index][0]['args']}: {side}: {what}: "
+             f"{ours!r} is {theirs!r}"[:900] for index, side, what, ours, theirs in truth.differences(run) if what not in but]
     assert not wrong, "\n".join(wrong[:12])
-    assert state["unknown"] == 0 and looks > 20
-    assert state["processes"]["child"]["program"] == "/usr/bin/sleep"
+    told = list(states([enriched(event) for event, _ in run]))
+    odd = [run[n][0] for n in range(len(run)) if told[n + 1]["unknown"] > told[n]["unknown"]]
+    assert len(odd) <= unknown, odd
+    state = told[-1]
+    assert sum(len(seen) for _, seen in run) > 20
+    assert state["processes"]["child"]["program"] == program
 
 
 @pytest.mark.parametrize("options", [

@@ -70,10 +70,32 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.server.seen.append((self.path, dict(self.headers)))
         self.answer(201)
 
+    def do_HEAD(self):
+        self.answer(404)
+
+    def do_POST(self):
+        self.server.came = b""
+        self.answer(202, Location="/v2/uploads/1")
+
+    def do_PATCH(self):
+        """Takes an upload, or breaks off in its middle."""
+        server, length = self.server, int(self.headers["Content-Length"])
+        server.seen.append((self.path, dict(self.headers)))
+        assert len(server.came) == int((self.headers.get("Content-Range") or "0").partition("-")[0])
+        cut = server.cuts and length > 100_000
+        server.came += self.rfile.read(length // 3 if cut else length)
+        if cut:
+            server.cuts -= 1
+            self.connection.shutdown(socket.SHUT_RDWR)
+        else:
+            self.answer(202, Location="/v2/uploads/1")
+
     def do_GET(self):
         server = self.server
         server.seen.append((self.path, dict(self.headers)))
         url = urllib.parse.urlsplit(self.path)
+        if url.path == "/v2/uploads/1":
+            return self.answer(204, Range=f"0-{max(0, len(server.came) - 1)}") if server.ranges else self.answer(404)
         if url.path == "/token":
             return self.answer(200, json.dumps({"token": "t0ken"}).encode())
         if server.wants and "elsewhere" in self.path:

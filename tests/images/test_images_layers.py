@@ -8,9 +8,11 @@ import time
 import pytest
 
 from making import Layout, folder as directory, images, member, tar  # noqa: F401
-from crabcan_workshop.layers import command
+from registries import Faulty
+from crabcan_workshop.layers import advice, command
 from crabcan_workshop.layers.index import Index
 from crabcan_workshop.layers.page import page
+from crabcan_workshop.layers.source import image_at
 from crabcan_workshop.layers.waste import Report, compare
 from crabcan_steps.images.found import Options
 from crabcan_steps.images.pull import pull
@@ -40,7 +42,7 @@ def read(store, path, *layers, **fields):
     Layout(path).image(*layers, **fields)
     options = Options()
     options.quiet = True
-    return Index(store, pull(store, f"oci:{path}", options, path.name))
+    return Index(pull(store, f"oci:{path}", options, path.name)).read(store.open)
 
 
 def whats(step):
@@ -62,7 +64,7 @@ def test_waste_is_all_but_the_one_copy_that_is_needed(index):
     assert (report.wasted[0].path, report.wasted[0].size, report.wasted[0].reasons) == ("app/big", 60_000, {"mode": 1, "changed": 1})
     assert report.costs(index.steps[0]) == (30_000 + len(KEY), 0) and report.costs(index.steps[1]) == (30_000, 30_000)
     advice = " ".join(text for _, text in report.advice())
-    assert "--chown" in advice and "remove it in the RUN" in advice and "write them once" in advice
+    assert "--chown" in advice and "remove it in the RUN" in advice and "write it once" in advice
 
 
 def test_a_secret_that_was_removed_is_found(index):
@@ -97,6 +99,7 @@ def test_two_images(store, tmp_path):
 
 def test_the_page_is_whole_and_no_name_is_markup(index):
     text = page(Report(index))
+    assert "<code>ENV a=b</code>" in text and "30 kB less: changes only owners" in text
     assert text.count("<details>") == 3 and "etc/&lt;b&gt;&amp;" in text and "/etc/<b>" not in text
     data = json.loads(text.partition("id=data>")[2].partition("</script>")[0])
     assert data == Report(index).data()
@@ -127,12 +130,45 @@ def test_an_image_that_repeats_many_files_is_read_once(store, tmp_path, request)
     options.quiet = True
     image = pull(store, f"oci:{path}", options)
     begun = time.monotonic()
-    report = Report(Index(store, image))
+    report = Report(Index(image).read(store.open))
     assert time.monotonic() - begun < many / 100
     assert report.wasted[0].times == 9
+
+
+def test_another_machine_s_image_does_not_take_the_name_of_ours(tmp_path, monkeypatch):
+    layout = Layout(tmp_path / "layout")
+    layout.image(tar(member("own", "1")))
+    monkeypatch.setenv("CRABCAN_STORE", str(tmp_path / "store"))
+    options = Options()
+    options.insecure = True
+    with Faulty(layout) as server:
+        for platform in None, "linux/amd64":
+            options.platform = platform
+            with image_at(f"{server.host}/it", options):
+                pass
+    store = Store()
+    assert sorted(name.partition("/")[2] for name in store.names()) == ["it:latest", "it:latest-linux-amd64"]
+    store.close()
 
 
 def test_a_bug_too_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr(command, "shown", lambda options: {}["no\nsuch"])
     assert command.main(None) == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_each_line_and_what_would_have_saved_it(store, tmp_path):
+    """As builders write them down; caches that a layer brings are named, with what keeps them out."""
+    index = read(store, tmp_path / "one", tar(member("var/lib/apt/lists/all", "x" * 50_000), member("usr/bin/x", "x" * 9000), member("src/.git/pack", "x" * 20_000)),
+                 tar(member("var/lib/apt/lists/.wh.all")),
+                 history=[{"created_by": "RUN |1 a=b /bin/sh -c apt-get update   && apt-get install -y x # buildkit"},
+                          {"created_by": "/bin/sh -c #(nop)  CMD [\"sh\"]", "empty_layer": True}, {"created_by": "/bin/sh -c rm -r /var/lib/apt/lists/*"}])
+    first, second, third = Report(index).lines
+    assert [one.text for one in (first, second, third)] == ["RUN apt-get update && apt-get install -y x", 'CMD ["sh"]', "RUN rm -r /var/lib/apt/lists/*"]
+    assert [(size, text.partition(":")[0]) for size, text in first.cures] == [(50_000, "brings apt's lists and packages"), (20_000, "brings a repository's history")]
+    assert second.step is None and third.cures == [(50_000, "removes what layer 0 brought, and it stays in there: " + advice.IN_ONE)]
+
+
+def test_a_directory_removed_and_made_again_by_one_layer_is_there(store, tmp_path):
+    index = read(store, tmp_path / "one", tar(directory("d"), member("d/a/b", "1")), tar(member(".wh.d"), directory("d"), member("d/c", "2")))
+    assert whats(index.steps[1]) == {"d/a/b": "removed", "d/c": "added"} and sorted(index.tree) == ["d", "d/c"]

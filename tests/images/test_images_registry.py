@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from conftest import wait_for
 from making import Layout, busybox, images, member, tar  # noqa: F401
 from registries import Faulty, need, registry
 from crabcan_steps.images import registry as registry_
@@ -127,6 +128,17 @@ def test_a_connection_that_breaks_is_taken_up_where_it_was(images, big, ranges):
     assert partial(images) == []
 
 
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_push_that_breaks_goes_on_where_it_was(images, big, ranges):
+    """Where the other side remembers; else from the beginning."""
+    with Faulty(big) as other:
+        images.good("pull", "--quiet", "--insecure", f"{other.host}/big", "big")
+    with Faulty(big, cuts=2, ranges=ranges) as server:
+        images.good("push", "--insecure", "big", f"{server.host}/big:1")
+        ranged = [headers["Content-Range"] for _, headers in server.seen if "Content-Range" in headers]
+        assert server.cuts == 0 and bool(ranged) == ranges
+
+
 def test_one_that_always_breaks_off_at_the_same_place_is_given_up(big, tmp_path, monkeypatch):
     """It brings a lot each time, and never more: that is no progress."""
     monkeypatch.setattr(registry_, "PAUSES", (0, 0, 0, 0))
@@ -160,6 +172,22 @@ def test_a_blob_that_rots_is_noticed_named_and_fetched_again(images, big):
         before = len(server.seen)
         images.good("pull", "--insecure", f"{server.host}/big")
         assert [path.rpartition("/")[2] for path, _ in server.seen[before:] if "/blobs/" in path] == [f"sha256:{rotten.name}"]
+
+
+def test_a_layer_is_unpacked_while_the_next_is_coming(images, tmp_path):
+    """And if that one never comes, nothing stands under a final name."""
+    layout = Layout(tmp_path / "layout")
+    layout.image(tar(member("first", "here")), tar(member("second", BIG)))
+    with Faulty(layout, slow=0.5) as server:
+        process = subprocess.Popen(images.who.command("pull", "--insecure", f"{server.host}/it"), env=images.environment,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        layers = images.path / "store/layers"
+        assert wait_for(lambda: any(layers.glob(".new-*/fs/first"))) and process.poll() is None
+        assert not any(path.stat().st_size > 600_000 for path in (images.path / "store/blobs/sha256").iterdir())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == -signal.SIGINT and not list(layers.glob("[!.]*"))
+        images.good("pull", "--insecure", f"{server.host}/it")
+    assert len(os.listdir(layers)) == len(list(layers.glob("[!.]*"))) == 2
 
 
 def test_two_pulls_at_once_share(images, big):
@@ -225,7 +253,7 @@ def test_archives_of_other_programs_are_read(images, kind):
 def test_what_is_saved_another_program_reads(images):
     need("skopeo")
     digest = images.small()
-    for target in "oci:{}/saved", "oci-archive:{}/saved.tar":
+    for target in "oci:{}/saved", "oci-archive:{}/saved.tar", "docker-archive:{}/docker.tar":
         images.good("save", "small", target.format(images.path))
         said = subprocess.run(["skopeo", "inspect", "--raw", target.format(images.path)], check=True, stdout=subprocess.PIPE)
         assert json.loads(said.stdout)["layers"], digest

@@ -18,6 +18,7 @@ SCAN = Path(__file__).with_name("scan.py")
 BASE = tar(directory("etc", mode=0o750, uid=1, gid=2), member("etc/one", "1"), member("etc/two", "2", mode=0o4755),
            directory("usr"), directory("usr/lib", uid=7), member("usr/lib/x", "x" * 5000, uid=33, gid=34),
            member("lib", kind="symlink", linkname="usr/lib"), directory("var"), directory("var/log"), member("var/log/a", "a"))
+OURS = {}
 HOLES = [(0, 4096), (1 << 20, 4096)]
 
 
@@ -48,6 +49,9 @@ CASES = {
     "hard links": [tar(member("a", "same"), member("b", kind="link", linkname="a"), member("c", kind="link", linkname="./b"))],
     "a hard link to an absolute name": [tar(member("a", "same"), member("b", kind="link", linkname="/a"))],
     "a hard link into a directory that is a link": [BASE, tar(member("usr/lib/z", "z"), member("z", kind="link", linkname="lib/z"))],
+    "a hard link to what the layer then hides": [BASE, tar(member("h", kind="link", linkname="var/log/a"), member(".wh.var"))],
+    "a hard link to what the layer hides, and fills anew": [BASE, tar(member("h", kind="link", linkname="var/log/a"), member(".wh.var"),
+                                                                      member("var/new", "n"))],
     "set-user-ID and sticky": [tar(member("s", "s", mode=0o6755), directory("t", mode=0o3777))],
     "times before 1970 and below a second": [tar(pax("old", mtime="-86400.5"), pax("sub", mtime="1600000000.123456789"))],
     "names of 200 letters and more": [tar(member("n" * 200, "n"), member("/".join(["d" * 100] * 8) + "/x", "x"))],
@@ -109,8 +113,8 @@ def expected():
 
 @pytest.fixture(scope="module")
 def ours():
-    """{user: what the overlay of our layers shows of each case}, made once for each."""
-    return {}
+    """{user: what the overlay of our layers shows of each case}, made once for each, also for other files."""
+    return OURS
 
 
 def shown(who, found):

@@ -10,8 +10,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import wait_for  # noqa: E402
-from world import FIRST, as_before, fresh, inside, settled, world  # noqa: E402, F401
+from world import FIRST, HOST, HOST6, WEB, WEB6, as_before, fresh, inside, settled, world  # noqa: E402, F401
 
+DOCTOR = "from crabcan_workshop import doctor\nprint(doctor.abandoned() and doctor.check_bridge()[2])"
 WAIT = ["--", "sh", "-c", "echo ready; read x"]
 
 
@@ -39,8 +40,8 @@ def test_many_at_once_get_one_each(world, as_before, request):
 
 
 def test_when_all_are_taken_one_line_says_so(world, as_before, tmp_path):
-    script = ("from crabcan_steps.net import leases\nfrom crabcan_steps import ch09_runtime, cli\nimport sys\n"
-              "leases.LAST = 2\nsys.exit(cli.main(['run', '--net', 'bridge', *sys.argv[1:]]))")
+    script = ("from crabcan_steps.net import addresses\nfrom crabcan_steps import ch09_runtime, cli\nimport sys\n"
+              "addresses.LAST = 2\nsys.exit(cli.main(['run', '--net', 'bridge', *sys.argv[1:]]))")
     with world.background(*WAIT) as running:
         running.ready()
         result = world.root.script(script, "true")
@@ -54,28 +55,76 @@ def test_kill_9(world, whom):
         running.ready()
         beside = [int(pid) for pid in Path(f"/proc/{running.runtime}/task/{running.runtime}/children").read_text().split()
                   if int(pid) != running.init]
-        assert len(beside) == 2  # the relay, and who waits for our end
+        assert len(beside) == 2  # the relay, and who waits for our end: nobody means them who kills by our name
+        assert all(Path(f"/proc/{pid}/{file}").read_text().strip("\0\n") == f"net-of-{running.runtime}"[:15 if file == "comm" else None]
+                   for pid in beside for file in ("comm", "cmdline"))
         for pid in [*(beside if whom != "us" else ()), running.runtime, *([running.init] if "all" in whom else ())]:
             subprocess.run(["kill", "-9", str(pid)], stderr=subprocess.DEVNULL)
         running.process.wait()
         if whom != "us":
             assert wait_for(lambda: "crabcan0" in world.do(world.host, "ip -o link"))
+            assert "crabcan run --net bridge true" in world.root.script(DOCTOR).stdout
             assert world.root.run(*inside("print(get('http://203.0.113.5/'))"), options=["--net", "bridge", "-p", "8080:80"])
         left = settled(world)
         assert not left, left
+        assert "bridge" not in world.root.script(DOCTOR).stdout
 
 
 def test_one_goes_another_stays(world, as_before):
     with world.background("--name", "stays", *WAIT) as stays:
         stays.ready()
-        with world.background("--name", "goes", *WAIT) as goes:
+        with world.background("--name", "goes", "--internal", *WAIT) as goes:
             goes.ready()
+            assert f"{FIRST}.3" in world.do(world.host, "nft list set inet crabcan internal4")
             assert "goes" in world.do(world.host, "cat /run/crabcan/*/2.hosts")
             goes.process.send_signal(signal.SIGKILL)
             assert wait_for(lambda: "goes" not in world.do(world.host, "cat /run/crabcan/*/2.hosts"))
-        rules = world.do(world.host, "nft list ruleset")
-        assert f"{FIRST}.2" in rules and f"{FIRST}.3" not in rules
-        assert world.root.run("true", options=["--net", "bridge"]) == ""
+        assert f"{FIRST}.3" not in world.do(world.host, "nft list set inet crabcan internal4")
+        assert world.root.run(*inside("print(get('http://203.0.113.5/'))"), options=["--net", "bridge"]) == f"{HOST}\n"
+
+
+def test_what_the_rules_know_of_a_number_is_true_of_the_next(world, as_before):
+    """A MAC that one had asked for is forgotten with it; what follows from the number need not be."""
+    seven = ["--net", "bridge", "--ip", f"{FIRST}.7"]
+    get = inside(f"print(get('http://{WEB}/'), get('http://[{WEB6}]/'))")
+    with world.background(*WAIT) as stays:
+        stays.ready()
+        prefix = world.do(stays.init, "ip -o -6 addr show eth0 scope global").split()[3].partition("::")[0]
+        for options in ["--ip6", f"{prefix}::abc"], [], ["--mac", "02:00:00:00:00:09", "--internal"], [], ["--mac", "02:00:00:00:00:08"], []:
+            expected = "no: " if "--internal" in options else f"{HOST} {HOST6}"
+            assert world.root.run(*get, options=[*seven, *options]).startswith(expected), options
+            rules = world.do(world.host, "nft list ruleset")
+            assert "02:00:" not in rules and "::abc" not in rules
+
+
+def test_a_cable_goes_with_its_namespace_or_when_its_number_is_wanted(world, as_before):
+    """Somebody who has come in from outside holds the namespace: no reason for the next one to have no cable."""
+    with world.background(*WAIT) as stays:
+        stays.ready()
+        with world.background(*WAIT) as goes:
+            goes.ready()
+            other = subprocess.Popen(["nsenter", f"--target={goes.init}", "--net", "sleep", "60"])
+            assert wait_for(lambda: Path(f"/proc/{other.pid}/comm").read_text() == "sleep\n")
+            goes.process.terminate()
+            goes.process.wait()
+        assert "eth0" in world.do(other.pid, "ip -o link")
+        assert world.root.run(*inside("print(get('http://203.0.113.5/'))"), options=["--net", "bridge"]) == f"{HOST}\n"
+        assert "eth0" not in world.do(other.pid, "ip -o link")
+        other.kill()
+        other.wait()
+
+
+def test_who_has_joined_loses_the_way_out_with_its_owner(world, as_before):
+    with world.background(*WAIT) as stays:
+        stays.ready()
+        with world.background("--name", "goes", *WAIT) as goes:
+            goes.ready()
+            with world.background(*WAIT, net="container:goes") as joined:
+                joined.ready()
+                assert "eth0" in world.do(joined.init, "ip -o link")
+                goes.process.terminate()
+                goes.process.wait()
+                assert "eth0" not in world.do(joined.init, "ip -o link")
 
 
 @pytest.mark.parametrize("stopped", ["ip_forward", "nothing"])

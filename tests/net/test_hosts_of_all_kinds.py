@@ -109,6 +109,16 @@ def test_a_network_of_six(world, as_before):
     assert result.returncode == 125 and prefix in result.stderr
 
 
+def test_what_follows_from_another_number_is_kept_for_that_one(world, as_before):
+    """The bridge's own, too."""
+    prefix = world.root.run("sh", "-c", "ip -o -6 addr show eth0 scope global", options=["--net", "bridge"]).split()[3].split("::")[0]
+    for words, whose in (["--mac", "02:cc:0a:d3:00:07"], 7), (["--mac", "02:cc:0a:d3:00:01"], 1), (["--ip6", f"{prefix}::9"], 9):
+        result = world.crabcan(*words, "true")
+        assert result.returncode == 125 and f"kept for who has {FIRST}.{whose}" in result.stderr, result.stderr
+        if whose > 1:
+            assert world.crabcan(*words, "--ip", f"{FIRST}.{whose}", "true").returncode == 0
+
+
 def test_a_host_without_ipv6(fresh):
     fresh.do(fresh.host, "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6")
     result = fresh.crabcan("-p", "8080:80", "--", *GET)
@@ -134,7 +144,7 @@ def test_without_a_way_out_there_are_still_neighbours(fresh):
 
 def test_without_nft_nobody_would_guard_it(fresh):
     fresh.do(fresh.host, "mount -t tmpfs tmpfs /mnt; touch /mnt/none; chmod 000 /mnt/none")
-    script = ("import sys\nfrom crabcan_steps import cli\nfrom crabcan_steps.net import rules\nrules.PROGRAMS = ('/no/nft',)\n"
+    script = ("import sys\nfrom crabcan_steps import cli\nfrom crabcan_steps.net import nft\nnft.PROGRAMS = ('/no/nft',)\n"
               "sys.exit(cli.main(['run', '--net', 'bridge', 'true']))")
     result = fresh.root.script(script)
     assert result.returncode == 125 and "apt-get install nftables" in result.stderr and len(result.stderr.splitlines()) == 1

@@ -12,7 +12,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import wait_for  # noqa: E402
 from crabcan_steps import ch01_args  # noqa: E402
-from crabcan_steps.net import ports  # noqa: E402
+from crabcan_steps.net import ports, relay as of_relays  # noqa: E402
 from crabcan_steps.net.relay import Relay  # noqa: E402
 from world import FIRST, HOST, HOST6, as_before, inside, settled, world  # noqa: E402, F401
 
@@ -76,6 +76,40 @@ def test_the_news_of_one_who_has_gone_is_not_his_heir_s():
         listener.close()
 
 
+def test_who_finds_no_room_waits_and_who_is_silent_is_asked(monkeypatch):
+    """Its memory has an end, and so has its patience with those who have gone without a word."""
+    monkeypatch.setattr(of_relays, "ROOM", 4)
+    server, listener = socket.create_server(("127.0.0.1", 0)), ports.listening("127.0.0.1", 0, "tcp")
+    relay = os.fork()
+    if relay == 0:
+        Relay([(listener, server.getsockname()[1])], "127.0.0.1").run()
+    try:
+        server.settimeout(5)
+        first, second = (socket.create_connection(listener.getsockname(), 5) for _ in range(2))
+        there = [server.accept()[0] for _ in range(2)]
+        asked = subprocess.run(["ss", "-Htno", "state", "established", f"dport = :{server.getsockname()[1]}"],
+                               text=True, capture_output=True).stdout
+        assert asked.count("timer:(keepalive,") == 2, asked
+        with socket.create_connection(listener.getsockname(), 5) as third:
+            third.send(b"x")
+            server.settimeout(0.3)
+            with pytest.raises(TimeoutError):
+                server.accept()
+            first.close()
+            there[0].close()
+            server.settimeout(5)
+            with server.accept()[0] as later:
+                later.settimeout(5)
+                assert later.recv(1) == b"x"
+        for one in second, *there:
+            one.close()
+    finally:
+        os.kill(relay, signal.SIGKILL)
+        os.waitpid(relay, 0)
+        server.close()
+        listener.close()
+
+
 def heir(server, address, relay, reset):
     """A connection ends, and another begins, while the relay has no time; returns what comes through the other."""
     with socket.create_connection(address, 5) as old, server.accept()[0] as there:
@@ -125,7 +159,7 @@ def test_a_thousand_ports(world, as_before):
     (["-p", "1-65535:1-65535"], "4096"), (["-p", "1.2.3:80:80"], "address"), (["-p", "localhost:80:80"], "address"), (["-p", "[::1:80:80"], ""),
     (["-p", "1:2:3:4"], "HOST:CONTAINER"), (["-p", ""], "HOST:CONTAINER"), (["-p", "٣:80"], "is no port"), (["-p", "-1:80"], "is no port"),
     (["--name", "n" * 300], "64"), (["--name", "a b"], "letters"), (["--name", "localhost"], "own name"), (["--name", ""], "letters"),
-    (["--mac", "01:00:00:00:00:00"], "group"), (["--mac", "2:3"], "MAC"), (["--mac", "00:00:00:00:00:00"], "group"),
+    (["--mac", "01:00:00:00:00:00"], "group"), (["--mac", "2:3"], "MAC"), (["--mac", "00:00:00:00:00:00"], "nobody's"), (["--name", "127.0.0.1"], "letters"), (["--name", "4711"], "letters"),
     (["--ip", "fd00::1"], "IPv4"), (["--ip6", "10.0.0.1"], "IPv6"), (["--ip", "10.0.0.256"], "address"), (["--dns", "name.example"], "address"),
     (["--add-host", "a"], "NAME:ADDRESS"), (["--add-host", "a b:1.2.3.4"], "letters"), (["--add-host", "a:b"], "address"),
     (["--net", "brigde"], "bridge"), (["--net", ""], "bridge")])

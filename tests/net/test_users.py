@@ -76,14 +76,15 @@ def test_a_published_port(here, world):
             "hello\n", ""]
 
 
-@pytest.mark.parametrize("whom", ["nobody", "us", "pasta", "both"])
+@pytest.mark.parametrize("whom", ["nobody", "us", "pasta", "both", "the one beside us"])
 def test_it_ends_with_the_container(here, whom):
     with Running(here, ["run", "--net", "pasta", "--", "sh", "-c", "echo ready; read x; echo end"]) as running:
         running.ready()
         watcher, pasta = beside(running)
-        for pid in [pasta] * (whom in ("pasta", "both")) + [running.runtime] * (whom in ("us", "both")):
+        for pid in [pasta] * (whom in ("pasta", "both")) + [running.runtime] * (whom in ("us", "both")) \
+                + [watcher] * (whom == "the one beside us"):
             subprocess.run(["kill", "-9", str(pid)], check=True)
-        if whom in ("nobody", "pasta"):
+        if whom not in ("us", "both"):
             running.process.stdin.write("\n")
             running.process.stdin.flush()
             assert running.process.wait(10) == 0 and running.process.stdout.read() == "end\n"

@@ -98,10 +98,10 @@ def test_what_a_container_forges_reaches_nobody(world, as_before):
     assert seen == HONEST and sent > HONEST
 
 
-def broken(folder, changes):
+def broken(folder, changes, module="rules"):
     """Somebody whose crabcan has other rules."""
     shutil.copytree(CHECKOUT / "crabcan_steps", folder / "crabcan_steps")
-    path = folder / "crabcan_steps/net/rules.py"
+    path = folder / f"crabcan_steps/net/{module}.py"
     text = path.read_text()
     for old, new in changes:
         assert text.count(old) == 1, old
@@ -110,8 +110,8 @@ def broken(folder, changes):
     return folder
 
 
-def without(world, tmp_path, changes):
-    return Who("root", [sys.executable], broken(tmp_path, changes), world.enter(world.host))
+def without(world, tmp_path, changes, module="rules"):
+    return Who("root", [sys.executable], broken(tmp_path, changes, module), world.enter(world.host))
 
 
 def test_without_the_guards_all_of_it_would(world, as_before, tmp_path):

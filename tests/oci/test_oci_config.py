@@ -9,7 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from crabcan_steps import ch06_caps
-from crabcan_steps.oci import config, fields, fields_linux, sysctl
+from crabcan_steps.oci import config, fields, fields_linux, form, sysctl
+from crabcan_steps.oci.commands.exec import check as check_process
 
 SPACES = [{"type": kind} for kind in ("pid", "mount", "ipc", "uts", "network")]
 PLAIN = {"ociVersion": "1.2.0", "root": {"path": "rootfs"}, "process": {"cwd": "/", "args": ["sh"]},
@@ -230,10 +231,10 @@ def test_a_relative_destination_is_a_warning():
 
 
 def test_parts_for_exec_and_update():
-    config.check_process(PLAIN["process"])
+    check_process(PLAIN["process"])
     config.check_resources({"memory": {"limit": -1}})
-    for call, words, said in ((config.check_process, {"args": ["x"]}, "process.cwd: is missing"),
-                              (config.check_process, [], "process: must be an object, not []"),
+    for call, words, said in ((check_process, {"args": ["x"]}, "process.cwd: is missing"),
+                              (check_process, [], "process: must be an object, not []"),
                               (config.check_resources, {"pids": 3}, "linux.resources.pids: must be an object")):
         with pytest.raises(config.Invalid, match=said.replace("[]", r"\[\]")):
             call(words)
@@ -297,7 +298,7 @@ def test_the_table_is_whole():
     for path, kind, allowed, by, does in config.TABLE:
         above = path.rpartition(".")[0].removesuffix(".*").removesuffix("[]")
         assert above in (*paths, ""), path
-        assert kind.rstrip("!").rpartition(" of ")[2] in config.NOUNS, path
+        assert kind.rstrip("!").rpartition(" of ")[2] in form.NOUNS, path
         assert by and does and not does.endswith("."), path
 
 
@@ -336,7 +337,7 @@ def test_never_a_traceback(changes):
         except (AttributeError, TypeError, KeyError):
             pass  # below something of another type
     linux = words["linux"] if type(words["linux"]) is dict else {}
-    for check, part in ((config.check, words), (config.check_process, words["process"]),
+    for check, part in ((config.check, words), (check_process, words["process"]),
                         (config.check_resources, linux.get("resources"))):
         try:
             check(part)

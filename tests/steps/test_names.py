@@ -91,7 +91,7 @@ STATE = "below --root, where nobody else may write (place.mine), in the containe
 BUNDLE = "the engine's: it has named the bundle and its root, and opens nothing of the container's"
 LAST = "in the container's root, as its user, with nothing of ours open: what is found is the container's"
 OF_BUNDLES = {
-    "not linux.read or os.walk: a function of our own": "commandline.split read; config.one walk; ending.delete remove",
+    "not linux.read or os.walk: a function of our own": "commandline.split read; ending.delete remove",
     BYTES: "copyup.copy_up listdir; copyup.copy_up chmod; foreground.Pipes.close read; foreground.Pipes.hear write; foreground.Pipes.show read; "
            "filter.compiled open; hooks.heard read; hooks.outcome read; ids.namespace_of read; seccomp.BundleFilter.parent write; interpreter.mapped read; "
            "log.Log.record write",
@@ -100,9 +100,9 @@ OF_BUNDLES = {
           "devices.Node.give chmod; devices.Node.give chown; notify.listen chmod; state.State.busy open",
     HOST: "devices.Node.found open; namespaces.Maps.prepare exists; seccomp.code read; writing.seccomp read; "
           "cgroupmounts.CgroupMount.tree_of open",
-    ONCE: "mounts.Mount.hold open; namespaces.Spaces.prepare open; reading.load open; commands/update.from_file open; "
+    ONCE: "mounts.Mount.hold open; reading.load open; commands/update.from_file open; "
           "tree.Tree.open open; log.Log.record open",
-    BUNDLE: "__main__.act realpath; tree.Tree.prepare realpath; verbs.bundle_of isdir; verbs.bundle_of realpath; "
+    BUNDLE: "__main__.act realpath; tree.Tree.prepare realpath; commands/create.bundle_of isdir; commands/create.bundle_of realpath; "
             "hooks.confined execve; hooks.one posix_spawn; last.write_whole rename; last.write_whole unlink; "
             "last.write_whole write; printing.spec open; writing.furnish chmod; writing.furnish chown; "
             "writing.furnish isdir; writing.furnish makedirs; writing.furnish mkdir; writing.furnish open; "
@@ -118,16 +118,17 @@ OF_BUNDLES = {
                                                          "tree.bare umount2; tree.unmount umount2",
 }
 OF_IMAGES = {
-    "not os.open or the like: a function of our own": "commands.save write; container.clear remove; layers.unpack remove; "
+    "not os.open or the like: a function of our own": "commands.save write; container.clear remove; layers.claimed remove; "
         "prune.collect remove; prune.layers remove; running.brought write; tree.Tree.clear remove",
     BYTES: "commit.Changes.file open; commit.Changes.folder listdir; commit.Changes.info getxattr; commit.Changes.info listxattr; "
            "commit.written open; container.create chmod; container.every listdir; container.record open; copying.copy open; "
            "copying.like chmod; copying.like getxattr; copying.like listxattr; copying.like setxattr; copying.like utime; "
-           "files.Folder.open open; flatten.names listdir; mapped.child open; mapped.inside open; merged.Merged.read open; "
+           "files.Folder.open open; flatten.names listdir; mapped.child open; mapped.Helper.result open; merged.Merged.read open; "
            "merged.xattr getxattr; prune.collect listdir; prune.layers listdir; remove.emptied scandir; remove.entered chmod; "
            "store.Store.__init__ chmod; store.Store.index open; store.Store.open open; store.Store.replace open; "
            "transfer.take open; tree.Tree.mark chmod; unpack.Unpack.attributes chmod; unpack.Unpack.attributes setxattr; "
-           "unpack.Unpack.finish utime; unpack.Unpack.regular open; unpack.Unpack.regular utime",
+           "unpack.Unpack.finish utime; unpack.Unpack.regular open; unpack.Unpack.regular utime; "
+           "unpacking.Arrivals.tell write; unpacking.Arrivals.wait open",
     "one name in each of two directories that we hold": "commit.written rename; container.create rename; flatten.filled link; layers.unpack_missing rename; "
         "remove.remove rename; store.Store.replace rename; transfer.take rename; unpack.Unpack.link link",
     "the caller's lambda, below a descriptor: see there": "unpack.Unpack.own chown",
@@ -145,23 +146,24 @@ RUN = "below /run/crabcan, which is the host's root's own (0700): no container s
 SETTING = "the kernel's own, in /proc/sys/net"
 OF_NETWORKS = {
     BYTES: "beside.AfterUs.begin.wait read; netlink.netlink read; netlink.netlink write; pasta.Pasta.parent read; "
-           "rules.Nft.__init__ write; rules.Nft.wait read",
+           "nft.Nft.__init__ write; nft.Nft.wait read",
     "not linux.read: a function of our own": "names.resolvers read",
     "only to tell what a root lacks: chapter 4 opens it": "names.lacking open",
-    HOST: "firewall.look exists; names.read read; pasta.stay posix_spawn; rules.nft posix_spawn",
-    PROC: "ch11_network.Cable.parent open; devices.Devices.parent open; joined.Joined.prepare open; pasta.has_way_out exists; pasta.has_way_out read",
+    HOST: "firewall.look exists; names.read read; pasta.stay posix_spawn; nft.nft posix_spawn",
+    PROC: "ch11_network.Cable.parent open; devices.Devices.parent open; joined.Joined.prepare open; pasta.has_way_out exists; pasta.has_way_out read; pasta.Pasta.parent exists",
     SETTING: "bridge.close_doors write; bridge.forward listdir; bridge.forward read; bridge.forward write; bridge.has_ipv6 exists; "
              "bridge.has_ipv6 read; bridge.take_down exists; bridge.take_down read; bridge.take_down write; ports.least exists; "
              "ports.least read",
     RUN: "leases.Leases.__enter__ exists; leases.Leases.__enter__ makedirs; leases.Leases.__enter__ open; "
          "leases.Leases.__enter__ stat; leases.Leases.__exit__ listdir; leases.Leases.__exit__ rmdir; leases.Leases.clear unlink; "
-         "leases.Leases.held open; leases.Leases.numbers listdir; leases.Leases.take open; leases.Leases.text exists; "
+         "leases.Leases.held open; leases.Leases.in_use exists; leases.Leases.numbers listdir; leases.Leases.take open; leases.Leases.text exists; "
          "leases.Leases.text read; leases.Leases.write open; leases.note write",
 }
 for why, words in OF_NETWORKS.items():
     for where, name in (word.split() for word in words.split("; ")):
         MAY[where.partition(".")[0], where.partition(".")[2], name] = why
-MAY |= {("ch10_bundle", "record", "realpath"): BUNDLE, ("cli", "execute", "write"): "not linux.write: a bundle"}
+MAY |= {("ch10_bundle", "record", "realpath"): BUNDLE, ("ch10_bundle", "Join.hold", "open"): ONCE,
+        ("cli", "execute", "write"): "not linux.write: a bundle"}
 
 
 def calls(tree, where=""):

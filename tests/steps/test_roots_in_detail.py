@@ -38,6 +38,17 @@ def test_sizes_of_the_places_in_memory(who):
     assert sizes == {"/": "1048576", "/dev": "64", "/dev/shm": "65536"} and out.split()[-1] == "262144"
 
 
+def test_the_runtime_keeps_no_directory_of_a_mirrored_root_open(root, folder):
+    """Whoever may write there could not be unmounted, and each is one less of the caller's limit."""
+    (folder / "usr").mkdir()
+    for name in ("bin", "lib", "lib64"):
+        (folder / name).symlink_to(f"usr/{name}")
+    with root.start("run", "-m", folder, "-v", "/usr:/usr:ro", "--", "sh", "-c", "echo up; read word") as box:
+        assert box.ready() == "up"
+        held = [os.readlink(f"/proc/{box.runtime}/fd/{fd}") for fd in os.listdir(f"/proc/{box.runtime}/fd")]
+        assert not [path for path in held if path == str(folder)], held
+
+
 def test_nothing_can_be_made_in_a_mirror(root, folder):
     (folder / "usr").mkdir()
     (folder / "bin").symlink_to("usr/bin")

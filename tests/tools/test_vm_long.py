@@ -35,6 +35,13 @@ def test_debian_12_is_a_classroom():
         "--setup", "./workshop setup --services", "tools/vm/check")
 
 
+@pytest.mark.parametrize("suite", ["bookworm", "trixie"])
+def test_a_class(suite):
+    """Sessions, attacks, kills, and nothing left behind."""
+    run("./workshop", "guest", "--suite", suite, "--memory", "4G", "--timeout", "6000", "--setup",
+        "./workshop setup && sudo tools/vm/class_check.py", seconds=6100)
+
+
 def test_the_chapters_on_an_emulated_arm64():
     """Twice as slow again as Debian 12 above, so only the tests; as the learner and as root."""
     run("./workshop", "guest", "--arch", "arm64", "--timeout", "6000", "--setup", "./workshop setup",

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow  # left out by --fast
 def test_from_start_to_pass(root, tmp_path):
     """As in the README."""
     folder = tmp_path / "mine"
-    assert f"{len(exercises.CHAPTERS) + 1} new files" in run("start", folder=folder).stdout
+    assert f"{len(exercises.CHAPTERS) + len(exercises.BESIDE) + 1} new files" in run("start", folder=folder).stdout
     assert run("check", 3, folder=folder).returncode == 1
     hints = [run("hint", 3, folder=folder).stdout for _ in range(4)]
     assert len(set(hints[:3])) == 3 and hints[3] == hints[2]

@@ -80,6 +80,27 @@ def test_a_fifo_keeps_nobody_waiting(place, command):
         place.start()
 
 
+@pytest.mark.parametrize("command", [("check", "3"), ("try", "3", "hostname")])
+def test_a_file_that_is_gone_is_called_so(place, command):
+    (place.folder / "ch03_hostname.py").unlink()
+    said = run(*command, folder=place.folder)
+    assert (said.returncode, said.stdout) == (1, "") and said.stderr == (
+        f"workshop: {place.folder}/ch03_hostname.py is gone: workshop start {place.folder} puts a new one there\n")
+
+
+@pytest.mark.parametrize("command", [("check", "3"), ("status",), ("hint", "3"), ("start",), ("reset", "3")])
+def test_a_workspace_that_one_may_not_look_into_is_one_line(user, place, command):
+    folder = place.folder.rename(f"/tmp/another-s-{os.getpid()}")
+    folder.chmod(0)
+    try:
+        words = [*user.python, "-P", "-m", "crabcan_workshop", *command, "--dir", str(folder)]
+        said = subprocess.run(words, text=True, capture_output=True, env=user.environment, cwd="/", timeout=60)
+    finally:
+        folder.chmod(0o755)
+        folder.rename(place.folder)
+    assert said.returncode == 1 and said.stderr.count("\n") == 1 and "Permission denied" in said.stderr, said
+
+
 @pytest.mark.parametrize("text", ["[1]", "null", '{"3": 1}', '{"3": {"passed": 7, "hints": [], '
                                   '"attempts": "x", "answer": 3}}', "[" * 100_000, '{"3": {"hints": '
                                   '{"1": "x", "2": 99}, "passed": [9, "x"]}}', "\0", "NaN"])

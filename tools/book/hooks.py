@@ -114,7 +114,7 @@ def lead(link, page, config):
 def on_page_content(html, page, config, files):
     """Puts the diagrams into the page itself, where they take on its colours; leads to the explorer."""
     if files.get_file_from_path(births.NAME) and (chapter := re.fullmatch(r"(\d\d)-\w+\.md", page.file.src_uri)):
-        html = html.replace("</h1>", "</h1>\n" + births.link(int(chapter[1])), 1)
+        html = html.replace("</h1>", "</h1>\n" + births.link(int(chapter[1])), 1) + births.frame(int(chapter[1]))
     html = BLOCK.sub(unfound, LINE.sub(line, html))
     return DIAGRAM.sub(lambda image: inline(image, config), html)
 

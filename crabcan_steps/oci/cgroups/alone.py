@@ -4,8 +4,8 @@ import os
 
 from ... import linux
 from ...layer import LayerError
-from .freezer import frozen
-from .processes import main, processes
+from .processes import processes
+from .record import frozen, main
 
 
 def claim(groups, undo):

@@ -4,7 +4,8 @@ import time
 
 from ... import linux
 from ...layer import LayerError, exists
-from .processes import PATIENCE, main, processes, wait
+from .processes import PATIENCE, processes, wait
+from .record import frozen, main
 from .tree import own_path, trees
 
 
@@ -55,16 +56,6 @@ def freeze_first(path, state, seconds):
         time.sleep(pause)
         pause = min(pause * 2, 0.01)
     return False
-
-
-def frozen(groups):
-    """Whether somebody has frozen the container's cgroup itself (not one above or below it)."""
-    try:
-        if "freezer" in groups["paths"]:
-            return linux.read(f"{groups['paths']['freezer']}/freezer.self_freezing").strip() == "1"
-        return bool(groups["paths"]) and linux.read(f"{main(groups)}/cgroup.freeze").strip() == "1"
-    except FileNotFoundError:
-        return False  # version 2's top has no such file, and who is gone is not frozen
 
 
 def signal(groups, number):

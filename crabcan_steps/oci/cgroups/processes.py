@@ -6,20 +6,10 @@ import time
 
 from ... import linux
 from ...layer import LayerError, exists
+from .record import main
 from .tree import ROOT, below, own_path, release, unique
 
 PATIENCE = 10  # seconds, for what the kernel does by and by
-
-
-def main(groups):
-    """The directory that tells who is in the container. Raises LayerError if there is none."""
-    for controller in "", "freezer", "pids", "devices", "name=systemd":
-        if controller in groups["paths"]:
-            return groups["paths"][controller]
-    for path in groups["paths"].values():
-        return path
-    raise LayerError("cgroups", "the container has no cgroup", errno.ENOENT,
-                     "it was made by a user who may make none")
 
 
 def inside(path):

@@ -2,6 +2,7 @@
 // Whatever a file says is data: it is looked through here, and shown as text.
 
 const MOST = 200 * 2 ** 20 // bytes
+const FORMAT = 1 // of the recordings that we know; `begin` of a later one says so
 
 export class Broken extends Error {}
 
@@ -35,9 +36,18 @@ const parseLines = (text, name) => text.split("\n").flatMap((line, index) => {
 export const normal = (recording, file) => {
   if (recording === null || typeof recording !== "object" || !Array.isArray(recording.events)) throw new Broken(`${file}: no list of events in it`)
   if (!recording.events.length) throw new Broken(`${file}: there is no event in it`)
-  const events = recording.events.map((event, index) => complete(event, index, file))
+  const events = recording.events.map((event, index) => complete(headed(event, recording.heads), index, file))
+  const form = events.find(({ call }) => call === "begin")?.options.format ?? FORMAT
+  if (form > FORMAT) throw new Broken(`${file} is of form ${Number(form)}, and this explorer knows ${FORMAT}: a newer one reads it`)
   events.sort((a, b) => (b.call === "begin") - (a.call === "begin") || a.at - b.at)
   return { name: word(recording.name) || file, about: word(recording.about), events }
+}
+
+// An event of a page that we have made (document.py): what many have in common stands in it once.
+const headed = (event, heads) => {
+  if (!Array.isArray(heads) || !Number.isInteger(event?.is)) return event
+  const { is, ...rest } = event
+  return { ...heads[is], ...rest }
 }
 
 const word = value => typeof value === "string" ? value.slice(0, 300) : ""

@@ -6,7 +6,7 @@ import { fold, initial, isolation } from "./isolation/isolation.js"
 import { listen } from "./keyboard.js"
 import { painted } from "./store/looks.js"
 import { added, refused } from "./store/recordings.js"
-import { closings, step } from "./store/selectors.js"
+import { closings, events, history, left, step } from "./store/selectors.js"
 import { makeStore } from "./store/store.js"
 import { App } from "./views/app.js"
 import { html, render } from "./views/dom.js"
@@ -35,12 +35,18 @@ const toWall = () => {
   if (steps.length) store.dispatch(jumpTo(id, steps.find(place => place > here) ?? steps[0]))
 }
 
+document.documentElement.classList.toggle("framed", window !== window.top) // below a chapter, or in a notebook
 follow(store)
 listen(store, toWall)
 render(html`<${App} store=${store} about=${about} licences=${given("licences")} />`, document.getElementById("page"))
 
-// The first picture is there: now there is time to fold all of it.
-requestAnimationFrame(() => setTimeout(() => store.dispatch(painted()), 0))
+// The first picture is there: now there is time to fold all of it, by and by, so that one can step meanwhile.
+const foldOn = () => {
+  const state = store.getState(), id = state.recordings.shown
+  if (history(events(state, id), left(state, id)).advance(20)) store.dispatch(painted())
+  else setTimeout(foldOn, 0)
+}
+requestAnimationFrame(() => setTimeout(foldOn, 0))
 
 // For the tests, and for the curious at the console.
 globalThis.explorer = { store, fold, initial, isolation, jumpTo, added }

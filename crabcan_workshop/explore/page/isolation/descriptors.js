@@ -1,14 +1,13 @@
 // What the calls about descriptors make of the state.
-import { arg, get, has, need, number, numbers, option, put, text, truth } from "./data.js"
+import { Unknown, arg, get, has, list, need, number, numbers, option, put, text, truth } from "./data.js"
 import { cloexec, hold } from "./mounts.js"
+import { JOINED, behind } from "./namespaces.js"
 import { start, walk } from "./paths.js"
-import { collect } from "./trees.js"
-
-const NAMESPACE = /^\/proc\/(self|thread-self|\d+)\/ns\/\w+$/
+import { collect, newFilesystem } from "./trees.js"
 
 // A path that was opened: a place, or a namespace.
 const opened = (state, event, process, path, fd) => {
-  if (NAMESPACE.test(path)) return hold(state, process, event, { kind: "namespace", path })
+  if (JOINED.test(path)) return hold(state, process, event, { kind: "namespace", path, id: behind(state, process, path) })
   const begin = path.startsWith("/") ? null : start(state, process, fd)
   return hold(state, process, event, { kind: "place", place: walk(state, process, path, begin) })
 }
@@ -21,6 +20,17 @@ export const openat2 = (state, event, process) => opened(state, event, process, 
 export const other = (state, event, process) =>
   numbers(Array.isArray(event.result) ? event.result : [event.result]).reduce((next, fd) =>
     put(next, "processes", process.side, "descriptors", String(fd), { kind: "other", what: event.call, cloexec: cloexec(event) }), state)
+
+// A mount that somebody else has made comes as a descriptor (SCM_RIGHTS in unix(7)).
+export const recvmsg = (state, event, process) => {
+  const came = list(event.result), fstype = option(event, "mount")
+  if (came.length !== 2) throw new Unknown("a text and a descriptor")
+  const fd = came[1]
+  if (fd === null || fstype === null) return state
+  const bits = number(option(event, "attributes", undefined, 0))
+  const { state: next, name } = newFilesystem(state, text(fstype), text(fstype), bits, {})
+  return hold(next, process, { ...event, result: fd }, { kind: "mount", mount: name })
+}
 
 export const close = (state, event, process) => without(state, process, fd => fd === String(number(arg(event, 0))))
 

@@ -38,6 +38,7 @@ export const rmdir = (state, event) => {
 
 // A file written in one go: an id map, a member or a limit of a cgroup, or nothing of ours.
 export const write = (state, event, process) => {
+  if (Number.isInteger(arg(event, 0))) return state // below a descriptor: a setting of the kernel's, such as net.ipv4.ping_group_range
   const path = text(arg(event, 0)), words = text(arg(event, 1)), told = writeMap(state, path, words, process)
   if (told) return told
   const end = path.lastIndexOf("/"), folder = path.slice(0, Math.max(0, end)), file = path.slice(end + 1)

@@ -15,13 +15,18 @@ export const newidmap = (state, event) => {
   if (!kind || event.result !== 0) throw new Unknown("no map was written")
   const [pid, ...ids] = numbers(event.args.slice(1)), lines = []
   for (let n = 0; n < ids.length; n += 3) lines.push(ids.slice(n, n + 3))
+  if (!there(state, pid)) return state
   return put(state, "namespaces", byPid(state, pid).namespaces.user.id, "maps", kind, lines)
 }
+
+// Whether a process is in the recording. A helper's is not: it owns a mount whose owners are shifted.
+const there = (state, number) => Object.values(state.processes).some(({ pid }) => String(pid) === String(number))
 
 // A file of /proc that says who is who in a user namespace; null if it is another file.
 export const write = (state, path, words, process) => {
   const [, whose, file] = FILE.exec(path) ?? []
   if (!file) return null
+  if (whose !== "self" && !there(state, whose)) return state
   const user = (whose === "self" ? process : byPid(state, whose)).namespaces.user.id
   if (file === "setgroups") return put(state, "namespaces", user, "setgroups", words.trim())
   const lines = words.split("\n").slice(0, words.endsWith("\n") ? -1 : undefined)

@@ -7,7 +7,7 @@ import { change, copy, subtree } from "./trees.js"
 const FLAGS = { user: 0x10000000, cgroup: 0x2000000, ipc: 0x8000000, mnt: 0x20000, net: 0x40000000, pid: 0x20000000,
   time: 0x80, uts: 0x4000000 } // CLONE_NEW..., the user namespace first: it owns the others
 const INTO_CGROUP = 0x200000000
-const JOINED = /^\/proc\/(self|\d+)\/ns\/(\w+?)(?:_for_children)?$/
+export const JOINED = /^\/proc\/(self|thread-self|\d+)\/ns\/(\w+?)(?:_for_children)?$/
 
 // A new namespace, made by a process: {state, name}.
 const make = (state, kind, side) => {
@@ -98,11 +98,18 @@ export const unshare = (state, event, { side }) =>
 
 // Joins the namespace behind a descriptor, if the recording knows whose it is.
 export const setns = (state, event, process) => {
-  const [, whose, kind] = JOINED.exec(get(process.descriptors, String(number(arg(event, 0))), {}).path ?? "") ?? []
-  if (!kind) throw new Unknown("a namespace that the recording does not know")
-  const name = need(whose === "self" ? process.namespaces : byPid(state, whose).namespaces, kind).id
+  const name = get(process.descriptors, String(number(arg(event, 0))), {}).id ?? null
+  if (name === null) throw new Unknown("a namespace that the recording does not know")
+  const { kind } = need(state.namespaces, name)
   if (kind === "pid" || kind === "time") return put(state, "processes", process.side, "next", kind, name)
   return enter(state, process.side, kind, name, "joined")
+}
+
+// The namespace that a path of /proc leads to just now, or null if the recording does not know it.
+export const behind = (state, process, path) => {
+  const [, whose, kind] = JOINED.exec(path), self = whose.endsWith("self")
+  const found = self ? process : Object.values(state.processes).find(({ pid }) => String(pid) === whose)
+  return found ? get(found.namespaces, kind, {}).id ?? null : null
 }
 
 // The process with a number.

@@ -27,5 +27,15 @@ export class History {
     return state
   }
 
+  // Goes on towards the end for some milliseconds; returns whether it is there.
+  advance(milliseconds) {
+    const until = performance.now() + milliseconds
+    let place = (this.kept.length - 1) * EVERY
+    while (place + EVERY <= this.events.length && performance.now() < until) this.at(place += EVERY)
+    if (place + EVERY <= this.events.length) return false
+    this.end
+    return true
+  }
+
   get end() { return this.last ??= this.at(this.events.length) }
 }

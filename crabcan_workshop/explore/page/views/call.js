@@ -50,5 +50,5 @@ const More = ({ event, about }) => {
   const book = chapter(event, about), code = source(event, about)
   return html`<p class="more">Manual: ${manual(event).map((page, place) => html`${place ? ", " : ""}<code>${page}</code>`)}
     ${book ? html` \u00b7 Book: ${book.link ? html`<a href=${book.link}>${book.name}</a>` : html`<span>${book.name}, <code>${book.file}.md</code></span>`}` : null}
-    ${code ? html` \u00b7 Code: <code>${code}</code>` : null}</p>`
+    ${code ? html` \u00b7 Our code: <code>${code}</code>` : null}</p>`
 }

@@ -46,8 +46,8 @@ const OnlyIn = ({ left, right }) => {
 }
 const count = events => {
   const found = new Map()
-  for (const { layer, side, call } of events) {
-    const key = `${layer || side} ${call}`
+  for (const { layer, call } of events) {
+    const key = layer ? `${layer} ${call}` : call
     found.set(key, (found.get(key) ?? 0) + 1)
   }
   return found
@@ -73,7 +73,8 @@ const comparable = state => {
   const { pid, maker, descriptors, cgroup, root, cwd, namespaces, uid, gid, ...rest } = state.processes[state.subject] ?? state.processes.parent
   const kinds = Object.fromEntries(Object.entries(namespaces).map(([kind, { id, how }]) => [kind, id === `${kind}:0` ? "the host's" : how]))
   const limits = Object.fromEntries(Object.values(state.cgroups).flatMap(({ limits }) => Object.entries(limits)))
-  return { ...rest, namespaces: kinds, "root outside": uid[0] === 0, limits, walls: Object.fromEntries(Object.entries(state.properties).map(([name, { closed }]) => [name, closed ? "closed" : "open"])),
+  const filters = rest.filters.map(({ allowed = [], errno = [], killed = [] }) => `${allowed.length} calls allowed, ${errno.length + killed.length} refused`).join("; ")
+  return { ...rest, filters, namespaces: kinds, "root outside": uid[0] === 0, limits, walls: Object.fromEntries(Object.entries(state.properties).map(([name, { closed }]) => [name, closed ? "closed" : "open"])),
     "file systems": Object.values(state.mounts).filter(({ namespace }) => namespace === namespaces.mnt.id).map(({ fstype }) => fstype).sort().join(" ") }
 }
 // Of lists only what the other has not.

@@ -30,6 +30,8 @@ const HOW = {
 const DESCRIPTORS = { move_mount: [0, 1], fsconfig: [0], fsmount: [0], fchdir: [0], ioctl: [0], close: [0], openat2: [0], openat: [0], dup: [0], dup2: [0], fcntl: [0],
   send: [0], recv: [0], setns: [0] }
 
+const TOLD = { netlink: 2, nft: 1 } // how many of their arguments are words for a reader, not bytes
+
 export const plain = value => {
   const text = typeof value === "string" ? JSON.stringify(value) : typeof value === "object" ? JSON.stringify(value) : String(value)
   return text.length > LONG ? `${text.slice(0, LONG)}\u2026` : text
@@ -44,7 +46,7 @@ export const words = (event, known = () => "") => {
     const descriptor = Number.isInteger(value) && (places.includes(place) || place === "dir_fd" || place === "userns_fd")
     return { text: Object.hasOwn(how, place) ? how[place](value) : plain(value), of: descriptor ? known(value) : "" }
   }
-  const given = event.args.map((value, place) => word(place, value))
+  const given = event.args.slice(0, Object.hasOwn(TOLD, event.call) ? TOLD[event.call] : undefined).map((value, place) => word(place, value))
   if (event.call === "begin") return []
   if (event.call === "prctl" && event.args[0] === 1) given[1] = { text: signal(event.args[1]), of: "" }
   if (event.call === "prctl" && event.args[0] === 22) given.splice(1, 2, { text: "SECCOMP_MODE_FILTER", of: "" }, { text: "a program", of: "" })

@@ -1,6 +1,6 @@
 """Stops crabcan --trace at each event that it tells, and notes what /proc says of it just then (ptrace(2)).
 
-Runs as a program of its own, because it waits for all children: `stepper.py EVENTS WORDS...` writes
+Runs as a program of its own, because it waits for all children: `stepper EVENTS WORDS...` writes
 a JSON line for each event, in the order in which things happen: [event, {side: facts}]. The child is
 held from its birth until the parent's "go", and from its execve until the parent has told of that,
 so at each stop only one of them is at work.
@@ -13,15 +13,13 @@ import signal
 import struct
 import sys
 
-libc = ctypes.CDLL(None, use_errno=True)
+from .kernel import facts, libc
+
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
 libc.ptrace.restype = ctypes.c_long
 SYSGOOD, FORK, VFORK, CLONE, EXEC, EXITKILL = 1, 2, 4, 8, 16, 1 << 20
 SEIZE, CONT, SYSCALL, LISTEN, GETEVENTMSG, INFO = 0x4206, 7, 24, 0x4208, 0x4201, 0x420e
-WALL, WRITE = 0x40000000, {"x86_64": 1, "aarch64": 64}[os.uname().machine]
-STATUS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
-          "Seccomp", "Seccomp_filters", "Umask", "NSpid")
-KINDS = ("pid", "uts", "mnt", "user", "ipc", "net", "cgroup", "time")
+WALL, WRITE, CLONE3 = 0x40000000, {"x86_64": 1, "aarch64": 64}[os.uname().machine], 435
 
 
 def ptrace(request, pid, address=0, data=0):
@@ -29,67 +27,11 @@ def ptrace(request, pid, address=0, data=0):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
-def read(pid, name):
-    with open(f"/proc/{pid}/{name}", errors="surrogateescape") as file:
-        return file.read()
-
-
-def facts(pid):
-    """What /proc says of a stopped process."""
-    status = dict(line.split(":\t", 1) for line in read(pid, "status").splitlines() if ":\t" in line)
-    return {
-        "status": {name: status[name].strip() for name in STATUS if name in status},
-        "namespaces": {kind: os.readlink(f"/proc/{pid}/ns/{kind}") for kind in KINDS
-                       if os.path.lexists(f"/proc/{pid}/ns/{kind}")},
-        "uid_map": read(pid, "uid_map").split(), "gid_map": read(pid, "gid_map").split(),
-        "setgroups": read(pid, "setgroups").strip(), "mountinfo": read(pid, "mountinfo").splitlines(),
-        "root": place(pid, "root"), "cwd": place(pid, "cwd"), "limits": read(pid, "limits").splitlines(),
-        "cgroup": read(pid, "cgroup").splitlines(), "session": read(pid, "stat").rpartition(")")[2].split()[3],
-        "pid": pid, "descriptors": {fd: descriptor(pid, fd) for fd in os.listdir(f"/proc/{pid}/fd")},
-        "hostname": joined(pid, "uts", lambda: os.uname().nodename), "lo": joined(pid, "net", loopback)}
-
-
-def place(pid, name):
-    """The mount's number in mountinfo, and where the link leads."""
-    fd = os.open(f"/proc/{pid}/{name}", os.O_PATH)
-    info = dict(line.split(":\t") for line in read("self", f"fdinfo/{fd}").splitlines())
-    os.close(fd)
-    return info["mnt_id"], os.readlink(f"/proc/{pid}/{name}")
-
-
-def descriptor(pid, fd):
-    info = dict(line.split(":\t", 1) for line in read(pid, f"fdinfo/{fd}").splitlines() if ":\t" in line)
-    return [os.readlink(f"/proc/{pid}/fd/{fd}"), bool(int(info["flags"], 8) & os.O_CLOEXEC), info["mnt_id"]]
-
-
-def joined(pid, kind, look):
-    """Looks at something from within a process's namespace."""
-    ours, theirs = os.open(f"/proc/self/ns/{kind}", os.O_RDONLY), os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY)
-    try:
-        assert libc.setns(theirs, 0) == 0, os.strerror(ctypes.get_errno())
-        return look()
-    finally:
-        assert libc.setns(ours, 0) == 0
-        os.close(ours)
-        os.close(theirs)
-
-
-def loopback():
-    """Whether the loopback is up."""
-    with open("/proc/thread-self/net/dev") as file:
-        file.read()
-    import fcntl
-    import socket
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as own:
-        request = fcntl.ioctl(own, 0x8913, struct.pack("16sH22x", b"lo", 0))  # SIOCGIFFLAGS
-    return bool(struct.unpack_from("H", request, 16)[0] & 1)
-
-
 class Stepper:
     def __init__(self, events, words):
         self.events, self.words = events, words
         self.parent, self.child, self.held, self.free = None, None, set(), set()
-        self.line, self.entered, self.told = b"", set(), []
+        self.line, self.last = b"", {}
 
     def run(self):
         ours, theirs = os.pipe()
@@ -118,7 +60,7 @@ class Stepper:
             number = 0
             if pid not in self.free:
                 self.call(pid)
-        elif event == FORK >> 1 and pid == self.parent and self.child is None:  # PTRACE_EVENT_FORK is 1
+        elif event == FORK >> 1 and pid == self.parent and not self.child and self.last.get(pid) == CLONE3:
             self.child = message(pid)
             self.held.add(self.child)
             number = 0
@@ -137,6 +79,8 @@ class Stepper:
         data = ctypes.create_string_buffer(88)
         ptrace(INFO, pid, 88, ctypes.addressof(data))
         op, number, fd, address, length = data.raw[0], *struct.unpack_from("4Q", data, 24)
+        if op == 1:
+            self.last[pid] = number  # helpers are born of other calls
         if op != 1 or number != WRITE:  # only as it is entered: all before it has been done
             return
         with open(f"/proc/{pid}/mem", "rb", 0) as memory:

@@ -1,0 +1,1 @@
+"""One machine for a room of people: `workshop class`."""
