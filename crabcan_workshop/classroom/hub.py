@@ -93,7 +93,7 @@ def configure(c, chosen):
     c.JupyterHub.cookie_secret_file = str(settings.STATE / "cookie_secret")
     c.JupyterHub.cleanup_servers = False  # a Hub that ends or is killed ends nobody's work
     c.JupyterHub.template_vars = {"announcement": chosen.get("message", "")}
-    c.JupyterHub.services = [culler(chosen), *map(service, SERVICES)]
+    c.JupyterHub.services = [culler(chosen), *(service(entry, chosen) for entry in SERVICES)]
     c.JupyterHub.load_roles = [*roles(chosen, names)]
     spawner(c, chosen)
 
@@ -128,10 +128,11 @@ def culler(chosen):
                                           f"--timeout={chosen['idle'] * 60}", "--cull-every=60"]}
 
 
-def service(entry):
+def service(entry, chosen):
     """A service of ours, as the Hub wants it."""
     made = {"name": entry["name"], "url": f"http://127.0.0.1:{entry['port']}", "cwd": str(settings.COURSE),
-            "command": [PYTHON, "-I", MODULE, entry["module"]], "oauth_no_confirm": True}
+            "command": [PYTHON, "-I", MODULE, entry["module"]], "oauth_no_confirm": True,
+            "environment": {"CRABCAN_HOMES": str(settings.HOMES), "CRABCAN_TEACHER": chosen["teacher"]}}
     if entry.get("user", "root") != "root":
         made["user"] = entry["user"]
     return made

@@ -11,6 +11,7 @@ settings.HUB = int(os.environ["CLASS_PORT"])
 
 from crabcan_workshop.classroom import hub  # noqa: E402
 
+hub.SERVICES.clear()  # they have tests of their own, and ports that another Hub's may have here
 config = get_config()  # noqa: F821  the Hub's own
 hub.configure(config, settings.load())
 config.JupyterHub.spawner_class = "simple"
