@@ -5,6 +5,9 @@ import _signal
 
 from .. import linux
 from ..layer import warn
+from .cgroups import freezer
+from .cgroups.freezer import thaw, thaw_where
+from .cgroups.processes import processes, remove
 from .state import Refused
 
 PATIENCE = 10_000  # ms until a process that was killed must have ended
@@ -26,7 +29,6 @@ def kill(state, signal, everybody=False):
     """Sends a signal to the first process, or to all in its cgroup. Who has none, has only a first one."""
     groups = state.groups() if everybody else None
     if groups:
-        from .cgroups import freezer
         return freezer.send(groups, signal)
     process = state.process()
     if process is None and everybody:
@@ -51,8 +53,6 @@ def delete(state, force=False):
         end(process, state)
     groups = state.groups()
     if groups:
-        from .cgroups import freezer
-        from .cgroups.processes import processes, remove
         if processes(groups):  # of a PID namespace that is not its own: nobody else ends them
             freezer.kill(groups)
         remove(groups)
@@ -78,7 +78,6 @@ def end(process, state):
     except ProcessLookupError:
         pass
     if state.groups():
-        from .cgroups.freezer import thaw, thaw_where
         thaw(state.groups())  # or a paused one would never hear of it
         thaw_where(state.record["pid"])
     poll = select.poll()
