@@ -54,11 +54,9 @@ def purge():
     """Takes the packages away that came with the class, unless more than those would go with one, or
     what Debian calls essential; returns those that stay."""
     came = set(json.loads(NOTE.read_text())) if NOTE.exists() else set()
-    told = call("dpkg-query", "-W", "-f", "${Package} ${Essential}\n").splitlines()
-    may = came - {line.split()[0] for line in told if line.endswith(" yes")}
-    go = [package for package in sorted(may & installed_names()) if goes(package) <= may]
-    if go:
-        call("apt-get", "-q", "-y", "purge", *go, env={"DEBIAN_FRONTEND": "noninteractive"})
+    go = [package for package in sorted(came & installed_names()) if goes(package) <= came]
+    if go and not works("apt-get", "-q", "-y", "purge", *go):
+        return sorted(came)
     return sorted(came - set(go))
 
 
@@ -69,7 +67,7 @@ def installed_names():
 def goes(package):
     """What apt-get would take away with a package; "all" where it refuses."""
     try:
-        said = call("apt-get", "-s", "-q", "-y", "--allow-remove-essential", "purge", package)
+        said = call("apt-get", "-s", "-q", "-y", "purge", package)
     except ClassError:
         return {"all"}
     return {line.split()[1] for line in said.splitlines() if line.startswith(("Purg ", "Remv "))}
