@@ -143,6 +143,6 @@ def remove(before, options):
         if input("Type remove to go on: ").strip() != "remove":
             print("nothing was changed")
             return 1
-    making.remove(before)
-    print("the class is gone")
+    stay = making.remove(before)
+    print("the class is gone" + (f"; Debian's {', '.join(stay)} stay, for others need them" if stay else ""))
     return 0

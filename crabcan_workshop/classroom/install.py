@@ -44,16 +44,33 @@ def packages():
             MASK.unlink()
             works("systemctl", "daemon-reload")
             works("systemctl", "disable", "nginx")
-    came = sorted(line[3:] for line in installed() - before if line.startswith("ii "))
+    came = sorted(line[3:].strip() for line in installed() - before if line.startswith("ii"))
     known = json.loads(NOTE.read_text()) if NOTE.exists() else []
     settings.STATE.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.write(NOTE, json.dumps(sorted({*known, *came})) + "\n")
 
 
 def purge():
-    """Takes the packages away that came with the class."""
-    if NOTE.exists() and (came := json.loads(NOTE.read_text())):
-        call("apt-get", "-q", "-y", "purge", *came, env={"DEBIAN_FRONTEND": "noninteractive"})
+    """Takes the packages away that came with the class, unless more than those would go with one, or
+    what Debian calls essential; returns those that stay."""
+    came = set(json.loads(NOTE.read_text())) if NOTE.exists() else set()
+    go = [package for package in sorted(came & installed_names()) if goes(package) <= came]
+    if go and not works("apt-get", "-q", "-y", "purge", *go):
+        return sorted(came)
+    return sorted(came - set(go))
+
+
+def installed_names():
+    return {line[3:].strip() for line in installed() if line.startswith("ii")}
+
+
+def goes(package):
+    """What apt-get would take away with a package; "all" where it refuses."""
+    try:
+        said = call("apt-get", "-s", "-q", "-y", "purge", package)
+    except ClassError:
+        return {"all"}
+    return {line.split()[1] for line in said.splitlines() if line.startswith(("Purg ", "Remv "))}
 
 
 def course():

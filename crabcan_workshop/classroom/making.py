@@ -89,7 +89,7 @@ def stop(chosen):
 
 
 def remove(chosen):
-    """All of it, work too: who asks has asked."""
+    """All of it, work too: who asks has asked. Returns Debian's packages that came with it and stay."""
     stop(chosen)
     for learner in chosen["learners"]:
         accounts.remove(learner)
@@ -99,9 +99,10 @@ def remove(chosen):
             Path(path).parent.rmdir() if not os.listdir(Path(path).parent) else None
     works("systemctl", "daemon-reload")
     kernel.put_back()
-    install.purge()
+    stay = install.purge()
     for folder in (settings.HOMES, settings.ETC, settings.STATE, settings.COURSE):
         shutil.rmtree(folder, ignore_errors=True)
+    return stay
 
 
 def backup(chosen, path):
