@@ -10,6 +10,7 @@ import struct
 import pyseccomp
 
 from .. import linux
+from ..seccomp import chain
 from ..seccomp.bpf import LONGEST, apart, comparisons, refuse
 from ..seccomp.profile import Rule, alternatives, overlaid
 
@@ -31,20 +32,25 @@ def compiled(words):
     for name in arches:
         if name != NATIVE:
             rules.add_arch(getattr(pyseccomp.Arch, name))
-    young, names = {}, [name for rule in words.get("syscalls") or () for name in rule["names"]]
+    young, told, names = {}, {}, [name for rule in words.get("syscalls") or () for name in rule["names"]]
     if len(names) > 32:  # a tree of comparisons; of a few rules libseccomp makes a wrong one
         rules.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, 2)
     for name, does, args in simple(words, default):
         number = resolve(name)
         if number != -1:
-            rules.add_rule(does, number, *comparisons(args))
+            told.setdefault(number, []).append((does, args, comparisons(args)))
         elif name in linux.NUMBERS:
             young[linux.NUMBERS[name]] = does if not args else refuse(
                 name, "libseccomp does not know this call, so its arguments cannot be compared")
+    ours = {number: [one[:2] for one in all_] for number, all_ in told.items()
+            if not chain.sure([args for _, args, _ in all_])}
+    for number, all_ in told.items():
+        for does, _, compared in all_ if number not in ours or arches != [NATIVE] else ():
+            rules.add_rule(does, number, *compared)  # for other ABIs also what libseccomp may mistake
     with open(os.memfd_create("filter"), "w+b") as file:
         rules.export_bpf(file)
         file.seek(0)
-        code = file.read()
+        code = chain.before(ours, default, getattr(pyseccomp.Arch, NATIVE)) + file.read()
     missing = None if may_pass(words["defaultAction"]) else pyseccomp.ERRNO(errno.ENOSYS)
     code = before({name: tests(name, names, young, missing) for name in arches}) + code
     if len(code) > 8 * LONGEST:

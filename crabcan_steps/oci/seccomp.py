@@ -22,7 +22,7 @@ FLAGS = {"SECCOMP_FILTER_FLAG_LOG": 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW": 4,
 NEW_LISTENER, WAIT_KILLABLE_RECV = 8, 32
 MSG_NOSIGNAL = 0x4000
 FAILED = "failed to connect with seccomp agent: linux.seccomp.listenerPath"  # as runc says it
-MAKERS = "bpf.py", "profile.py", "../oci/filter.py"  # what a compiled filter depends on
+MAKERS = "bpf.py", "chain.py", "profile.py", "../oci/filter.py"  # what a compiled filter depends on
 SLOTS = 64  # in the cache; whoever finds another filter in his compiles, and takes it over
 
 

@@ -9,6 +9,7 @@ import os
 import pyseccomp
 
 from .. import linux
+from . import chain
 
 KNOWN = {"defaultAction", "defaultErrnoRet", "architectures", "syscalls", "comment"}
 KNOWN_IN_RULE = {"names", "action", "errnoRet", "args", "comment"}
@@ -28,7 +29,7 @@ def compiled(source):
     # i386 and x32 are other doors to the same calls: whoever knocks there is killed.
     rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
     rules.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, 2)  # a tree of comparisons, or it would be a chain
-    rules_of = {}  # number of a call -> (action, comparisons) of each rule
+    rules_of = {}  # number of a call -> (action, comparisons, and as libseccomp wants them) of each rule
     for rule in value(profile, "syscalls", list):
         understood(rule, KNOWN_IN_RULE)
         does = action(rule, "action", "errnoRet")
@@ -39,15 +40,21 @@ def compiled(source):
             if number is None and does != pyseccomp.ALLOW:
                 refuse(name, "libseccomp does not know this call, so it cannot be refused")
             others = rules_of.setdefault(number, [])
-            if any(does != other and not apart(args, more) for other, more in others if number is not None):
+            if any(does != other and not apart(args, more) for other, more, _ in others if number is not None):
                 refuse(name, "has rules with different actions, and which of them counts?")
-            others.append((does, args))
-            if number is not None and does != default:
+            others.append((does, args, tests))
+    ours = {}  # calls of which libseccomp would make something else
+    for number, told in rules_of.items():
+        told = [one for one in told if number is not None and one[0] != default]
+        if chain.sure([args for _, args, _ in told]):
+            for does, _, tests in told:
                 rules.add_rule(does, number, *tests)
+        else:
+            ours[number] = [(does, args) for does, args, _ in told]
     with open(os.memfd_create("filter"), "w+b") as file:
         rules.export_bpf(file)
         file.seek(0)
-        code = file.read()
+        code = chain.before(ours, default, pyseccomp.system_arch()) + file.read()
     if len(code) > 8 * LONGEST:
         refuse("syscalls", f"too many: {len(code) // 8} instructions, the kernel takes {LONGEST}")
     return code

@@ -17,7 +17,7 @@ def cached(path, own, kept):
     """
     source = named(f"--seccomp {path}", linux.read, path, False)
     maker = b"".join(linux.read(os.path.join(HERE, name), False)
-                     for name in ("bpf.py", "profile.py")[:1 if own else 2])
+                     for name in ("bpf.py", "chain.py", "profile.py")[:2 if own else 3])
     system = linux.uname()
     where = f"{system.machine} {system.release} {len(maker)} {len(source)} {linux.NUMBERS} " + (
         "" if own else "all" if kept is None else " ".join(sorted(kept))) + "\n"

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 import pyseccomp
 import pytest
 
-from crabcan_steps.seccomp import bpf, profile, rules
+from bpfmachine import bpf as machine
+from crabcan_steps.oci import filter
+from crabcan_steps.seccomp import bpf, chain, profile, rules
 
 SYSTEM = SimpleNamespace(machine="x86_64", release="6.1.0-18-amd64")
 INSTALLED = Path("/usr/share/containers/seccomp.json")  # golang-github-containers-common
@@ -205,6 +207,30 @@ def test_a_reader_sees_which_line_decides(root, tmp_path):
     assert result.returncode == 125 and "none.json" in result.stderr and result.stdout == ""
     assert "clone3" in root.crabcan("seccomp", "default").stdout
     assert [*rules.told(whole(rule("mount", action="LOG")), None, SYSTEM, ["mount"])][0][1] == "log"
+
+
+@pytest.mark.parametrize("told, ours", [
+    ([[compare("LT", 1)], [compare("GE", 1 << 32)]], True), ([[compare("NE", 3), equal(1, 1)], [compare("NE", 4)]], True),
+    ([[compare("NE", 0), compare("NE", 38) | {"index": 1}], [compare("NE", 38), compare("NE", 1) | {"index": 1}],
+      [compare("NE", 38), compare("NE", 1 << 32) | {"index": 1}]], True),
+    ([[compare("LT", 38)], [equal(39)], [compare("GT", 40)]], False), ([[masked(1, 1)], [equal(1 << 33)]], False),
+    ([[compare("GT", 1)], [compare("LT", 1 << 32) | {"index": 1}]], False)])
+def test_what_libseccomp_mistakes_is_compiled_by_us(told, ours):
+    """Of the first, libseccomp makes "allow 1", too; of the third, nothing, for ever."""
+    assert chain.sure(told) != ours
+    given = whole(*(rule("socket", args=args) for args in told), default="ERRNO")
+    for code in bpf.compiled(given), filter.compiled(json.loads(given)):
+        for one in (0, 1, 2, 3, 4, 37, 38, 39, 40, 41, 1 << 32, 1 << 33):
+            for two in (0, 1, 38, 1 << 32):
+                meant = any(all(meets(words, [one, two]) for words in args) for args in told)
+                assert (machine(code, number("socket"), [one, two, 0, 0, 0, 0]) == 0x7FFF0000) == meant, (one, two)
+        assert machine(code, number("socket"), [0] * 6, arch=0x40000003) == 0x80000000  # i386
+
+
+def meets(words, args):
+    arg, value = args[words["index"]], words["value"]
+    return {"EQ": arg == value, "NE": arg != value, "LT": arg < value, "GE": arg >= value, "GT": arg > value,
+            "MASKED_EQ": arg & value == words.get("valueTwo")}[words["op"].removeprefix("SCMP_CMP_")]
 
 
 # ---------------------------------------------------------------- how long a call waits for its answer
