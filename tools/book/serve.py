@@ -23,6 +23,7 @@ def options():
                         help="listen there (127.0.0.1: for this machine only)")
     parser.add_argument("--chapters", type=Path, metavar="DIR", help=argparse.SUPPRESS)
     parser.add_argument("--site", type=Path, metavar="DIR", help=argparse.SUPPRESS)
+    parser.add_argument("--words", action="store_true", help=argparse.SUPPRESS)  # only looks at them
     return parser.parse_args()
 
 
@@ -58,6 +59,8 @@ def serve_it(chosen):
 
 
 def main(arguments):
+    if arguments.words:
+        return
     from mkdocs.exceptions import Abort, ConfigurationError
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     if arguments.speaker_notes:
