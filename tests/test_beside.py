@@ -91,6 +91,14 @@ def test_a_process_that_ends_by_itself_is_told(root, files):
     assert " of the tests ended with 137 in tests/new/test_two.py::test_two" in result.stdout, result.stdout
 
 
+def test_a_test_that_nobody_has_run_is_a_failure(root, files):
+    (files / "tests/new/test_two.py").write_text(
+        LOG + "import pytest\n@pytest.mark.parametrize('x', [str(os.getpid())])\ndef test_two(x): note('two')")
+    result = inner(files, "--processes=2", "tests/new")
+    assert result.returncode == 1 and "NOT RUN tests/new/test_two.py::test_two[" in result.stdout, result.stdout
+    assert "AssertionError: assert 'this' == 'that'" in result.stdout
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_all(root, files, number):
     """Also who leads, and alone: its workers, and what their tests have started, end with it."""

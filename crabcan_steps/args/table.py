@@ -61,7 +61,7 @@ TABLE = (
     Option("--ulimit", "NAME=SOFT[:HARD]", ulimit, "another limit of setrlimit(2)"),
     "the network:",
     Option("--net --network", "MODE", put("net", network.mode),
-           "bridge (root), pasta (user), container:NAME; host is refused (none)", ("none", "bridge", "pasta")),
+           "bridge (root), pasta (user), container:NAME; not host (none)", ("none", "bridge", "pasta")),
     Option("-p --publish", "HOST:INSIDE", extend("publish", network.ports),
            "a port of 127.0.0.1 leads in: 8080:80, 53:53/udp; or ADDRESS:..."),
     Option("--name", "NAME", put("name", network.name), "what its neighbours on the bridge call it"),

@@ -140,6 +140,8 @@ class Workspace:
     def must_have(self, number):
         """Raises WorkspaceError if the learner's file is gone: "nothing is written yet" would be no help."""
         path = self.path(exercises.chapter(number))
+        if number in exercises.BESIDE:
+            self.start()  # an older workspace has not its file
         if not there(path):
             raise WorkspaceError(f"{path} is gone: workshop start {self.folder} puts a new one there")
 

@@ -36,7 +36,7 @@ def test_an_absolute_path_is_below_the_top_of_every_tree():
         assert names == set(state["cgroups"]["paths"])
 
 
-@pytest.mark.parametrize("path", [f"{NAME}/{NAME}-inner", ""])
+@pytest.mark.parametrize("path", [f"{NAME}/{NAME}-inner", ""], ids=["inner", "none"])
 def test_a_relative_path_is_below_our_own(path):
     own = observe.cgroups("self")
     with bundle(path=path) as state:
@@ -45,7 +45,7 @@ def test_a_relative_path_is_below_our_own(path):
             assert found == os.path.normpath(f"/{above}/{path or NAME}").replace("//", "/")
 
 
-@pytest.mark.parametrize("path", [f"/../../{NAME}/upward", f"/a/../{NAME}/upward"])
+@pytest.mark.parametrize("path", [f"/../../{NAME}/upward", f"/a/../{NAME}/upward"], ids=["above", "beside"])
 def test_a_path_leads_nowhere_else(path):
     with bundle(path=path) as state:
         assert set(observe.cgroups(state["pid"]).values()) == {f"/{NAME}/upward"}
