@@ -23,7 +23,6 @@ from crabcan_workshop.desk import asking, board, workspace
 from crabcan_workshop.teacher import reading, room
 
 pytestmark = pytest.mark.slow  # left out by --fast
-NOW = int(time.time())
 HOSTILE = "<img src=x onerror=document.title='run'>"
 
 
@@ -36,19 +35,24 @@ def learner(folder, progress=None, **asks):
     return place
 
 
+def now():
+    """Not one moment for all tests: they are collected a quarter of an hour before some of them run."""
+    return int(time.time())
+
+
 def stuck(chapter=4, minutes=10, **more):
-    return {str(chapter): {"passed": [], "attempts": 3, "since": NOW - 60 * minutes, "last": NOW - 60,
+    return {str(chapter): {"passed": [], "attempts": 3, "since": now() - 60 * minutes, "last": now() - 60,
                            "stop": "the old root is gone: seen it is still there"} | more}
 
 
 # ---------------------------------------------------------------- what a check leaves
 
 def test_a_check_remembers_what_stops_and_since_when(tmp_path, capsys, monkeypatch):
-    place = learner(tmp_path / "ann")
+    place, began = learner(tmp_path / "ann"), now()
     monkeypatch.setenv("CRABCAN_BOARD", str(tmp_path / "board.json"))
     assert main(["check", "3", "--dir", str(place.folder)]) == 1
     first = place.progress()["3"]
-    assert first["stop"].startswith("nothing is written yet: begin with Hostname.prepare") and first["since"] >= NOW
+    assert first["stop"].startswith("nothing is written yet: begin with Hostname.prepare") and first["since"] >= began
     changed = dict(first, since=5)
     workspace.write(place.folder / workspace.PROGRESS, json.dumps({"3": changed}))
     main(["check", "3", "--dir", str(place.folder)])
@@ -186,7 +190,7 @@ def test_names_exchanged_all_the_while_show_nothing_from_outside(tmp_path):
 
 
 def test_a_table_for_a_spreadsheet_runs_nothing_there(tmp_path):
-    learner(tmp_path / "=1+1", stuck(stop="=cmd|' /C calc'!A0"), at=NOW, text="@SUM(1)")
+    learner(tmp_path / "=1+1", stuck(stop="=cmd|' /C calc'!A0"), at=now(), text="@SUM(1)")
     seen = room.Room([tmp_path])
     seen.look()
     row, = csv.DictReader(io.StringIO(seen.table()))
@@ -241,7 +245,7 @@ class Visitor:
 
 @pytest.fixture
 def classroom(tmp_path):
-    learner(tmp_path / "class" / "ann", stuck(), at=NOW - 120, text=HOSTILE)
+    learner(tmp_path / "class" / "ann", stuck(), at=now() - 120, text=HOSTILE)
     learner(tmp_path / "class" / "bob", stuck(2, 25))
     learner(tmp_path / "class" / HOSTILE.replace("/", ""), stuck(stop=HOSTILE))
     with page_of(tmp_path / "class", "--board", tmp_path / "board" / "b.json") as (address, server):
