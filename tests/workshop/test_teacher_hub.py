@@ -20,20 +20,7 @@ pytest.importorskip("jupyterhub", reason="comes with the packages of a class")
 
 # A Hub without a proxy of its own: ours below sends each request where it belongs, as a class's nginx does.
 CONFIG = """
-from jupyterhub.proxy import Proxy
-from traitlets import Dict, default
-
-class Routes(Proxy):
-    kept = Dict()
-    @default("should_start")
-    def _no(self):
-        return False
-    async def add_route(self, routespec, target, data):
-        self.kept[routespec] = {"routespec": routespec, "target": target, "data": data}
-    async def delete_route(self, routespec):
-        self.kept.pop(routespec, None)
-    async def get_all_routes(self):
-        return self.kept
+from crabcan_workshop.classroom.hub import Routes
 
 c = get_config()
 c.JupyterHub.proxy_class = Routes
