@@ -297,6 +297,21 @@ def test_the_checkpoint_is_chapter_9s_container_from_its_file(who):
     assert not [name for name in set(os.listdir("/tmp")) - before if name.startswith("crabcan-") and name[8:9] != "t"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_step_that_is_ended_takes_its_directory_away(who, folder, number):
+    """Also while it is being made; and kill -9 of us cannot be heard, so that one stays."""
+    folder.chmod(0o777)
+    for line in ("exec sleep 100", "trap 'exit 3' INT TERM; echo READY; while :; do sleep 0.1; done"):
+        step = subprocess.Popen(who.command("step", 10, "--", "sh", "-c", line), env=who.environment | {"TMPDIR": str(folder)},
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        if "READY" in line:
+            assert step.stdout.readline() == "READY\n", step.stderr.read()
+        assert wait_for(lambda: len(os.listdir(folder)) == 1)
+        os.killpg(step.pid, number)  # as a terminal does
+        assert "Traceback" not in step.communicate(timeout=30)[1] and step.returncode in (128 + number, 3)
+        assert os.listdir(folder) == []
+
+
 def test_two_may_step_at_once(who):
     """Two learners share a machine: each container has a name of its own, and so a cgroup."""
     words = [*who.command("step", 10, "--", "sh", "-c", "echo up; read word; exit $word")]

@@ -39,8 +39,13 @@ def step(argv):
 def from_file(spec):
     """Writes the bundle into a directory of its own, runs it as an engine would, and takes it away."""
     import shutil
+    import signal
     import tempfile
     from . import verbs, writing
+    from ..clone.signals import DEADLY
+    for number in DEADLY:
+        if signal.getsignal(number) == signal.SIG_DFL:  # it would end us at once, and our directory would stay
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
     folder = tempfile.mkdtemp(prefix="crabcan-")
     try:
         writing.write(spec, f"{folder}/box")
