@@ -5,6 +5,7 @@ import os
 from ..oci.last import NAME_OF_FILE
 from ..oci.writing import bundle_of
 from . import container
+from .accounts import ImageIdentity
 from .errors import ImageError
 from .flatten import flatten
 
@@ -27,7 +28,7 @@ def write(spec, store, image, users):
     finally:
         box.close()
     spec.mount = os.path.realpath(f"{folder}/rootfs")
-    config = bundle_of(spec, "rootfs")
+    config = bundle_of(spec, "rootfs", ImageIdentity)
     labels = {key: str(value) for key, value in (image.settings.get("Labels") or {}).items()}
     if spec.stop_signal:
         labels["org.opencontainers.image.stopSignal"] = spec.stop_signal

@@ -54,7 +54,11 @@ class Place:
         self.path = path
 
     def make(self, root):
-        linux.close(ROOTS[root].place(self.path, True))
+        try:
+            linux.close(ROOTS[root].place(self.path, True))
+        except OSError as error:
+            raise LayerError("mounts", f"directory {self.path}", error.errno,
+                             "the image wants it (WorkingDir, Volumes), and there it cannot be") from None
 
 
 class ImageMounts(Mounts):
