@@ -19,9 +19,8 @@ def write(spec, store, image, users):
     box = container.create(store, image, users)
     try:
         flatten(store, spec.chains[::-1], box.name, users)
-        made = f"{store.path}/containers/{box.name}/rootfs"
         try:
-            os.rename(made, f"{folder}/rootfs")
+            os.rename(f"containers/{box.name}/rootfs", f"{folder}/rootfs", src_dir_fd=store.root)
         except OSError:
             raise ImageError(f"--write-bundle {folder}: must be on the file system of the store ({store.path}): "
                              "CRABCAN_STORE=DIR on the same one") from None
