@@ -1,7 +1,6 @@
 """A connection as urllib makes it, and two things more: how fast it brings what it brings, and whom it has reached."""
 import http.client
 import io
-import ipaddress
 import time
 import urllib.request
 
@@ -64,16 +63,16 @@ class Reached:
     def look(self, sock):
         """Raises ImageError for a connection to this machine, or its link, unless our registry is here as well."""
         address = sock.getpeername()[0]
-        here = near(address)
         if self.own is None:
-            self.own = here
-        if here and not self.own:
+            self.own = near(address)
+        if not self.own and near(address):
             sock.close()
             raise ImageError(f"a registry elsewhere leads us to {address}, which only this machine may ask: not followed")
 
 
 def near(address):
     """Tells whether an address is this machine's own, or only its link's: where services listen that trust it."""
+    import ipaddress  # only now: 5 ms
     number = ipaddress.ip_address(address.partition("%")[0])
     number = getattr(number, "ipv4_mapped", None) or number
     return number.is_loopback or number.is_link_local or number.is_unspecified
