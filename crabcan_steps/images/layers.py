@@ -105,7 +105,7 @@ def unpack(store, image, at, folder, lower, options):
 def filled(store, one, diff_id, work, options):
     """Unpacks a blob, and compares both its digests. Raises ImageError; Corrupt, if the blob has changed."""
     with store.open(one["digest"]) as file:
-        stream = Stream(file, options.max_size)
+        stream = Stream(file, options.max_size, one["digest"], diff_id)
         try:
             work.all(stream)
             stream.finish(one["digest"], diff_id)

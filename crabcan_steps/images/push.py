@@ -106,6 +106,7 @@ def folder(store, path, named, blobs):
     """A layout is what our store is, too: so it is written by one."""
     other = Store(os.path.realpath(path), plain=True)
     for digest in blobs:
+        other.folder(os.path.dirname(where(digest)), 0o755)
         copy(store, other, digest)
         os.chmod(where(digest), 0o644, dir_fd=other.root)
     other.name(named["annotations"][NAME], named)

@@ -19,9 +19,10 @@ OTHERS = {b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x89PNG": "a picture"}
 class Stream:
     """The bytes of a layer's tar, to be read to the end: only then its digests are known."""
 
-    def __init__(self, file, most):
+    def __init__(self, file, most, digest="sha256:", diff_id="sha256:"):
+        """The two digests say how they were made; whether they are right, finish() tells."""
         self.most, self.count = most, 0
-        self.outer, self.inner = hashlib.sha256(), hashlib.sha256()
+        self.outer, self.inner = (hashlib.new(one.partition(":")[0]) for one in (digest, diff_id))
         head = file.read(6)
         file.seek(0)
         for magic, name in OTHERS.items():
@@ -95,7 +96,7 @@ class Stream:
         """Reads what is behind the archive, and compares. Raises Corrupt, or ImageError."""
         while self.piece():
             pass
-        compare(f"sha256:{self.outer.hexdigest()}", f"sha256:{self.inner.hexdigest()}", digest, diff_id)
+        compare(*(f"{sum_.name}:{sum_.hexdigest()}" for sum_ in (self.outer, self.inner)), digest, diff_id)
 
 
 def gunzipped(pieces):

@@ -76,7 +76,7 @@ class Index:
         """What a layer's tar has: ({path: File}, paths that are gone, directories that hide what is below)."""
         found, gone, opaque = {}, [], []
         with opened(step.digest) as file:
-            stream = Stream(file, 1 << 44)
+            stream = Stream(file, 1 << 44, step.digest, self.image.diff_ids[step.number])
             for entry in tar.entries(stream):
                 path = "/".join(clean(entry.name))
                 folder, _, name = path.rpartition("/")

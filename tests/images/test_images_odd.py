@@ -1,5 +1,6 @@
 """Images that are none, or not for us: one clear line each; and registries that lie about where, how much and what."""
 import bz2
+import hashlib
 import http.server
 import json
 import subprocess
@@ -123,6 +124,35 @@ def test_of_several_variants_the_newest_that_runs(wanted, there, chosen):
     with pytest.raises(ImageError, match="platform chooses") as error:
         choose(index, machine(wanted), "it")
     assert len(str(error.value)) < 400
+
+
+def test_digests_of_the_other_kind(images):
+    """sha512, which the specification has, too: of blobs, and of what is in them."""
+    made = images.layout()
+    made.image(tar(*busybox()), FILES, config={"Cmd": ["cat", "/a"]})
+    (made.path / "blobs/sha512").mkdir()
+
+    def other(one):
+        data = (made.path / "blobs/sha256" / one["digest"][7:]).read_bytes()
+        name = hashlib.sha512(data).hexdigest()
+        (made.path / "blobs/sha512" / name).write_bytes(data)
+        return {**one, "digest": f"sha512:{name}"}
+    manifest = json.loads((made.path / "blobs/sha256" / made.manifests[0]["digest"][7:]).read_text())
+    config = json.loads((made.path / "blobs/sha256" / manifest["config"]["digest"][7:]).read_text())
+    config["rootfs"]["diff_ids"] = [f"sha512:{hashlib.sha512(one).hexdigest()}" for one in (tar(*busybox()), FILES)]
+    manifest["layers"] = [other(one) for one in manifest["layers"]]
+    manifest["config"] = other(made.blob(json.dumps(config).encode(), CONFIG))
+    made.manifests = [other(made.blob(json.dumps(manifest).encode(), MANIFEST))]
+    made.write()
+    images.good("pull", "--quiet", f"oci:{made.path}", "it")
+    assert images.good("run", "--image", "it") == "x"
+    images.good("save", "it", f"oci:{images.path}/saved")
+    assert images.good("run", "--image", f"oci:{images.path}/saved") == "x"
+    wrong = max((made.path / "blobs/sha512").iterdir(), key=lambda file: file.stat().st_size)
+    wrong.write_bytes(wrong.read_bytes()[:-1] + b"x")
+    images.good("rmi", "it", "saved")
+    refused = images("pull", "--quiet", f"oci:{made.path}")
+    assert refused.returncode == 1 and f"sha512:{wrong.name} was asked for" in refused.stderr
 
 
 def test_another_processor_s_is_pulled_and_told(store, tmp_path, capsys):

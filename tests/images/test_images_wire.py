@@ -263,6 +263,18 @@ def test_a_registry_elsewhere_leads_us_to_nothing_of_this_machine_s(root):
         "['192.0.2.1'] 2"], result
 
 
+@pytest.mark.parametrize("said", [b"Transfer-Encoding: chunked", b"Content-Length: 99999999999", b"X: no length"])
+def test_a_blob_without_an_end(said, slow, tmp_path):
+    """At full speed: what is more than the manifest announced is not kept."""
+    size = b"40000\r\n" if b"chunked" in said else b""
+    slow.all, slow.says = True, lambda line: (b"HTTP/1.1 200 OK\r\n" + said + b"\r\n\r\n" + (size + b"x" * 0x40000 + b"\r\n" * bool(size)) * 20, b"")
+    store = Store(str(tmp_path / "store"))
+    with pytest.raises(ImageError, match="longer than the 1000000 bytes that were announced"):
+        at(slow.host).into(store, {"digest": "sha256:" + "0" * 64, "size": 1_000_000}, lambda count: None)
+    assert sum(file.stat().st_size for file in (tmp_path / "store/partial").iterdir()) == 0
+    store.close()
+
+
 def test_bombs_of_both_kinds_are_stopped_while_they_grow(images, tmp_path):
     """A few kilobytes that would be 300 MB; and nothing of them stays."""
     layout = Layout(tmp_path / "bomb")
