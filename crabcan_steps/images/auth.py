@@ -66,6 +66,7 @@ class Access:
                 raise ValueError("no token in it")
             return token
         except urllib.error.HTTPError as error:
+            error.close()
             raise ImageError(f"{self.host}: gives no rights to {name or 'anybody'}: status {error.code} from {realm:.80}") from None
         except (OSError, ValueError, AttributeError, RecursionError, http.client.HTTPException) as error:
             raise ImageError(f"{self.host}: {realm:.80}: {error}") from None

@@ -48,6 +48,7 @@ class Registry:
             except urllib.error.HTTPError as error:
                 self.settled = True
                 if error.code in BUSY and pause is not None:
+                    error.close()
                     time.sleep(wait(error, pause))
                     continue
                 if error.code in good:
@@ -83,6 +84,7 @@ class Registry:
             except urllib.error.HTTPError as error:
                 if error.code != 401 or not again or not mine or not self.ours(error.geturl()):
                     raise  # also if it is not the registry that asks, but whom it has sent us to
+                error.close()
                 self.access.gain(error.headers.get_all("WWW-Authenticate") or [])
         return None
 

@@ -17,7 +17,8 @@ BUSY = (408, 425, 429, 500, 502, 503, 504)
 BROKEN = (ConnectionError, TimeoutError, http.client.HTTPException)
 CODES = {401: "not allowed: `docker login` there, or put the account into ~/.docker/config.json",
          403: "not allowed for this account", 404: "no such image there, or none that we may see",
-         429: "too many requests: later, or with an account"}
+         429: "too many requests: later, or with an account",
+         **dict.fromkeys((301, 302, 303, 307, 308), "leads us from one place to the next, and never there")}
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):
@@ -28,6 +29,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
         self.insecure = insecure
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):
+        fp.close()  # or urllib reads what comes with it, to its end, which may be none
         led(req.host, req.full_url, newurl, self.insecure)
         asked = super().redirect_request(req, fp, code, msg, headers, newurl)
         if asked and origin(newurl) == origin(req.full_url) and (header := req.get_header("Authorization")):
@@ -72,11 +74,12 @@ def opener(insecure):
 
 
 def reason(error):
-    """What went wrong, in a line, with a cure where one is known."""
+    """What went wrong, in a line, with a cure where one is known. An answer is closed."""
     if isinstance(error, urllib.error.HTTPError):
         text = CODES.get(error.code, f"status {error.code}")
         try:
-            said = json.loads(error.read(10_000))["errors"][0]
+            with error:
+                said = json.loads(error.read(10_000))["errors"][0]
             return f"{text} ({said.get('code')}: {said.get('message')})"[:300]
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OSError, http.client.HTTPException):
             return text

@@ -2,6 +2,7 @@
 import bz2
 import hashlib
 import http.server
+import io
 import json
 import subprocess
 import threading
@@ -280,7 +281,7 @@ def test_nobody_outside_sends_us_to_this_machine(liar):
     handler = web.Redirects(insecure=True)
     request = web.urllib.request.Request("http://192.0.2.1/v2/x")
     with pytest.raises(ImageError, match="not followed"):
-        handler.redirect_request(request, None, 307, "", {}, "http://169.254.169.254/latest/meta-data")
+        handler.redirect_request(request, io.BytesIO(), 307, "", {}, "http://169.254.169.254/latest/meta-data")
 
 
 def test_a_part_that_nobody_asked_for_is_no_blob(tmp_path, liar, monkeypatch):

@@ -263,6 +263,14 @@ def test_a_registry_elsewhere_leads_us_to_nothing_of_this_machine_s(root):
         "['192.0.2.1'] 2"], result
 
 
+def test_what_comes_with_a_redirect_is_not_read(slow):
+    """urllib would, to its end."""
+    slow.says, slow.all = lambda line: (b"HTTP/1.1 307 There\r\nLocation: /v2/y\r\nContent-Length: 999999999999\r\n\r\n", b""), True
+    with pytest.raises(ImageError, match="never there"):
+        at(slow.host).first(Reference("x"))
+    assert len(slow.seen) > 1
+
+
 @pytest.mark.parametrize("said", [b"Transfer-Encoding: chunked", b"Content-Length: 99999999999", b"X: no length"])
 def test_a_blob_without_an_end(said, slow, tmp_path):
     """At full speed: what is more than the manifest announced is not kept."""
