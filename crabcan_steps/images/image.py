@@ -16,14 +16,15 @@ CONFIG, LAYER = OCI + "config.v1+json", OCI + "layer.v1.tar"
 MANIFESTS = (MANIFEST, DOCKER + "v2+json")
 INDEXES = (INDEX, DOCKER + "list.v2+json")
 CONFIGS = (CONFIG, "application/vnd.docker.container.image.v1+json")
+DECISIVE = {"schemaversion", "mediatype", "manifests", "config", "layers", "digest", "size", "platform", "rootfs", "diff_ids"}
 MOST_LAYERS = 500
 HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON can say it, and nobody can write it
 
 
 def parsed(data, what):
-    """A JSON object. Raises ImageError for anything else."""
+    """A JSON object. Raises ImageError for anything else, and for one that two programs could read in two ways."""
     try:
-        found = json.loads(data)
+        found = json.loads(data, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         raise ImageError(f"{what}: is no JSON: {error}") from None
     return of(found, dict, what)
@@ -36,6 +37,15 @@ def of(value, kind, what):
     if kind is str and HALF.search(value):
         raise ImageError(f"{what}: is no text: {value!r:.60}")
     return value
+
+
+def once(pairs):
+    """An object. Raises ImageError if it says twice what counts: some programs take the first, and those in Go do not
+    look at capitals, so that Layers is layers for them."""
+    words = [key.lower() for key, _ in pairs if key.lower() in DECISIVE]
+    if len(words) > len(set(words)):
+        raise ImageError(f"a document says {max(words, key=words.count)!r} twice: it is not clear which it means")
+    return dict(pairs)
 
 
 KINDS = {dict: "an object", list: "a list", str: "a string", int: "a whole number"}

@@ -88,6 +88,8 @@ def reason(error):
         return f"its certificate is not one that we trust ({inner.verify_message}): --insecure, if you do"
     if isinstance(inner, ssl.SSLError):
         return f"speaks no TLS ({inner.reason}): --insecure, if it is meant to"
+    if isinstance(inner, socket.gaierror):
+        return f"no such name ({inner.strerror}): is it right, and is there a network?"
     if isinstance(inner, ConnectionRefusedError):
         return "nobody answers there: is the name, and the port, right?"
     if type(inner) is http.client.BadStatusLine:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from crabcan_steps.ch12_images import META, OPAQUE, PREFIX
 from crabcan_steps.images import tar
 from crabcan_steps.images.errors import ImageError
+from crabcan_steps.images.found import MOST_FILES
 from crabcan_steps.images.stream import Stream
 from crabcan_steps.images.tree import clean
 
@@ -88,6 +89,8 @@ class Index:
                     gone.append(f"{folder}/{name[len(PREFIX):]}".lstrip("/"))
                 else:
                     found[path] = self.file(step, stream, entry, path)
+                    if len(found) > MOST_FILES:
+                        raise ImageError(f"a layer has more than {MOST_FILES} files: a bomb?")
             stream.finish(step.digest, self.image.diff_ids[step.number])
         return found, gone, opaque
 

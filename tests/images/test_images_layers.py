@@ -9,11 +9,12 @@ import pytest
 
 from making import Layout, folder as directory, images, member, tar  # noqa: F401
 from registries import Faulty
-from crabcan_workshop.layers import advice, command
+from crabcan_workshop.layers import advice, command, index as index_
 from crabcan_workshop.layers.index import Index
 from crabcan_workshop.layers.page import page
 from crabcan_workshop.layers.source import image_at
 from crabcan_workshop.layers.waste import Report, compare
+from crabcan_steps.images.errors import ImageError
 from crabcan_steps.images.found import Options
 from crabcan_steps.images.pull import pull
 from crabcan_steps.images.store import Store
@@ -47,6 +48,14 @@ def read(store, path, *layers, **fields):
 
 def whats(step):
     return {path: change.what for path, change in step.changes.items()}
+
+
+def test_a_layer_of_too_many_files_is_not_kept_in_memory(index, monkeypatch, tmp_path):
+    monkeypatch.setattr(index_, "MOST_FILES", 20)
+    layout = Layout(tmp_path / "many")
+    layout.image(tar(*(member(f"f{n}") for n in range(30))))
+    with image_at(f"oci:{layout.path}", Options) as (image, opened), pytest.raises(ImageError, match="more than 20 files"):
+        Index(image).read(opened)
 
 
 def test_each_layer_adds_changes_and_removes(index):

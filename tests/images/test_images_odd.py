@@ -57,6 +57,8 @@ ODD = {
     "a layer of another place": ({"kind": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"}, "foreign"),
     "one that may not be passed on": ({"kind": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"}, "Windows"),
     "Windows": ({"config": {"os": "windows"}}, "for windows, and not for linux"),
+    "a manifest that is an index, too": ({"manifest": {"manifests": []}}, "not clear which"),
+    "layers and Layers": ({"manifest": {"Layers": []}}, "says 'layers' twice"),
     "encrypted": ({"kind": LAYER + "+gzip+encrypted"}, "encrypted"),
     "an entry point that is no list": ({"config": {"config": {"Entrypoint": "sh -c id"}}}, "Entrypoint: should be a list"),
     "nothing in a list": ({"config": {"config": {"Cmd": ["sh", None]}}}, "Cmd: should be a string"),
@@ -125,6 +127,17 @@ def test_of_several_variants_the_newest_that_runs(wanted, there, chosen):
     with pytest.raises(ImageError, match="platform chooses") as error:
         choose(index, machine(wanted), "it")
     assert len(str(error.value)) < 400
+
+
+@pytest.mark.parametrize("text, good", [
+    ('{"layers": [], "layers": [1]}', False), ('{"config": {"digest": "a", "Digest": "b"}}', False), ('{"rootfs": {"diff_ids": [], "DIFF_IDS": []}}', False),
+    ('{"config": {"Labels": {"a": "1", "A": "2", "a": "3"}}}', True)])
+def test_what_two_programs_would_read_in_two_ways_is_refused(text, good):
+    if good:
+        assert parsed(text, "it")
+        return
+    with pytest.raises(ImageError, match="twice"):
+        parsed(text, "it")
 
 
 def test_digests_of_the_other_kind(images):
@@ -255,6 +268,7 @@ LIES = {
     "a length that is none": ((200, {"Content-Length": "many"}, b"{}"), "no JSON"),
     "a length that is too large": ((200, {"Content-Length": str(10 << 30)}, b"{}"), ""),
     "a token from a file": ((401, {"WWW-Authenticate": 'Bearer realm="file:///etc/passwd"'}, b""), "without TLS"),
+    "sent to a name that is none": ((307, {"Location": "http://no-such-name.invalid/"}, b""), "is there a network?"),
     "a token from nowhere": ((401, {"WWW-Authenticate": 'Bearer realm="http://[::bad/"'}, b""), ""),
     "sent to a file": ((307, {"Location": "file:///etc/passwd"}, b""), ""),
     "sent to ftp": ((307, {"Location": "ftp://127.0.0.1/x"}, b""), "not followed"),
