@@ -9,8 +9,10 @@ COURSE = Path(__file__).resolve().parents[2]
 
 def place(asked):
     """The workspace to be made. Raises WorkspaceError where it would be in the way."""
-    if not asked:
+    if asked is None:
         return workspace.Workspace(workspace.usual())
+    if not asked:
+        raise workspace.WorkspaceError("start: the name is empty: name a directory, or none for ~/my-container")
     if asked.isdigit():
         raise workspace.WorkspaceError(f"start {asked}: start is for all chapters; then: workshop check "
                                        f"{asked}. If a directory is meant: workshop start ./{asked}")

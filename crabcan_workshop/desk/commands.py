@@ -53,7 +53,7 @@ def add_arguments(name, parser):
 def main(options):
     try:
         if options.command == "start":
-            return start(beginning.place(options.folder or options.dir))
+            return start(beginning.place(options.folder if options.folder is not None else options.dir))
         place = workspace.find(options.dir).need()
         names = {"try": attempt}
         return names.get(options.command, globals().get(options.command))(place, options)
@@ -198,6 +198,7 @@ def solution(place, options):
 
 
 def diff(place, options):
+    place.must_have(options.chapter)
     chapter = exercises.chapter(options.chapter)
     if not allowed(place, chapter, options):
         return 1
