@@ -99,6 +99,9 @@ def alone(machine):
     answer = machine.words("step", "5", "--", "sh", "-c", "cat /proc/self/uid_map /proc/self/gid_map "
                            "/proc/self/setgroups", before=machine.user(uid, gid))
     if answer.status and (answer.failed or {}).get("about", "").endswith("gid_map"):
+        made = machine.calls(before=machine.user(uid, gid))[1]
+        must(not any(name == "write" and "/setgroups'" in rest for _, name, rest in made), answer.seen, "one line, and it is "
+             "that of self.maps[\"gid\"]: an ordinary user may map only the own group")
         must(False, answer.seen, "who may not map groups must first write \"deny\" to setgroups: a "
              "group can also take rights away, and must not be left")
     if (answer.failed or {}).get("call") == "setgroups":
