@@ -1,8 +1,10 @@
 """Chapters 4 and 5, line by line: what the root looks like, in numbers that stand here, not there."""
 import os
+from types import SimpleNamespace
 
 import pytest
 
+from crabcan_steps.mounts import given
 from crabcan_steps.mounts.furniture import HIDDEN, STEERING
 
 # runc's and Docker's own lists (`runc spec`, maskedPaths and readonlyPaths), and two of ours.
@@ -122,3 +124,19 @@ def test_no_link_leads_over_what_shows_the_machine(who, folder, name):
 
 def test_a_slash_at_the_end_is_no_other_place(who):
     assert "/a/b " in who.run("cat", "/proc/self/mounts", options=["--tmpfs", "/a/b/"])
+
+
+def test_what_is_taken_away_between_two_looks_is_no_part(folder):
+    """A name that the listing of --mount had, and that its owner has removed since; another is one, a link too."""
+    (folder / "stays").mkdir()
+    (folder / "link").symlink_to("stays")
+    fd = os.open(folder, os.O_PATH)
+    spec = SimpleNamespace(mount=str(folder))
+    try:
+        assert given.mirrored(spec, fd, "gone", 0) == []
+        stays, = given.mirrored(spec, fd, "stays", 0)
+        link, = given.mirrored(spec, fd, "link", 0)
+        assert (stays.target, link.target, link.link) == ("/stays", "/link", "stays")
+        stays.close()
+    finally:
+        os.close(fd)
