@@ -253,17 +253,14 @@ def prctl(option, *args):
 @system_call
 def seccomp(operation, flags, program):
     """Loads a filter, or asks about one; returns the descriptor of whoever decides, if flags say so."""
-    number = {"x86_64": 317}.get(os.uname().machine, 277)
-    return libc_call("syscall", ctypes.c_long(number), *(ctypes.c_ulong(a) for a in (
-        operation, flags, program)))
+    return raw_call("seccomp", operation, flags, program)
 
 
 @system_call
 def set_mempolicy(mode, nodes):
     """Says from which memory nodes the caller's memory comes; nodes is a bit mask, as bytes."""
-    number = {"x86_64": 238}.get(os.uname().machine, 237)
     most = 8 * len(nodes) + 1 if nodes else 0  # the kernel leaves out the last
-    libc_call("syscall", ctypes.c_long(number), ctypes.c_ulong(mode), nodes or None, ctypes.c_ulong(most))
+    raw_call("set_mempolicy", mode, nodes or 0, most)
 
 
 @system_call
@@ -351,7 +348,6 @@ DEFAULTS = tuple(valid_signals() - {SIGKILL, SIGSTOP})  # what posix_spawn is to
 
 # Chapter 10's cgroups, and mounts that it must find again.
 STATX_MNT_ID, STATX_MNT_ID_UNIQUE = 0x1000, 0x4000  # <linux/stat.h>
-NUMBERS["bpf"] = {"x86_64": 321}.get(os.uname().machine, 280)
 eventfd, chown = quiet(os.eventfd), quiet(os.chown)
 
 

@@ -94,14 +94,15 @@ OF_BUNDLES = {
     "not linux.read or os.walk: a function of our own": "commandline.split read; ending.delete remove",
     BYTES: "copyup.copy_up listdir; copyup.copy_up chmod; foreground.Pipes.close read; foreground.Pipes.hear write; foreground.Pipes.show read; "
            "filter.compiled open; hooks.heard read; hooks.outcome read; ids.namespace_of read; seccomp.BundleFilter.parent write; interpreter.mapped read; "
-           "log.Log.record write",
+           "log.Log.record write; stepping.clear listdir; stepping.sweep listdir",
     PROC: "ids.namespace_of open; ids.namespace_of write; namespaces.come_back open; process.Labels.prepare exists; "
           "process.Limits.adjust write; procfs.write write; state.born read; tree.Tree.parent open; "
-          "devices.Node.give chmod; devices.Node.give chown; notify.listen chmod; state.State.busy open",
+          "devices.Node.give chmod; devices.Node.give chown; notify.listen chmod; state.State.busy open; "
+          "stepping.from_file readlink",
     HOST: "devices.Node.found open; namespaces.Maps.prepare exists; seccomp.code read; writing.seccomp read; "
           "cgroupmounts.CgroupMount.tree_of open",
     ONCE: "mounts.Mount.hold open; reading.load open; commands/update.from_file open; "
-          "tree.Tree.open open; log.Log.record open",
+          "tree.Tree.open open; log.Log.record open; stepping.from_file open",
     BUNDLE: "__main__.act realpath; tree.Tree.prepare realpath; commands/create.bundle_of isdir; commands/create.bundle_of realpath; "
             "hooks.confined execve; hooks.one posix_spawn; last.write_whole rename; last.write_whole unlink; "
             "last.write_whole write; printing.spec open; writing.furnish chmod; writing.furnish chown; "
