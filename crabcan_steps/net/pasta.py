@@ -84,6 +84,9 @@ class Pasta(Layer):
                 cure = next((cure for sign, cure in CURES.items() if sign in text), "")
                 raise LayerError(self.name, words[0], 0, text + cure)
             time.sleep(0.002)
+        if linux.observer:
+            from .filled import note
+            note(words, pid)
         children = f"/proc/{beside}/task/{beside}/children"  # not with every kernel (CONFIG_PROC_CHILDREN)
         for child in linux.read(children).split() if os.path.exists(children) else ():
             undo.callback(finish, os.pidfd_open(int(child)))  # should the one beside us be killed

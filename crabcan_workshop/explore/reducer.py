@@ -138,7 +138,7 @@ CALLS = {
        ("setresuid", "setresgid", "setgroups", "capset", "capbset_drop", "set_no_new_privs", "prctl")},
     **{call: getattr(limits, call) for call in
        ("setrlimit", "mkdir", "rmdir", "write", "setsid", "keyctl", "umask")},
-    **{call: getattr(network, call) for call in ("ioctl", "link", "netlink")},
+    **{call: getattr(network, call) for call in ("ioctl", "link", "netlink", "pasta")},
     "open": descriptors.open_, "dup": descriptors.dup2, "seccomp": identity.seccomp,
     **dict.fromkeys(("openat", "openat2"), descriptors.openat2),
     **{call: getattr(descriptors, call) for call in ("close", "close_range", "dup2", "fcntl", "recvmsg")},
