@@ -28,6 +28,7 @@ DESCRIPTORS = {"move_mount": (0, 1), "fsconfig": (0,), "fsmount": (0,), "fchdir"
 AS_KEYWORD = ("dir_fd", "userns_fd")
 OPENS = ("open", "openat2", "open_tree", "fsopen", "fsmount")
 TOLD = {"netlink": 2, "nft": 1, "pasta": 1}  # call -> how many of its arguments are words for a reader, not bytes
+BORN = (("clone3", (0, None)), ("fork", 0))
 WIDTH = 60  # of one argument
 QUIET = ("openat2", "stat",  # that somebody looked for a place is seen from what is done with it
          "begin", "close", "dup2", "recv", "send")  # and these are for who draws pictures of it
@@ -41,7 +42,7 @@ class Recorder:
         self.started, self.said = started, None
 
     def __call__(self, call, args, options, result, errno, microseconds):
-        if call == "clone3" and result == (0, None):
+        if (call, result) in BORN:
             return  # the same call, returning in the child
         if call == "recv" and result and result.startswith(b"event"):
             return  # one of these

@@ -6,6 +6,7 @@ them, and notes the commands of ip(8) that would have made the same.
 import _socket
 import os
 import struct
+import time
 
 from .. import linux
 from .links import (IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_IFNAME, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF,
@@ -13,13 +14,17 @@ from .links import (IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_IFNAME, RT_TABLE_MAIN, 
 from .netlink import NLM_F_DUMP, Netlink, parsed
 
 RT_SCOPE_LINK, RTPROT_KERNEL = 253, 2  # <linux/rtnetlink.h>
+PATIENCE = 5  # seconds
 FAMILIES = ((_socket.AF_INET, "ip"), (_socket.AF_INET6, "ip -6"))
 
 
-def note(words, pid):
+def note(words, pid, programs):
     """Has the recording tell what a process's network is now; words: of the program that made it so.
 
-    A copy of us goes there to ask: who is an ordinary user cannot come back from a user namespace."""
+    A copy of us goes there to ask: an ordinary user cannot come back from a user namespace."""
+    end = time.monotonic() + PATIENCE
+    while words[0] == "pasta" and not all(map(settled, programs)) and time.monotonic() < end:
+        time.sleep(0.002)
     ours, theirs = os.pipe()
     asker = os.fork()
     if asker == 0:
@@ -34,6 +39,15 @@ def note(words, pid):
         said = answer.read().decode()
     os.waitpid(asker, 0)
     linux.observer("pasta", (said, words), {}, None, 0, 0)
+
+
+def settled(program):
+    """Tells whether pasta is through with what it sets up: then, and not before, it loads a filter (seccomp(2))."""
+    try:
+        theirs, own = (linux.read(f"/proc/{pid}/status").partition("\nSeccomp_filters:")[2] for pid in (program, "self"))
+        return not own or int(theirs.split()[0]) > int(own.split()[0])  # not every kernel counts them
+    except FileNotFoundError:
+        return True  # it has ended
 
 
 def commands(netlink):

@@ -40,17 +40,25 @@ def differences(run, told=None):
 
     told: the states after each event, if somebody else than our reducer has folded them."""
     told = told or list(states([enriched(event) for event, _ in run]))[1:]
-    host, known = run[0][1]["parent"]["namespaces"], {}
+    host, known, beside = run[0][1]["parent"]["namespaces"], {}, filling(run)
     for index, ((event, seen), state) in enumerate(zip(run, told)):
         for side, real in seen.items():
             sweeps = event["call"] == "rmdir" and event["args"][0] not in state["cgroups"]
             try:
                 for what, ours, theirs in looks(state, side, real, host, known):
                     # Who sweeps has another run's directory open, and does not say so.
-                    if ours != theirs and not (sweeps and what == "descriptors"):
+                    unsaid = sweeps and what == "descriptors" or index in beside and what in ("links", "routes")
+                    if ours != theirs and not unsaid:
                         yield index, side, what, ours, theirs
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 yield index, side, "state", f"makes no sense: {type(error).__name__} {error}", ""
+
+
+def filling(run):
+    """The events while pasta fills the child's network: what it has done by then is not recorded."""
+    calls = [event["call"] for event, _ in run]
+    end = calls.index("pasta") if "pasta" in calls else 0
+    return range(max((n for n in range(end) if calls[n] == "fork"), default=end), end)
 
 
 def looks(state, side, real, host, known):
@@ -67,7 +75,8 @@ def looks(state, side, real, host, known):
     yield "descriptors", {fd: each["cloexec"] for fd, each in process["descriptors"].items()}, \
         {fd: cloexec for fd, (_, cloexec, _) in real["descriptors"].items()}
     yield "pid", process["pid"], real["pid"]
-    yield "hostname", state["namespaces"][process["namespaces"]["uts"]["id"]]["hostname"], real["hostname"]
+    name = state["namespaces"][process["namespaces"]["uts"]["id"]]["hostname"]
+    yield "hostname", real["hostname"] if name is None else name, real["hostname"]
     yield "session", process["session"] == "own", real["session"] == real["status"]["NSpid"].split()[0]
     yield from network(state["namespaces"][process["namespaces"]["net"]["id"]], process, real["network"])
 
