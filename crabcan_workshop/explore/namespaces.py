@@ -1,6 +1,4 @@
 """What the calls about namespaces and processes make of the state (namespaces(7))."""
-import re
-
 from .data import Unknown, arg, new_id, number, put, text
 from .paths import place
 from .start import capability
@@ -9,9 +7,6 @@ from .trees import change, copy, subtree
 FLAGS = {"time": 0x80, "mnt": 0x20000, "cgroup": 0x2000000, "uts": 0x4000000, "ipc": 0x8000000,
          "user": 0x10000000, "pid": 0x20000000, "net": 0x40000000}  # CLONE_NEW...
 INTO_CGROUP = 0x200000000
-STRANGE = {"net": {"links": {}, "routes": []}, "uts": {"hostname": None}, "cgroup": {"roots": {}}, "ipc": {}, "pid": {},
-           "time": {}}  # what we then say of one; of a user or mount namespace one would have to know more
-JOINED = re.compile(r"/proc/(self|thread-self|\d+)/ns/(\w+?)(?:_for_children)?")
 
 
 def make(state, kind, side):
@@ -116,43 +111,6 @@ def unshare(state, event, process):
             else:
                 state = enter(state, side, kind, name, "new")
     return state
-
-
-def setns(state, event, process):
-    """Joins the namespace behind a descriptor."""
-    found = process["descriptors"].get(str(number(arg(event, 0))), {})
-    name = found.get("id")
-    if name is None:
-        state, name = strange(state, found, number(arg(event, 1, 0)))
-    kind = state["namespaces"][name]["kind"]
-    if kind in ("pid", "time"):
-        return put(state, "processes", process["side"], "next", kind, name)
-    return enter(state, process["side"], kind, name, "joined")
-
-
-def strange(state, found, flags):
-    """A namespace of which the recording knows only that it is another one: it was there before, under some path."""
-    path = found.get("path") or found.get("place", {}).get("path")
-    named = JOINED.fullmatch(path or "")
-    kinds = [named[2]] if named else [kind for kind, flag in FLAGS.items() if flags & flag]
-    kind = kinds[0] if len(kinds) == 1 else None
-    if not path or kind not in STRANGE:
-        raise Unknown("a namespace that the recording does not know")
-    known = [name for name, space in state["namespaces"].items() if (space["kind"], space.get("path")) == (kind, path)]
-    if known:
-        return state, known[0]
-    name = new_id(state["namespaces"], f"{kind}:")
-    return put(state, "namespaces", name, {"kind": kind, "owner": "user:0", "path": path, **STRANGE[kind]}), name
-
-
-def behind(state, process, path):
-    """The namespace that a path of /proc leads to just now, or None if the recording does not know it."""
-    whose, kind = JOINED.fullmatch(path).groups()
-    every = [process] if whose.endswith("self") else state["processes"].values()
-    for other in every:
-        if whose.endswith("self") or str(other["pid"]) == whose:
-            return other["namespaces"].get(kind, {}).get("id")
-    return None
 
 
 def by_pid(state, pid):

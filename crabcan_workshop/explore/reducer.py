@@ -6,7 +6,7 @@ counted. It never changes a state, so whoever failed half-way has changed nothin
 And the three calls by which a root becomes another: what hangs where, and who hears of it. Both are
 exercises (`workshop check explorer`).
 """
-from . import descriptors, identity, limits, maps, mounts, namespaces, network, programs, roots
+from . import descriptors, identity, joins, limits, maps, mounts, namespaces, network, programs, roots
 from .data import Unknown, arg, number, option, put, text
 from .mounts import propagated, target
 from .paths import place, top, walk
@@ -128,7 +128,7 @@ def same(state, event, process):
 CALLS = {
     "begin": begin, "execve": programs.execve, "exit": programs.exited, "newidmap": maps.newidmap,
     **dict.fromkeys(("clone", "clone3", "fork", "vfork"), namespaces.clone3),
-    **{call: getattr(namespaces, call) for call in ("unshare", "setns", "sethostname")},
+    **{call: getattr(namespaces, call) for call in ("unshare", "sethostname")}, "setns": joins.setns,
     **{call: getattr(mounts, call) for call in
        ("open_tree", "move_mount", "fsopen", "fsconfig", "fsmount")},
     **{call: getattr(roots, call) for call in

@@ -107,15 +107,17 @@ def described(where, found):
 
 def mounts(state, side, process, real):
     """The tree below its root is mountinfo's, mount by mount; root and directory are the same."""
-    ours = Counter(described(where, state["mounts"][name]) for where, name in visible(state, side))
+    root = process["root"]
+    above = root["mount"] if root["path"] else None  # of a directory that is no mount: not in its mountinfo (chroot)
+    ours = Counter(described(where, state["mounts"][name]) for where, name in visible(state, side) if name != above)
     numbers = {line.split()[0]: line_of(line)[1] for line in real["mountinfo"]}
     theirs = Counter(described(found["at"], found) for found in numbers.values())
     yield "mounts", sorted((ours - theirs).elements()), sorted((theirs - ours).elements())
     for field in "root", "cwd":
         where, (number, path) = process[field], real[field]
-        at, mine = point(state, process["root"], where["mount"]), state["mounts"][where["mount"]]
+        at, mine = point(state, root, where["mount"]), state["mounts"][where["mount"]]
         if number not in numbers:
-            yield field, at, None
+            yield field, None if where["mount"] == above else at, None
             continue
         found = numbers[number]
         yield field, (at, mine["fstype"], mine["root"]), (found["at"], found["fstype"], found["root"])

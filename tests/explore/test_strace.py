@@ -92,7 +92,7 @@ def test_runtimes_of_bundles(root, folder_of_root, runtime):
     events, real = held([runtime, "run", "--bundle", str(folder_of_root), f"crabcan-held-{os.getpid()}"],
                         folder_of_root, before)
     subprocess.run([runtime, "delete", "--force", f"crabcan-held-{os.getpid()}"], capture_output=True)
-    state = true(events, real, but=("namespace", "descriptors"))
+    state = true(events, real)
     assert state["properties"]["mounts"]["closed"] and state["properties"]["files"]["closed"]
 
 
