@@ -67,7 +67,8 @@ fork, setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
     system_call, (os.fork, os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve,
                   os.kill))
 ioctl = system_call(fcntl.ioctl)
-memfd_create, sendfile, dup2 = map(system_call, (os.memfd_create, os.sendfile, os.dup2))
+memfd_create, pidfd_open, pipe2, sendfile, dup2 = map(
+    system_call, (os.memfd_create, os.pidfd_open, os.pipe2, os.sendfile, os.dup2))
 # A story of the isolation is better told without these.
 chmod, fchown, fstat, getcwd, listdir, lstat, readlink, scandir, uname, urandom, waitid = map(
     quiet, (os.chmod, os.fchown, os.fstat, os.getcwd, os.listdir, os.lstat,
@@ -123,9 +124,9 @@ def clone3(flags, cgroup=0):
 
 
 @system_call
-def socket(domain, kind):
+def socket(domain, kind, protocol=0):
     """Makes a socket; returns its descriptor. (Python's own socket module takes 3 ms to import.)"""
-    return libc_call("socket", domain, kind | SOCK_CLOEXEC, 0)
+    return libc_call("socket", domain, kind | SOCK_CLOEXEC, protocol)
 
 
 @system_call
@@ -313,7 +314,6 @@ def setdomainname(name):
 
 chroot, sched_setaffinity, prlimit = map(
     system_call, (os.chroot, os.sched_setaffinity, resource.prlimit))
-pidfd_open = quiet(os.pidfd_open)
 
 
 @system_call

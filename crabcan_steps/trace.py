@@ -13,6 +13,8 @@ from binascii import b2a_base64
 from . import linux
 from .layer import Layer, named
 
+BORN = (("clone3", (0, None)), ("fork", 0))  # as they return in the child
+
 
 class Recorder:
     """Turns each call that linux.py makes into an event, a dict, and hands it to a sink."""
@@ -22,7 +24,7 @@ class Recorder:
         self.started, self.said = started, None
 
     def __call__(self, call, args, options, result, errno, microseconds):
-        if call == "clone3" and result == (0, None):
+        if (call, result) in BORN:
             return  # the same call, returning in the child
         if call == "recv" and result and result.startswith(b"event"):
             return  # one of these

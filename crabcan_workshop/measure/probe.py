@@ -128,7 +128,9 @@ def main(canary, *more):
         report |= names["attempts"](canary)
     burn(canary["burn"])
     print(json.dumps(report), flush=True)
-    sys.stdin.read()
+    for _ in sys.stdin:  # a line: once more
+        burn(canary["burn"])
+        print(flush=True)
     time.sleep(canary.get("linger", 0))  # so that it is not for the end of its input that it ends
 
 
