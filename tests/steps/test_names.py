@@ -136,11 +136,12 @@ OF_IMAGES = {
     "one name in each of two directories that we hold": "commit.written rename; container.create rename; flatten.filled link; layers.unpack_missing rename; "
         "remove.remove rename; store.Store.replace rename; transfer.take rename; unpack.Unpack.link link",
     "the caller's lambda, below a descriptor: see there": "unpack.Unpack.own chown",
-    "our own store, in which nobody else may write": "overlay.mounted open; overlay.own open; store.Store.__init__ makedirs; "
-        "store.Store.__init__ open",
+    "the store, which has to be ours alone; and what was opened again has to be the same": "place.again open; place.opened makedirs; "
+        "place.opened open",
+    "only to tell what is there instead": "place.opened islink; place.opened realpath",
     PROC: "overlay.namespace open; overlay.namespace write",
     ONCE: "auth.account open; files.Archive.__init__ open; files.Folder.__init__ open; files.Part.__init__ open; "
-          "push.archive open; reference.located exists; bundle.write listdir; bundle.write makedirs; bundle.write open; "
+          "push.archive open; push.folder realpath; reference.located exists; bundle.write listdir; bundle.write makedirs; bundle.write open; "
           "bundle.write realpath; bundle.write rename"}
 for room, reasons in ("oci", OF_BUNDLES), ("images", OF_IMAGES):
     for why, words in reasons.items():
