@@ -12,7 +12,7 @@ import time
 from binascii import b2a_base64
 
 from . import linux
-from .layer import Layer, named
+from .layer import Layer, named, warn
 
 COLUMNS = "{place:13} {side:6}  {text}"
 FLAGS = {  # call -> what the names of its arguments' flags begin with, by position or keyword
@@ -91,13 +91,20 @@ def plain(value):
 def record(spec):
     """Lets --debug and --trace see every call to the kernel."""
     file = named(f"--trace {spec.trace}", open, spec.trace, "w") if spec.trace else None
-    rendering = Rendering()
+    rendering, deaf = Rendering(), []
 
-    def sink(event):
+    def tell(event):
         if file:
             print(json.dumps(event, default=str), file=file, flush=True)
         if spec.debug and (line := rendering.line(event)):
             print(f"\033[36m{line}\033[0m" if os.isatty(2) else line, file=sys.stderr, flush=True)
+
+    def sink(event):
+        try:
+            deaf or tell(event)
+        except OSError as error:  # a full disk, `| head`: no failure of the call that is told of, nor of what undoes it
+            deaf.append(error)
+            warn(f"what is told of the calls ends here: {error.strerror}")
 
     if file:
         from .telling import begin, executed  # what a recording has besides the calls
