@@ -20,7 +20,7 @@ PASTA, SLIRP = "/usr/bin/pasta", "/usr/bin/slirp4netns"
 CLOSED = ["--no-map-gw", "-T", "none", "-U", "none"]
 NOWHERE = ("169.254.0.0/16", "fd00:ec2::254/128")  # where clouds tell their machines' secrets
 CURES = {"tun": ": /dev/net/tun must be there for everybody: `chmod 666 /dev/net/tun`, as root",
-         "routable": ": the host has no way out itself (`ip route`)"}
+         **dict.fromkeys(("routable", "not usable"), ": the host has no way out itself (`ip route`)")}
 
 
 class Alone(Layer):
