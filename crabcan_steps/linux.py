@@ -63,9 +63,8 @@ def raw_call(name, *args, about=None):
 # What the standard library has already.
 chdir, fchdir, mkdir, open, rmdir, stat, symlink = map(system_call, (
     os.chdir, os.fchdir, os.mkdir, os.open, os.rmdir, os.stat, os.symlink))
-fork, setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
-    system_call, (os.fork, os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve,
-                  os.kill))
+setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
+    system_call, (os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve, os.kill))
 ioctl = system_call(fcntl.ioctl)
 memfd_create, pidfd_open, pipe2, sendfile, dup2 = map(
     system_call, (os.memfd_create, os.pidfd_open, os.pipe2, os.sendfile, os.dup2))
@@ -121,6 +120,14 @@ def clone3(flags, cgroup=0):
     fields = (flags | CLONE_PIDFD, ctypes.addressof(pidfd), 0, 0, SIGCHLD, 0, 0, 0, 0, 0, cgroup)
     pid = raw_call("clone3", struct.pack("11Q", *fields), 88)
     return (pid, pidfd.value) if pid else (0, None)
+
+
+@system_call
+def fork(cgroup=None):
+    """Starts a copy of us, born in a cgroup of version 2 if a descriptor of one is given (clone(2))."""
+    if cgroup is None:
+        return os.fork()
+    return raw_call("clone3", struct.pack("11Q", CLONE_INTO_CGROUP, 0, 0, 0, SIGCHLD, 0, 0, 0, 0, 0, cgroup), 88)
 
 
 @system_call
