@@ -30,6 +30,7 @@ def add_arguments(name, parser):
                        ("remove", "take all of it away; asks first")):
         what.add_argument(f"--{word}", action="store_true", help=text)
     what.add_argument("--backup", metavar="FILE", help="everybody's work in one file, such as work.tar.gz")
+    what.add_argument("--qr", action="store_true", help="its address, and its root's, as QR codes for the wall")
     what.add_argument("--forget", metavar="NAME", help="a learner's own word: the next one chooses it anew")
     parser.add_argument("--address", type=address, help="where it listens (127.0.0.1: for this machine only)")
     parser.add_argument("--port", type=number(1, 65535), help="(8443 with a certificate, else 8000)")
@@ -102,6 +103,10 @@ def act(options):
         making.backup(before, Path(options.backup).absolute())
         print(f"{options.backup}: {os.path.getsize(options.backup) >> 20} MB, the work of {len(before['learners'])}")
         return 0
+    if options.qr:
+        from . import shown
+        shown.show(before, colour=sys.stdout.isatty())
+        return 0
     return 0 if state.show(before, options.json) else 1
 
 
@@ -123,7 +128,7 @@ def make(chosen, options):
         return 0
     print(f"the class: {state.address(chosen)}")
     if chosen["own_authority"]:
-        print(typed(f"  browsers believe it with this root: {chosen['root']}"))
+        print(typed(f"  browsers believe it with this root: {chosen['root']} (workshop class --qr shows it)"))
     return 0
 
 

@@ -81,7 +81,12 @@ def signed(subject, issuer, public, by, extensions):
     return builder.sign(by, hashes.SHA256())
 
 
+def shown():
+    """The root's fingerprint: what is read aloud, to compare."""
+    from cryptography import x509
+    return fingerprint(x509.load_pem_x509_certificate(SHOWN.read_bytes()))
+
+
 def fingerprint(certificate):
-    """What is read aloud, to compare."""
     from cryptography.hazmat.primitives import hashes
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()

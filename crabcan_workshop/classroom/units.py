@@ -11,6 +11,7 @@ RequiresMountsFor=/var/lib /srv
 Type=oneshot
 RemainAfterExit=yes
 ExecStart={python} crabcan_workshop.classroom.homes up
+ExecReload={python} crabcan_workshop.classroom.homes up
 ExecStop={python} crabcan_workshop.classroom.homes down
 
 [Install]

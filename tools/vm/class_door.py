@@ -1,0 +1,47 @@
+"""The door of a class: its certificates, and who is shown out."""
+import http.client
+import subprocess
+import time
+
+from class_ground import NAMES, patient, people, pid, say, shell, workshop
+
+SAFE, ROOT, GIVEN = "https://localhost:8443", "/srv/crabcan-class/root.crt", "/var/tmp/given.pem"
+TLS = ("--learners", "3", "--address", "0.0.0.0", "--port", "8443", "--name", "localhost", "--name", "class.test")
+
+
+def certificates():
+    """An authority of the class's own, and a certificate that is given."""
+    import requests
+    workshop(*TLS)
+    try:
+        requests.get("https://localhost:8443/hub/login", timeout=60)
+        say(False, "a browser that does not have the root refuses")
+    except requests.exceptions.SSLError:
+        say(True, "a browser that does not have the root refuses")
+    one = people(NAMES[:1], SAFE, ROOT)[0]
+    say(one.run("print(6 * 7)") == "42\n", "a cell by way of TLS")
+    plain = http.client.HTTPConnection("localhost", 8443, timeout=60)
+    plain.request("GET", "/hub/login")
+    answer = plain.getresponse()
+    say((answer.status, answer.getheader("Location")) == (301, "https://localhost:8443/hub/login"), "plain HTTP is sent on")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", GIVEN + ".key",
+                    "-out", GIVEN], check=True, capture_output=True)
+    workshop("--learners", "3", "--cert", GIVEN, "--key", GIVEN + ".key")
+    one = people(NAMES[:1], SAFE, GIVEN)[0]
+    say(one.run("print(6 * 7)") == "42\n", "a cell by way of a certificate that was given")
+
+
+def idle():
+    """Who works keeps the server, who left does not."""
+    workshop("--learners", "3", "--idle", "2")
+    one, other = people(NAMES[:2], SAFE, GIVEN)
+    for each in (one, other):
+        each.run(f"mark = {each.name!r}")
+    until = time.monotonic() + 900
+    while time.monotonic() < until and pid(other.name) != "0":
+        one.run("1")
+        time.sleep(5)
+    say(pid(other.name) == "0", "a server where nobody works ends")
+    say(one.run("print(mark)").strip() == one.name, "where somebody works it does not")
+    say(not other.server() and "treasure" in other.run("print(open('../secret.txt').read())"), "its learner's work is there")
