@@ -73,8 +73,8 @@ def certificate(options, new):
 def addresses():
     """The machine's own, for a certificate: what the room may type into a browser."""
     told = call("ip", "-j", "-4", "addr", "show", "scope", "global", "up")
-    return [one["local"] for link in json.loads(told) if not link["ifname"].startswith("cl-")
-            for one in link["addr_info"]]
+    return [one["local"] for link in json.loads(told) for one in link.get("addr_info", ())  # empty ones of other scopes
+            if one and link["ifname"] != "lo" and not link["ifname"].startswith("cl-")]
 
 
 def passwords(options, before):

@@ -58,11 +58,15 @@ def patient(question, seconds=300):
     return False
 
 
-def people(names=NAMES, address=PLAIN, root=None):
-    """Learners who are in, each with a server that answers."""
+def learner(name, address=PLAIN, root=None):
     sys.path += glob(f"{CHECKOUT}/.venv/lib/python*/site-packages")  # the class's: this runs before there is any
     from learners import Learner
-    found = [Learner(address, name, "room", f"own {name}", root) for name in names]
+    return Learner(address, name, "room", f"own {name}", root)
+
+
+def people(names=NAMES, address=PLAIN, root=None):
+    """Learners who are in, each with a server that answers."""
+    found = [learner(name, address, root) for name in names]
     for one in found:
         begun = time.monotonic()
         status, error = one.login()
