@@ -1,6 +1,7 @@
 """`workshop class`: one machine for a room of people, made, looked at, and taken away."""
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -75,6 +76,9 @@ def main(options):
     except ClassError as error:
         print(typed(f"workshop: class: {error}"), file=sys.stderr)
         return 1
+    except BrokenPipeError:  # who reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except PermissionError as error:
         print(f"workshop: class: {error.filename}: only root may: sudo {NAME} class", file=sys.stderr)
         return 1

@@ -78,6 +78,9 @@ def signed(subject, issuer, public, by, extensions):
                                       now - datetime.timedelta(hours=1), now + datetime.timedelta(days=DAYS))
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
+    for identifier in (x509.SubjectKeyIdentifier.from_public_key(public),
+                       x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key())):
+        builder = builder.add_extension(identifier, critical=False)  # RFC 5280 wants both, and Python 3.13 looks
     return builder.sign(by, hashes.SHA256())
 
 
