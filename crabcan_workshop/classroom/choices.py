@@ -55,6 +55,8 @@ def certificate(options, new):
     for path in filter(None, (options.cert, options.key)):
         if not os.access(path, os.R_OK):
             raise ClassError(f"{path}: cannot be read")
+        if any(Path(path).absolute().is_relative_to(place) for place in ("/tmp", "/var/tmp")):
+            raise ClassError(f"{path}: what is there goes one day, and the door has a /tmp of its own: put it into /etc")
     alone = new["address"] in (ALONE, "::1")
     if options.cert:
         files = {"cert": str(Path(options.cert).absolute()), "key": str(Path(options.key).absolute())}

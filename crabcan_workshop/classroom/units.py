@@ -55,7 +55,9 @@ Requires=crabcan-class-net.service
 After=crabcan-class-net.service
 
 [Service]
+ExecStartPre=/usr/sbin/nginx -q -t -e stderr -c {etc}/nginx.conf
 ExecStart=/usr/sbin/nginx -e stderr -c {etc}/nginx.conf -g "daemon off;"
+ExecReload=/usr/sbin/nginx -q -t -e stderr -c {etc}/nginx.conf
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=2

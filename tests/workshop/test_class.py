@@ -3,6 +3,7 @@ import os
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 
 import pytest
@@ -69,6 +70,12 @@ def test_a_mistake_is_one_line(words, told):
     result = workshop(*words)
     assert result.returncode in (1, 2) and told in result.stderr, result
     assert result.stderr.count("\n") == 1 and not result.stdout
+
+
+def test_a_certificate_lies_where_the_door_finds_it_after_a_restart():
+    with tempfile.NamedTemporaryFile(dir="/tmp") as file:
+        result = workshop("--learners", 2, "--cert", file.name, "--key", file.name, "--dry-run")
+    assert result.returncode == 1 and "put it into /etc" in result.stderr
 
 
 def test_without_systemd_or_root_a_class_is_refused():

@@ -5,9 +5,9 @@ import time
 import urllib.error
 import urllib.request
 
-from class_ground import NAMES, patient, people, pid, say, shell, workshop
+from class_ground import CHECKOUT, NAMES, people, pid, say, shell, workshop
 
-SAFE, ROOT, GIVEN = "https://localhost:8443", "/srv/crabcan-class/root.crt", "/var/tmp/given.pem"
+SAFE, ROOT, GIVEN = "https://localhost:8443", "/srv/crabcan-class/root.crt", "/etc/given-to-the-class.pem"
 TLS = ("--learners", "3", "--address", "0.0.0.0", "--port", "8443", "--name", "localhost", "--name", "class.test")
 
 
@@ -28,6 +28,8 @@ def certificates():
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                     "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", GIVEN + ".key",
                     "-out", GIVEN], check=True, capture_output=True)
+    said = shell(f"{CHECKOUT}/workshop class --learners 3 --cert {GIVEN} --key /etc/hostname")
+    say(said.returncode == 1 and "journalctl -u crabcan-class-proxy" in said.stderr, "a key that is none is told", said.stderr)
     workshop("--learners", "3", "--cert", GIVEN, "--key", GIVEN + ".key")
     one = people(NAMES[:1], SAFE, GIVEN)[0]
     say(one.run("print(6 * 7)") == "42\n", "a cell by way of a certificate that was given")
