@@ -5,7 +5,7 @@ import time
 import urllib.error
 import urllib.request
 
-from class_ground import CHECKOUT, NAMES, people, pid, say, shell, workshop
+from class_ground import CHECKOUT, NAMES, patient, people, pid, say, shell, workshop
 
 SAFE, ROOT, GIVEN = "https://localhost:8443", "/srv/crabcan-class/root.crt", "/etc/given-to-the-class.pem"
 TLS = ("--learners", "3", "--address", "0.0.0.0", "--port", "8443", "--name", "localhost", "--name", "class.test")
@@ -38,13 +38,12 @@ def certificates():
 def idle():
     """Who works keeps the server, who left does not."""
     workshop("--learners", "3", "--idle", "2")
-    one, other = people(NAMES[:2], SAFE, GIVEN)
-    for each in (one, other):
-        each.run(f"mark = {each.name!r}")
-    until = time.monotonic() + 900
-    while time.monotonic() < until and pid(other.name) != "0":
+    say(patient(lambda: {pid(name) for name in NAMES} == {"0"}, 900), "servers where nobody works end")
+    one = people(NAMES[1:2], SAFE, GIVEN)[0]
+    one.run("mark = 1")
+    until = time.monotonic() + 240  # twice as long as one may be idle, and a look of the culler's
+    while time.monotonic() < until:
         one.run("1")
         time.sleep(5)
-    say(pid(other.name) == "0", "a server where nobody works ends")
-    say(one.run("print(mark)").strip() == one.name, "where somebody works it does not")
-    say(not other.server() and "treasure" in other.run("print(open('../secret.txt').read())"), "its learner's work is there")
+    said = one.run("print(mark, open('../secret.txt').read())")
+    say(said == "1 treasure\n", "one where somebody works does not; and their work was there", said)
