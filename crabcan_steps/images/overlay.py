@@ -16,6 +16,7 @@ PLAIN = "index=off,metacopy=off,redirect_dir=off"
 LOCKED = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV  # the same bits as MS_NOSUID, MS_NODEV
 VOLATILE = ",volatile"  # what is thrown away at the end need not reach the disk first (Linux 5.10)
 COPY = linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH
+socketpair = linux.system_call(_socket.socketpair)  # with ends that can pass a descriptor on
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -50,14 +51,14 @@ def own(store, chains, name, kept):
 def shifted(store, chains, name, maps, kept):
     """For root: made by a child in a mount namespace of its own, which sends it. Raises OSError."""
     users = namespace(maps)
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    ours, theirs = socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
         mounted(store, chains, name, users, theirs, kept)
     linux.close(users)
-    theirs.close()
+    linux.close(theirs.detach())
     text, made = recvmsg(ours, mount="overlay", attributes=LOCKED, cloexec=False)
-    ours.close()
+    linux.close(ours.detach())
     os.waitpid(pid, 0)
     if made is None:
         number, _, call = text.partition(b" ")
@@ -116,13 +117,13 @@ def namespace(maps):
             other.read(9)
         finally:
             os._exit(0)
-    other.close()
+    linux.close(other)
     try:
         if mine.read(9) != b"ready":
             raise OSError(1, os.strerror(1), "user namespace")
         for kind, lines in maps.items():
             linux.write(f"/proc/{pid}/{kind}_map", "".join("%d %d %d\n" % line for line in lines))
-        return named("user namespace", os.open, f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        return named("user namespace", linux.open, f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
-        mine.close()
+        linux.close(mine)
         os.waitpid(pid, 0)

@@ -144,6 +144,15 @@ def image_of(store, spec):
     return image
 
 
+def unrecorded(deed, *args):
+    """Does what is not yet the container's birth: of files that come and go a recording tells nothing."""
+    seen, linux.observer = linux.observer, None
+    try:
+        return deed(*args)
+    finally:
+        linux.observer = seen
+
+
 def run(spec):
     """Pull, unpack, configure, run. Returns the exit status."""
     try:
@@ -160,7 +169,7 @@ def brought(spec):
     shelter(assemble(spec, 12))  # before there is anything to be undone
     store = Store()
     store.share()
-    image = image_of(store, spec)
+    image = unrecorded(image_of, store, spec)
     asked = "caps" in vars(spec) or "NET_RAW" in spec.cap_add
     if not image.layers:
         raise ImageError(f"{spec.image}: has no layers, so there is no file in it, and no command")
@@ -188,7 +197,7 @@ def brought(spec):
         warn(f"{error.explain(layers(spec))}: so the image is copied, which takes its time and room")
         spec.copied = True
         from .flatten import flatten
-        flatten(store, spec.chains[::-1], spec.box.name, users)
+        unrecorded(flatten, store, spec.chains[::-1], spec.box.name, users)
         return run_layers(spec, layers(spec))
     finally:
         spec.box.close()

@@ -49,7 +49,7 @@ class Store:
             linux.chmod(self.root, 0o700)
         for name in "blobs", "blobs/sha256", "blobs/sha512", "partial", "layers", "containers":
             self.folder(name)
-        self.lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self.root)
+        self.lock = linux.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self.root)
 
     def close(self):
         """Lets go of it, and of the lock."""

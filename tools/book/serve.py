@@ -62,9 +62,18 @@ def serve_it(chosen):
                     watch=[str(path) for path in watched if path.exists()])
 
 
+def looked(chosen):
+    """Whether all can be had as it was asked for, as far as one can know before mkdocs is there."""
+    try:
+        if not chosen.build:
+            listen.port(chosen.host)
+    except OSError as error:
+        sys.exit(f"workshop: book: {error}")
+
+
 def main(arguments):
     if arguments.words:
-        return
+        return looked(arguments)
     from mkdocs.exceptions import Abort, ConfigurationError
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     if arguments.speaker_notes:

@@ -50,6 +50,8 @@ PATTERNS = [(re.compile(pattern, re.M), new) for pattern, new in (
     (r"\b\d+\.\d+ +\(\d+\.\d+ to \d+\.\d+\)", "SPREAD"),        # ./workshop bench
     (r"\b\d+\.\d+(?= +\(at most )", "RATIO"),
     (r"\b\d+\.\d+(?= MiB by the (?:parent|child)\b)", "SIZE"),
+    (r"^(args|protocol|clone|hostname|mounts|namespaces|caps|seccomp|cgroups|terminal|all)( +\d+){3}(?= +0 +0$)",
+     r"\1 FAULTS"),                                               # tests/steps/faults.py --table
     (r"^.+, \d+ processors, load .*", "MACHINE"),
     # The machine's own.
     (r"#\d+\S* SMP.*?(?= x86_64| aarch64|$)", "BUILD"),           # uname -v
