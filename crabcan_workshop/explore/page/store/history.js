@@ -37,5 +37,7 @@ export class History {
     return true
   }
 
+  get known() { return this.last !== undefined }
+
   get end() { return this.last ??= this.at(this.events.length) }
 }

@@ -9,10 +9,10 @@ const slice = createSlice({
     searchOpened(state, { payload }) { state.searching = payload; if (!payload) state.query = "" },
     helpOpened(state, { payload }) { state.help = payload },
     quietHidden(state, { payload }) { state.quiet = payload },
-    painted(state) { state.ready = true },
+    folded(state, { payload }) { state.ready = payload },
     sideChosen(state, { payload }) { state.side = payload },
   },
 })
 
-export const { painted, searched, searchOpened, helpOpened, quietHidden, sideChosen } = slice.actions
+export const { folded, searched, searchOpened, helpOpened, quietHidden, sideChosen } = slice.actions
 export default slice.reducer
