@@ -43,9 +43,16 @@ listen(store, toWall)
 render(html`<${App} store=${store} about=${about} licences=${given("licences")} />`, document.getElementById("page"))
 
 // Once a picture is there, there is time to fold all that is shown, by and by, so that one can step meanwhile.
-let folding = false
+const OFTEN = 200 // milliseconds
+let folding = false, shown = 0
 const foldOn = () => {
-  if (!wanted(store.getState()).every(story => story.advance(20))) return setTimeout(foldOn, 0)
+  if (!wanted(store.getState()).every(story => story.advance(20))) {
+    if (performance.now() > shown + OFTEN) { // who stands beyond what is folded sees how it goes on
+      store.dispatch(folded(false))
+      shown = performance.now()
+    }
+    return setTimeout(foldOn, 0)
+  }
   folding = false
   store.dispatch(folded(true))
 }

@@ -26,16 +26,18 @@ export const history = (events, out = NONE) => {
   return known.get(key)
 }
 
-// {before, after, changes} of the step that we stand on.
+// {before, after, changes, at} of the step that we stand on; or, before all until there is folded, of one that is known.
 const moments = new Map()
 export const moment = (state, id) => {
-  if (!moments.has(id)) moments.set(id, createSelector([events, left, step], look))
+  if (!moments.has(id)) moments.set(id, createSelector([events, left, near], look))
   return moments.get(id)(state, id)
 }
-const look = (events, left, step) => {
+const FAR = 1000 // events, which are folded in the time of a picture
+const near = (state, id) => Math.min(step(state, id), history(events(state, id), left(state, id)).reach + FAR)
+const look = (events, left, at) => {
   const story = history(events, left)
-  const before = story.at(step - 1), after = story.at(step)
-  return { before, after, changes: new Changes(before, after) }
+  const before = story.at(at - 1), after = story.at(at)
+  return { before, after, changes: new Changes(before, after), at }
 }
 
 // What the recording comes to, as it is left. A long one is folded to its end by and by (main.js): until then
