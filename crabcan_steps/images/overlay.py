@@ -10,6 +10,7 @@ import _socket
 
 from .. import linux
 from ..layer import named
+from .place import again
 
 PLAIN = "index=off,metacopy=off,redirect_dir=off"
 LOCKED = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV  # the same bits as MS_NOSUID, MS_NODEV
@@ -35,9 +36,9 @@ def overlay(layers, container, settings):
     return copy
 
 
-def own(path, chains, name, kept):
+def own(store, chains, name, kept):
     """For an ordinary user: in the container's namespaces, as its root."""
-    store = linux.open(path, FOLDER)  # once more: below is to be of this mount namespace
+    store = again(store)  # below is to be of this mount namespace
     layers = [linux.open(f"layers/{chain[7:]}/fs", FOLDER, dir_fd=store) for chain in chains]
     container = linux.open(f"containers/{name}", FOLDER, dir_fd=store)
     try:
@@ -53,7 +54,7 @@ def shifted(store, chains, name, maps, kept):
     ours, theirs = socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
-        mounted(store.path, chains, name, users, theirs, kept)
+        mounted(store, chains, name, users, theirs, kept)
     linux.close(users)
     linux.close(theirs.detach())
     text, made = recvmsg(ours, mount="overlay", attributes=LOCKED, cloexec=False)
@@ -76,14 +77,14 @@ def recvmsg(socket, **about):
     return text, int.from_bytes(data[0][2][:4], "little") if data else None
 
 
-def mounted(path, chains, name, users, socket, kept):
+def mounted(store, chains, name, users, socket, kept):
     """The child's whole life: only here are the shifted layers attached anywhere."""
     try:
         linux.observer = None  # not the container's birth
         linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
         linux.unshare(linux.CLONE_NEWNS)
         linux.mount_setattr("/", linux.AT_RECURSIVE, propagation=linux.MS_PRIVATE)
-        store = linux.open(path, FOLDER)  # once more, as below
+        store = again(store)
         layers = [shift(store, f"layers/{chain[7:]}/fs", users) for chain in chains]
         copy = overlay(layers, linux.open(f"containers/{name}", FOLDER, dir_fd=store), PLAIN + ("" if kept else VOLATILE))
         socket.sendmsg([b"0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, copy.to_bytes(4, "little"))])

@@ -18,6 +18,7 @@ from . import container, overlay
 from .accounts import ImageIdentity
 from .errors import ImageError
 from .found import Options, find, unpacked
+from .place import again
 from .store import Store
 
 MOUNTING = ("mount", "mount_setattr", "open_tree", "unshare")  # what an overlay is made with
@@ -41,7 +42,15 @@ class Overlay(Bind):
 class Copy(Bind):
     """The root where there can be no overlay."""
 
+    def __init__(self, store, box):
+        super().__init__(f"containers/{box.name}/rootfs", "/", LOCKED)
+        self.store = store
+
     def open(self):
+        if self.tree is None:
+            store = again(self.store)
+            self.held = linux.open(self.source, overlay.FOLDER, dir_fd=store)
+            linux.close(store)
         tree = super().open()
         ROOTS[tree] = BundleRoot(tree)
         return tree
@@ -54,7 +63,11 @@ class Place:
         self.path = path
 
     def make(self, root):
-        linux.close(ROOTS[root].place(self.path, True))
+        try:
+            linux.close(ROOTS[root].place(self.path, True))
+        except OSError as error:
+            raise LayerError("mounts", f"directory {self.path}", error.errno,
+                             "the image wants it (WorkingDir, Volumes), and there it cannot be") from None
 
 
 class ImageMounts(Mounts):
@@ -72,12 +85,12 @@ class ImageMounts(Mounts):
         spec = self.spec
         chains = spec.chains[::-1]
         if spec.copied:
-            self.root = Copy(f"{spec.store.path}/containers/{spec.box.name}/rootfs", "/", LOCKED)
+            self.root = Copy(spec.store, spec.box)
         elif undo:  # root: all that can fail, before clone
             made = overlay.shifted(spec.store, chains, spec.box.name, spec.maps, spec.keep)
             self.root = Overlay(lambda: made)
         else:
-            self.root = Overlay(lambda: overlay.own(spec.store.path, chains, spec.box.name, spec.keep))
+            self.root = Overlay(lambda: overlay.own(spec.store, chains, spec.box.name, spec.keep))
         super().hold(undo)
 
 

@@ -9,7 +9,7 @@
         7.joined                     others have joined its network
 
 The kernel drops a lock with its holder, also after kill -9. So a lease that can be locked is nobody's,
-and whoever starts or ends next sweeps it.
+and whoever starts or ends next sweeps it. What we start (nft) has the lock as well, and can be waited for.
 """
 import errno
 import fcntl
@@ -38,6 +38,7 @@ class Leases:
             except FileNotFoundError:  # the last one has just taken the directory away
                 continue
             fcntl.flock(self.lock, fcntl.LOCK_EX)
+            os.set_inheritable(self.lock, True)  # an nft that we have started changes something, too
             if exists(f"{self.path}/lock") and os.path.samestat(os.stat(f"{self.path}/lock"),
                                                                 os.fstat(self.lock)):
                 return self
@@ -77,6 +78,7 @@ class Leases:
         """Writes a lease and holds it; returns the descriptor that does."""
         fd = linux.open(f"{self.path}/{number}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         fcntl.flock(fd, fcntl.LOCK_EX)
+        os.set_inheritable(fd, True)
         self.write(str(number), dumps(lease))
         return fd
 

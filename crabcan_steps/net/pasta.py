@@ -13,14 +13,15 @@ from . import links, names
 from .beside import apart
 from .netlink import Netlink
 from .ports import bound
+from .rules import CLOUDS4, CLOUDS6
 
 INSIDE, PATIENCE = "eth0", 10  # seconds
 PASTA, SLIRP = "/usr/bin/pasta", "/usr/bin/slirp4netns"
 # No map of the router's address to the host's 127.0.0.1; no port that nobody has asked for, either way.
 CLOSED = ["--no-map-gw", "-T", "none", "-U", "none"]
-NOWHERE = ("169.254.0.0/16", "fd00:ec2::254/128")  # where clouds tell their machines' secrets
+NOWHERE = [where + ("" if "/" in where else "/128" if ":" in where else "/32") for where in CLOUDS4 + CLOUDS6]
 CURES = {"tun": ": /dev/net/tun must be there for everybody: `chmod 666 /dev/net/tun`, as root",
-         "routable": ": the host has no way out itself (`ip route`)"}
+         **dict.fromkeys(("routable", "not usable"), ": the host has no way out itself (`ip route`)")}
 
 
 class Alone(Layer):
