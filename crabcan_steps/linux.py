@@ -66,8 +66,8 @@ chdir, fchdir, mkdir, open, rmdir, stat, symlink = map(system_call, (
 setgroups, setresuid, setresgid, setsid, umask, execve, kill = map(
     system_call, (os.setgroups, os.setresuid, os.setresgid, os.setsid, os.umask, os.execve, os.kill))
 ioctl = system_call(fcntl.ioctl)
-memfd_create, pidfd_open, pipe2, sendfile, dup2 = map(
-    system_call, (os.memfd_create, os.pidfd_open, os.pipe2, os.sendfile, os.dup2))
+memfd_create, pidfd_open, pipe2, sendfile, dup2, set_inheritable = map(
+    system_call, (os.memfd_create, os.pidfd_open, os.pipe2, os.sendfile, os.dup2, os.set_inheritable))
 # A story of the isolation is better told without these.
 chmod, fchown, fstat, getcwd, listdir, lstat, readlink, scandir, uname, urandom, waitid = map(
     quiet, (os.chmod, os.fchown, os.fstat, os.getcwd, os.listdir, os.lstat,

@@ -64,7 +64,7 @@ class Rendering:
         call = event["call"]
         if place in AS_KEYWORD or place in DESCRIPTORS.get(call, ()):
             own = self.opened[event["side"]]
-            what = own.get(value) or self.opened["parent"].get(value)
+            what = own.get(value)
             return f"{value}<{what}>" if what else str(value)
         if isinstance(value, int) and place in FLAGS.get(call, ()):
             return flags(FLAGS[call][place], value)
@@ -79,10 +79,12 @@ class Rendering:
 
     def remember(self, event):
         """Notes what a new descriptor stands for, and of a mount where it hangs."""
-        own, args = self.opened[event["side"]], event["args"]
-        known = self.opened["parent"] | own
+        known = own = self.opened[event["side"]]
+        args = event["args"]
         if event["errno"]:
             return
+        if event["call"] == "clone3":
+            self.opened["child"] = dict(own)  # what its maker had open then
         if event["call"] in OPENS:
             folder = known.get(event["options"].get("dir_fd", args[0]), "")
             path = next((arg for arg in args if isinstance(arg, str)), "")

@@ -38,7 +38,7 @@ class Leases:
             except FileNotFoundError:  # the last one has just taken the directory away
                 continue
             fcntl.flock(self.lock, fcntl.LOCK_EX)
-            os.set_inheritable(self.lock, True)  # an nft that we have started changes something, too
+            linux.set_inheritable(self.lock, True)  # an nft that we have started changes something, too
             if exists(f"{self.path}/lock") and os.path.samestat(os.stat(f"{self.path}/lock"),
                                                                 os.fstat(self.lock)):
                 return self
@@ -78,7 +78,7 @@ class Leases:
         """Writes a lease and holds it; returns the descriptor that does."""
         fd = linux.open(f"{self.path}/{number}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         fcntl.flock(fd, fcntl.LOCK_EX)
-        os.set_inheritable(fd, True)
+        linux.set_inheritable(fd, True)
         self.write(str(number), dumps(lease))
         return fd
 

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-from .. import ch01_args
+from .. import ch01_args, linux
 from ..layer import LayerError, warn
 from .interpreter import shelter
 from .last import NONE, no_program
@@ -48,7 +48,7 @@ def from_file(spec):
     for number in DEADLY:
         if signal.getsignal(number) == signal.SIG_DFL:  # it would end us at once, and our directory would stay
             signal.signal(number, lambda number, _: sys.exit(128 + number))
-    base = os.open(os.environ.get("TMPDIR") or "/tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    base = linux.open(os.environ.get("TMPDIR") or "/tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     sweep(base)
     before = signal.pthread_sigmask(signal.SIG_BLOCK, DEADLY)  # or one could end us between two lines
     name, lock = own(base)
@@ -71,20 +71,20 @@ def own(base):
         name = f"{PREFIX}{os.urandom(4).hex()}"  # no other step's: its cgroup is called so
         os.mkdir(name, 0o700, dir_fd=base)
         try:
-            lock = os.open(name, FOLDER, dir_fd=base)
+            lock = linux.open(name, FOLDER, dir_fd=base)
         except FileNotFoundError:
             continue
         fcntl.flock(lock, fcntl.LOCK_EX)
         if os.fstat(lock).st_nlink:
             return name, lock
-        os.close(lock)
+        linux.close(lock)
 
 
 def sweep(base):
     """Clears what steps that were killed have left: nobody holds its lock any more (see chapter 8)."""
     for name in [name for name in os.listdir(base) if name.startswith(PREFIX)]:
         try:
-            folder = os.open(name, FOLDER, dir_fd=base)
+            folder = linux.open(name, FOLDER, dir_fd=base)
         except OSError:
             continue  # gone by now, or no directory: anybody may write here
         try:
@@ -97,7 +97,7 @@ def sweep(base):
         except (OSError, Refused) as error:
             warn(f"{name} was left by a step that was killed, and stays: {error}")
         finally:
-            os.close(folder)
+            linux.close(folder)
 
 
 def clear(base, name, folder):

@@ -7,7 +7,7 @@ from pathlib import Path
 from .. import chapters
 from ..explore import record
 from ..explore.document import document, save
-from ..explore.reading import Broken
+from ..explore.reading import Broken, cut
 from ..explore.strace import StraceError
 from ..explore.strace import record as traced
 from ..explore.text import NothingToLeaveOut, fewer, table
@@ -132,7 +132,10 @@ def checkpoint(step):
 def loaded(path):
     """The events of a file. Raises ExploreError if it is no recording."""
     try:
-        return record.read(path)
+        events = record.read(path)
+        if os.path.isfile(path) and cut(lines := record.lines_of(path)):
+            print(f"workshop: explore: {path} is cut off in line {len(lines)}: what stands before it is shown", file=sys.stderr)
+        return events
     except Broken as error:
         raise ExploreError(error) from None
 

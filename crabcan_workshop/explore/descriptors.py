@@ -75,7 +75,16 @@ def dup2(state, event, process):
 
 def fcntl(state, event, process):
     """Says whether execve closes one (F_SETFD)."""
-    fd, closes = str(number(arg(event, 0))), bool(number(arg(event, 2)) & 1)  # FD_CLOEXEC
+    return closing(state, process, arg(event, 0), bool(number(arg(event, 2)) & 1))  # FD_CLOEXEC
+
+
+def set_inheritable(state, event, process):
+    """The same, as Python calls it."""
+    return closing(state, process, arg(event, 0), not arg(event, 1))
+
+
+def closing(state, process, fd, closes):
+    fd = str(number(fd))
     what = process["descriptors"].get(fd, {"kind": "other", "what": ""})
     return put(state, "processes", process["side"], "descriptors", fd, {**what, "cloexec": closes})
 

@@ -13,9 +13,10 @@ class Broken(ValueError):
 
 
 def parse(lines, name="it"):
-    """The events of lines of JSON. Raises Broken."""
+    """The events of lines of JSON; a last line without its end is left out. Raises Broken."""
+    lines = lines[:-1] if cut(lines) else lines
     events = [complete(event, f"{name}, line {number}") for number, line in enumerate(lines, 1)
-              if line.strip() for event in [one(line, f"{name}, line {number}")]]
+              if line.strip("\ufeff \t\r\n") for event in [one(line, f"{name}, line {number}")]]
     if not events:
         raise Broken(f"{name} is empty: a recording has a JSON object on each line (crabcan run --trace FILE)")
     form = next((event["options"].get("format") for event in events if event["call"] == "begin"), FORMAT)
@@ -24,10 +25,15 @@ def parse(lines, name="it"):
     return events
 
 
+def cut(lines):
+    """Tells whether the last of several lines has no end: whoever wrote it was stopped."""
+    return len(lines) > 1 and bool(lines[-1].strip()) and not lines[-1].rstrip().endswith("}")
+
+
 def one(line, where):
     """A line's value, of which JSON can say all again."""
     try:
-        return json.loads(line, parse_constant=refuse, parse_float=finite)
+        return json.loads(line.strip("\ufeff \t\r\n"), parse_constant=refuse, parse_float=finite)
     except RecursionError:
         raise Broken(f"{where}: nested deeper than any event") from None
     except ValueError:

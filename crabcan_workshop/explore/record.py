@@ -3,15 +3,17 @@
 python -m crabcan_workshop.explore.record FOLDER writes FOLDER/2.jsonl, ... 12.jsonl, but for those that
 cannot be made here (a bridge, an overlay).
 """
+import gzip
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import zlib
 from pathlib import Path
 
 from .. import chapters
-from . import image, reading
+from . import image, reading, strace
 from .filters import enriched
 
 STEPS = range(2, chapters.LAST + 1)
@@ -45,8 +47,19 @@ def record(step, command=("true",), options=()):
 
 
 def read(file):
-    """The events of a --trace file, in the order in which they were; filters looked at. Raises Broken."""
-    return parse(Path(file).read_text(errors="surrogateescape").split("\n"), str(file))
+    """The events of a file: of --trace or of strace, gzip's or not; in their order, filters looked at. Raises Broken."""
+    lines = lines_of(file)
+    return strace.read(lines, str(file)) if strace.wrote(lines) else parse(lines, str(file))
+
+
+def lines_of(file):
+    """The lines of a file, also of one that gzip(1) has packed. Raises Broken."""
+    data = Path(file).read_bytes()
+    try:
+        data = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+    except (EOFError, OSError, zlib.error):
+        raise reading.Broken(f"{file}: gzip cannot unpack it: is it all of it?") from None
+    return data.decode("utf-8", "surrogateescape").split("\n")
 
 
 def parse(lines, name="it"):

@@ -141,7 +141,7 @@ CALLS = {
     **{call: getattr(network, call) for call in ("ioctl", "link", "netlink", "pasta")},
     "open": descriptors.open_, "dup": descriptors.dup2, "seccomp": identity.seccomp,
     **dict.fromkeys(("openat", "openat2"), descriptors.openat2),
-    **{call: getattr(descriptors, call) for call in ("close", "close_range", "dup2", "fcntl", "recvmsg")},
+    **{call: getattr(descriptors, call) for call in ("close", "close_range", "dup2", "fcntl", "recvmsg", "set_inheritable")},
     **dict.fromkeys(("socket", "socketpair", "signalfd", "memfd_create", "accept", "pipe2", "eventfd",
                      "pidfd_open", "epoll_create1", "inotify_init1"), descriptors.other),
     **dict.fromkeys(("stat", "symlink", "send", "recv", "kill", "pidfd_send_signal", "sendfile",

@@ -20,6 +20,7 @@ libc.ptrace.restype = ctypes.c_long
 SYSGOOD, FORK, VFORK, CLONE, EXEC, EXITKILL = 1, 2, 4, 8, 16, 1 << 20
 SEIZE, CONT, SYSCALL, LISTEN, GETEVENTMSG, INFO = 0x4206, 7, 24, 0x4208, 0x4201, 0x420e
 WALL, WRITE, CLONE3 = 0x40000000, {"x86_64": 1, "aarch64": 64}[os.uname().machine], 435
+NEW = 0x7E020080  # CLONE_NEW...
 
 
 def ptrace(request, pid, address=0, data=0):
@@ -60,7 +61,7 @@ class Stepper:
             number = 0
             if pid not in self.free:
                 self.call(pid)
-        elif event == FORK >> 1 and pid == self.parent and not self.child and self.last.get(pid) == CLONE3:
+        elif event == FORK >> 1 and pid == self.parent and not self.child and self.last.get(pid):
             self.child = message(pid)
             self.held.add(self.child)
             number = 0
@@ -79,13 +80,11 @@ class Stepper:
         data = ctypes.create_string_buffer(88)
         ptrace(INFO, pid, 88, ctypes.addressof(data))
         op, number, fd, address, length = data.raw[0], *struct.unpack_from("4Q", data, 24)
-        if op == 1:
-            self.last[pid] = number  # helpers are born of other calls
+        if op == 1:  # helpers are born of other calls, or into our namespaces
+            self.last[pid] = number == CLONE3 and int.from_bytes(read(pid, fd, 8), sys.byteorder) & NEW
         if op != 1 or number != WRITE:  # only as it is entered: all before it has been done
             return
-        with open(f"/proc/{pid}/mem", "rb", 0) as memory:
-            memory.seek(address)
-            text = memory.read(length)
+        text = read(pid, address, length)
         if text.startswith(b"event{"):
             return self.event(pid, json.loads(text[5:]))
         if os.readlink(f"/proc/{pid}/fd/{fd}") == self.events:
@@ -112,6 +111,13 @@ class Stepper:
         self.held.discard(self.child)
         with contextlib.suppress(ProcessLookupError):  # it may not have stopped yet
             ptrace(CONT if self.child in self.free else SYSCALL, self.child)
+
+
+def read(pid, address, length):
+    """What stands in the memory of a process."""
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        memory.seek(address)
+        return memory.read(length)
 
 
 def message(pid):

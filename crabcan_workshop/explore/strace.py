@@ -1,4 +1,5 @@
 """Other people's containers: what strace(1) tells of their birth, as a recording of our own form."""
+import re
 import shutil
 import subprocess
 import tempfile
@@ -10,8 +11,10 @@ from crabcan_steps import telling
 from .filters import enriched
 from .foreign import CLOEXEC, KEPT, MADE, THREAD, event, flags_of
 from .lines import calls
+from .reading import Broken
 from .reducer import initial, reduce
 
+NAMES = re.compile(r"\b(AT_FDCWD|O_RDONLY|CLONE_\w+|SIGCHLD)\b")  # where we ask for numbers (-X raw)
 CLONES = ("clone", "clone3", "fork", "vfork")
 CALLS = ",".join(sorted({*KEPT, *MADE, *CLONES, "seccomp"} - {"exit"}))
 OPTIONS = ["-f", "-v", "-y", "--decode-pids=pidns", "-ttt", "-T", "-s", "4096", "-X", "raw",
@@ -34,6 +37,20 @@ def record(command, **settings):
     if not events:
         raise StraceError(f"strace has recorded nothing of {command[0]}: may you trace here (ptrace(2))?")
     return events, status
+
+
+def wrote(lines):
+    """Tells whether lines are strace's, and no JSON."""
+    first = next((line for line in lines if line.strip()), "")
+    return bool(re.match(r"(\[pid +)?\d+\]? +\S|\w+\(.*\) += |strace: ", first))
+
+
+def read(lines, name):
+    """The events of lines that strace has written for others. Raises Broken if it was not asked as we ask it."""
+    events = [] if any(NAMES.search(line) for line in lines[:1000]) else translated(lines)
+    if not events:
+        raise Broken(f"{name} is strace's, but needs numbers and times: strace {' '.join(OPTIONS)} -o FILE -- COMMAND")
+    return events
 
 
 def before():

@@ -71,11 +71,21 @@ def test_also_if_calls_are_left_out(page, left):
     compare(page, [{**event, "skipped": True} if n % left == left - 1 else event for n, event in enumerate(events)])
 
 
-def test_also_of_another_runtime_s_container(page):
-    need("strace", "bwrap")
-    events, status = strace.record([*BWRAP, "true"])
+@pytest.mark.parametrize("command", [BWRAP, ["unshare", "--mount", "--net", "--cgroup"]])
+def test_also_of_another_runtime_s_container(page, command):
+    need("strace", command[0])
+    events, status = strace.record([*command, "sh", "-c", "mount -t cgroup2 x /mnt; true"])
     assert status == 0 and len(events) > 100
     compare(page, events)
+
+
+def test_also_where_somebody_joins_what_no_recording_knows(page):
+    real, options = record.record(5)[:1], {"result": 9, "errno": 0, "side": "parent", "layer": "", "options": {}}
+    made = [("open", ["/proc/7/ns/net", 0]), ("setns", [9, 0]), ("open", ["/run/netns/x", 0]), ("setns", [9, 0x40000000]), ("setns", [9, 0]),
+            ("setns", [9, 0x44000000]), ("open", ["/proc/7/ns/user", 0]), ("setns", [9, 0]), ("open", ["/proc/self/ns/uts", 0]), ("setns", [9, 0]),
+            ("pasta", ["ip tuntap add name eth0 mode tap\nip address add 1.2.3.4/5 dev eth0\n\nnonsense"]), ("pasta", [7]),
+            ("open", ["/proc/7/ns/net", 0]), ("setns", [9, 0x40000000])]
+    compare(page, [*real, *({**options, "call": call, "args": args} for call, args in made)])
 
 
 word = st.sampled_from(["ip link add name a up type veth peer name b netns x", "ip address add 1/2 dev b", "ip link set b up", "ip -6 route add d via 1",

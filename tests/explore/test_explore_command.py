@@ -1,4 +1,5 @@
 """`workshop explore` and `crabcan run --explore`: what they record, and the page that they make of it."""
+import gzip
 import html
 import json
 import re
@@ -11,7 +12,7 @@ from conftest import CHECKOUT
 from crabcan_workshop import lab
 from crabcan_workshop.lab import desk
 from crabcan_workshop.lab.mine import Check
-from crabcan_workshop.explore import reading, record
+from crabcan_workshop.explore import reading, record, strace
 from crabcan_workshop.explore.document import document
 from crabcan_workshop.explore.questions import compare, skip, skip_layer, without
 from crabcan_workshop.explore.reducer import fold
@@ -83,6 +84,27 @@ def test_a_file_that_is_broken_or_newer_is_one_line(place, whole, name, change, 
     (place / "x").write_text("\n".join(lines).replace('"DEEP"', "[" * 90000 + "]" * 90000))
     result = explore("x", "--text", folder=place, status=1)
     assert told in result.stderr and result.stderr.count("\n") == 1, result.stderr
+
+
+def test_a_file_that_is_cut_off_packed_or_strace_s(place, whole):
+    record.write(whole, place / "run")
+    text = (place / "run").read_text()
+    told = explore("run", "--text", folder=place).stdout
+    (place / "run").write_text(text[:-40])
+    said = explore("run", "--text", folder=place)
+    assert f"run is cut off in line {len(whole)}" in said.stderr and said.stdout == told  # what is left out is a close
+    (place / "run").write_bytes(gzip.compress(text.encode()))
+    assert explore("run", "--text", folder=place).stdout == told
+    (place / "run").write_bytes(gzip.compress(text.encode())[:-40])
+    assert "gzip cannot unpack it" in explore("run", "--text", folder=place, status=1).stderr
+    (place / "run").write_text("\ufeff" + text.replace("\n", "\r\n"))
+    assert explore("run", "--text", folder=place).stdout == told
+    command = ["unshare", "--net", "--fork", "true"]
+    subprocess.run(["strace", *strace.OPTIONS, "-o", place / "raw", "--", *command], check=True)
+    assert cells(explore("raw", "--text", folder=place).stdout)["network"][0].endswith("parent clone")
+    subprocess.run(["strace", "-f", "-o", place / "names", "--", *command], check=True)
+    said = explore("names", "--text", folder=place, status=1).stderr
+    assert "needs numbers and times: strace -f -v" in said and said.count("\n") == 1
 
 
 def test_values_of_the_wrong_kind_are_none(place, whole):

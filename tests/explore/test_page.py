@@ -206,34 +206,15 @@ def test_a_list_moves_by_its_own_keys(page, whole):
     assert page.step() == 200
 
 
-@pytest.mark.parametrize("name, text, says", [
-    ("empty.jsonl", "", "empty.jsonl is empty"), ("half.jsonl", '{"call": "open"}\n{"call": "op', "half.jsonl, line 2: no JSON"),
-    ("other.json", '{"events": 7}', "no list of events"), ("newer.jsonl", '{"call": "begin", "options": {"format": 2}}', "of form 2, and this explorer knows 1"),
-    ("nan.jsonl", '{"call": "open", "at": NaN}', "line 1: no JSON"), ("list.json", "[1, 2]", "event 1: it names no \"call\""),
-    ("picture.png", "\x89PNG\x00", "line 1: no JSON")])
-def test_a_broken_file_is_refused_in_words(page, whole, name, text, says):
-    page.open({"Chapter 9": whole})
-    page.drop(name, text)
-    assert says in page.text("[role=alert]")
-    assert page.script("explorer.store.getState().recordings.list.length") == 1
-    page.click(".fault button")
-    assert page.text("[role=alert]") is None
-    page.innocent()
-
-
-def test_a_recording_is_opened_and_saved_as_it_was(page, recordings, whole):
-    page.open({})
-    assert "Open a recording" in page.text()
-    page.drop("mine.jsonl", lines(whole))
-    assert page.text("select option:checked") == "mine.jsonl" or "mine.jsonl" in page.text("header")
-    saved = page.script("""(async () => {
-        const made = URL.createObjectURL
-        const kept = new Promise(go => URL.createObjectURL = blob => (go(blob), made.call(URL, blob)))
-        HTMLAnchorElement.prototype.click = () => {};
-        [...document.querySelectorAll("header button")].find(e => e.innerText === "Save").click()
-        return (await kept).text()
-    })()""")
-    assert [json.loads(line) for line in saved.splitlines()] == whole
+def test_what_a_descriptor_stands_for_is_the_side_s_own(page, whole):
+    """What the parent opens after the birth under the same number is not the child's."""
+    at = next(n for n, event in enumerate(whole) if event["call"] == "clone3")
+    pair = next(event for event in whole[:at] if event["call"] == "socketpair")["result"]
+    opened = {**whole[at], "call": "memfd_create", "args": ["x"], "result": pair[1], "at": whole[at]["at"] + 1}
+    page.open({"x": [*whole[:at + 1], opened, *whole[at + 1:]]})
+    told = page.script(f"[...document.querySelectorAll('.row')].length, explorer.lines(explorer.store.getState().recordings.list[0].events)"
+                       f".at({1 + next(n for n, event in enumerate(whole) if event['call'] == 'recv' and event['side'] == 'child')})")
+    assert f"recv({pair[1]}<socketpair>" in told, told
 
 
 def test_a_link_leads_to_a_step(page, recordings, whole):
@@ -313,9 +294,15 @@ def test_a_hundred_thousand_events_can_be_stepped_through_while_they_are_folded(
     page.open({"many": [{**event, "at": n} for n, event in enumerate(many)]})
     page.to(500)
     assert page.step() == 500
+    page.to(99_000)  # far beyond what is folded by now: nobody has to wait
+    assert page.step() == 99_000 and "Still folding: below is the state after #" in page.text(".call")
+    assert page.browser.wait("explorer.store.getState().looks.ready", 60)
+    assert "Still folding" not in page.text(".call")
+    page.script('explorer.store.dispatch({ type: "travel/layerSkipped", payload: { recording: 0, layer: "mounts" } })')
+    page.settle()
     assert page.browser.wait("explorer.store.getState().looks.ready", 60)
     page.to(90_000)
-    assert page.step() == 90_000
+    assert page.step() == 90_000 and "files" not in page.walls("closed")
     page.innocent()
 
 

@@ -11,7 +11,7 @@ export const parse = (text, name) => {
   const start = text.trimStart()
   if (!start) throw new Broken(`${name} is empty: a recording has a JSON object on each line (crabcan run --trace FILE)`)
   const whole = start.startsWith("[") || /^\{\s*"(name|events|recordings)"/.test(start) ? json(text, name) : null
-  const found = whole === null ? [{ name, events: parseLines(text, name) }] : Array.isArray(whole?.recordings) ? whole.recordings : Array.isArray(whole) ? [{ name, events: whole }] : [whole]
+  const found = whole === null ? [{ name, ...parseLines(text, name) }] : Array.isArray(whole?.recordings) ? whole.recordings : Array.isArray(whole) ? [{ name, events: whole }] : [whole]
   return found.map(recording => normal(recording, name))
 }
 
@@ -23,14 +23,22 @@ const json = (text, name) => {
   }
 }
 
-const parseLines = (text, name) => text.split("\n").flatMap((line, index) => {
-  if (!line.trim()) return []
-  try {
-    return [JSON.parse(line)]
-  } catch {
-    throw new Broken(`${name}, line ${index + 1}: no JSON. Is it a recording (crabcan run --trace FILE), and all of it?`)
-  }
-})
+const STRACE = /^\d+ +\d+\.\d+ |^\[pid +\d+\] |^\w+\(.*\) += /
+
+// The events, and what is said about them. A last line without its end is left out: whoever wrote it was stopped.
+const parseLines = (text, name) => {
+  const lines = text.split("\n"), cut = lines.length > 1 && lines.at(-1).trim() && !lines.at(-1).trimEnd().endsWith("}")
+  const events = lines.slice(0, cut ? -1 : undefined).flatMap((line, index) => {
+    if (!line.trim()) return []
+    try {
+      return [JSON.parse(line.trim())]
+    } catch {
+      throw new Broken(`${name}, line ${index + 1}: no JSON. ${STRACE.test(line) ? "It is strace's: `workshop explore FILE` reads that."
+        : "Is it a recording (crabcan run --trace FILE), and all of it?"}`)
+    }
+  })
+  return { events, about: cut ? `cut off in line ${lines.length}: this is what stands before it` : "" }
+}
 
 // A recording with every key that the rest of the page counts on.
 export const normal = (recording, file) => {
@@ -67,7 +75,21 @@ const complete = (event, index, file) => {
 
 export const read = async file => {
   if (file.size > MOST) throw new Broken(`${file.name} has ${Math.round(file.size / 2 ** 20)} MiB: more than ${MOST / 2 ** 20} no browser likes`)
-  return parse(await file.text(), file.name)
+  return parse(await unpacked(file), file.name.replace(/\.gz$/, ""))
+}
+
+// The text of a file, also of one that gzip(1) has packed.
+const unpacked = async file => {
+  const [one, two] = new Uint8Array(await file.slice(0, 2).arrayBuffer())
+  if (one !== 0x1f || two !== 0x8b) return file.text()
+  const reader = file.stream().pipeThrough(new DecompressionStream("gzip")).getReader(), decoder = new TextDecoder()
+  let text = ""
+  for (;;) {
+    const { done, value } = await reader.read().catch(() => { throw new Broken(`${file.name}: gzip cannot unpack it: is it all of it?`) })
+    if (done) return text + decoder.decode()
+    text += decoder.decode(value, { stream: true })
+    if (text.length > MOST) throw new Broken(`${file.name} unpacks to more than ${MOST / 2 ** 20} MiB`)
+  }
 }
 
 // Hands the reader a file: the events as JSON Lines, which is what everything here reads.

@@ -4,11 +4,13 @@ import { follow } from "./address.js"
 import { normal } from "./files.js"
 import { fold, initial, isolation } from "./isolation/isolation.js"
 import { listen } from "./keyboard.js"
-import { painted } from "./store/looks.js"
+import { folded } from "./store/looks.js"
 import { added, refused } from "./store/recordings.js"
-import { closings, events, history, left, step } from "./store/selectors.js"
+import { closings, step, wanted } from "./store/selectors.js"
 import { makeStore } from "./store/store.js"
 import { App } from "./views/app.js"
+import { takeIn } from "./views/header.js"
+import { lines } from "./words/calls.js"
 import { html, render } from "./views/dom.js"
 
 const given = name => JSON.parse(document.getElementById(name).textContent)
@@ -40,13 +42,28 @@ follow(store)
 listen(store, toWall)
 render(html`<${App} store=${store} about=${about} licences=${given("licences")} />`, document.getElementById("page"))
 
-// The first picture is there: now there is time to fold all of it, by and by, so that one can step meanwhile.
+// Once a picture is there, there is time to fold all that is shown, by and by, so that one can step meanwhile.
+const OFTEN = 200 // milliseconds
+let folding = false, shown = 0
 const foldOn = () => {
-  const state = store.getState(), id = state.recordings.shown
-  if (history(events(state, id), left(state, id)).advance(20)) store.dispatch(painted())
-  else setTimeout(foldOn, 0)
+  if (!wanted(store.getState()).every(story => story.advance(20))) {
+    if (performance.now() > shown + OFTEN) { // who stands beyond what is folded sees how it goes on
+      store.dispatch(folded(false))
+      shown = performance.now()
+    }
+    return setTimeout(foldOn, 0)
+  }
+  folding = false
+  store.dispatch(folded(true))
 }
-requestAnimationFrame(() => setTimeout(foldOn, 0))
+const begun = () => {
+  if (folding || wanted(store.getState()).every(story => story.known)) return
+  folding = true
+  store.dispatch(folded(false))
+  requestAnimationFrame(() => setTimeout(foldOn, 0))
+}
+store.subscribe(begun)
+begun()
 
 // For the tests, and for the curious at the console.
-globalThis.explorer = { store, fold, initial, isolation, jumpTo, added }
+globalThis.explorer = { store, fold, initial, isolation, jumpTo, added, lines, takeIn }

@@ -57,7 +57,15 @@ export const dup2 = (state, event, process) => {
 
 // Says whether execve closes one (F_SETFD).
 export const fcntl = (state, event, process) => {
-  const fd = String(number(arg(event, 0))), cloexec = has(number(arg(event, 2)), 1) // FD_CLOEXEC
+  const closes = has(number(arg(event, 2)), 1) // FD_CLOEXEC
+  return closing(state, process, arg(event, 0), closes)
+}
+
+// The same, as Python calls it.
+export const set_inheritable = (state, event, process) => closing(state, process, arg(event, 0), !truth(arg(event, 1)))
+
+const closing = (state, process, number_, cloexec) => {
+  const fd = String(number(number_))
   const what = get(process.descriptors, fd, { kind: "other", what: "" })
   return put(state, "processes", process.side, "descriptors", fd, { ...what, cloexec })
 }

@@ -47,7 +47,7 @@ const CALLS = {
   ...from(roots, "mount pivot_root umount2 chdir fchdir chroot"),
   ...from(identity, "setresuid setresgid setgroups capset capbset_drop set_no_new_privs prctl"),
   ...from(limits, "setrlimit mkdir rmdir write setsid keyctl umask"), ...from(network, "ioctl link netlink pasta"),
-  ...from(descriptors, "open close close_range dup2 fcntl recvmsg"), dup: descriptors.dup2, seccomp: identity.seccomp,
+  ...from(descriptors, "open close close_range dup2 fcntl recvmsg set_inheritable"), dup: descriptors.dup2, seccomp: identity.seccomp,
   ...all("openat openat2", descriptors.openat2),
   ...all("socket socketpair signalfd memfd_create accept pipe2 eventfd pidfd_open epoll_create1 inotify_init1", descriptors.other),
   ...all("stat symlink send recv kill pidfd_send_signal sendfile setdomainname mknod nft", same),

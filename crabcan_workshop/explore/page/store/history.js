@@ -37,5 +37,10 @@ export class History {
     return true
   }
 
+  // How far it has been folded: from here on it costs time.
+  get reach() { return this.known ? this.events.length : (this.kept.length - 1) * EVERY }
+
+  get known() { return this.last !== undefined }
+
   get end() { return this.last ??= this.at(this.events.length) }
 }

@@ -3,7 +3,7 @@ import { createSlice } from "@reduxjs/toolkit"
 
 const slice = createSlice({
   name: "recordings",
-  initialState: { list: [], shown: 0, beside: null, fault: "" },
+  initialState: { list: [], shown: 0, beside: null, fault: "", busy: "" },
   reducers: {
     added(state, { payload: { name, about, events } }) {
       // Frozen already: the store need not walk through ten thousand of them.
@@ -19,9 +19,10 @@ const slice = createSlice({
       state.beside = payload === null || payload === state.shown || !state.list[payload] ? null : payload
     },
     refused(state, { payload }) { state.fault = payload },
+    reading(state, { payload }) { state.busy = payload },
     faultRead(state) { state.fault = "" },
   },
 })
 
-export const { added, shown, besideShown, refused, faultRead } = slice.actions
+export const { added, shown, besideShown, reading, refused, faultRead } = slice.actions
 export default slice.reducer

@@ -26,34 +26,48 @@ export const history = (events, out = NONE) => {
   return known.get(key)
 }
 
-// {before, after, changes} of the step that we stand on.
+// {before, after, changes, at} of the step that we stand on; or, before all until there is folded, of one that is known.
 const moments = new Map()
 export const moment = (state, id) => {
-  if (!moments.has(id)) moments.set(id, createSelector([events, left, step], look))
+  if (!moments.has(id)) moments.set(id, createSelector([events, left, near], look))
   return moments.get(id)(state, id)
 }
-const look = (events, left, step) => {
+const FAR = 1000 // events, which are folded in the time of a picture
+const near = (state, id) => Math.min(step(state, id), history(events(state, id), left(state, id)).reach + FAR)
+const look = (events, left, at) => {
   const story = history(events, left)
-  const before = story.at(step - 1), after = story.at(step)
-  return { before, after, changes: new Changes(before, after) }
+  const before = story.at(at - 1), after = story.at(at)
+  return { before, after, changes: new Changes(before, after), at }
 }
 
-// {property: {closed, by}} at the end of the recording as it is left. A long one is folded to its end only
-// after the page has been painted: until then nothing is known (`ready`, in the looks).
+// What the recording comes to, as it is left. A long one is folded to its end by and by (main.js): until then
+// nothing is known.
+const SHORT = 1000
+const ending = (state, id, out) => {
+  const all = events(state, id), story = history(all, out)
+  return story.known || all.length < SHORT ? story.end : null
+}
+
+// The histories that are to be folded to their ends.
+export const wanted = state => [state.recordings.shown, state.recordings.beside].filter(id => id !== null && events(state, id).length)
+  .flatMap(id => [history(events(state, id)), history(events(state, id), left(state, id))])
+
+// {property: {closed, by}} at the end.
 const UNKNOWN = {}
-export const closings = (state, id) =>
-  state.looks.ready || events(state, id).length < 1000 ? history(events(state, id), left(state, id)).end.properties : UNKNOWN
+export const closings = (state, id) => ending(state, id, left(state, id))?.properties ?? UNKNOWN
 
 // The properties that are closed at the end, but not without what is left out.
 export const fallen = (state, id) => {
-  if (!state.looks.ready || !leavesOut(left(state, id))) return []
-  const whole = history(events(state, id)).end.properties, now = closings(state, id)
+  const whole = ending(state, id)?.properties, now = closings(state, id)
+  if (!leavesOut(left(state, id)) || !whole || now === UNKNOWN) return []
   return Object.keys(whole).filter(name => whole[name].closed && !now[name]?.closed)
 }
 
 // How many of the calls that were not left out have nothing to work on then.
-export const senseless = (state, id) => leavesOut(left(state, id)) && state.looks.ready
-  ? history(events(state, id), left(state, id)).end.unknown - history(events(state, id)).end.unknown : 0
+export const senseless = (state, id) => {
+  const whole = ending(state, id), now = ending(state, id, left(state, id))
+  return whole && now ? now.unknown - whole.unknown : 0
+}
 
 // A layer, and how long the kernel worked for it; in it the calls. The slowest first.
 export const times = createSelector([events], events => {

@@ -66,7 +66,7 @@ const Said = () => {
 const spoken = (state, id) => {
   const all = events(state, id), here = step(state, id), event = all[here - 1]
   if (!event) return all.length ? "Before the first call" : ""
-  const { before, after, changes } = moment(state, id)
-  const told = tell(changes, before, after).slice(0, 3).map(({ text }) => text).join("; ")
+  const { before, after, changes, at } = moment(state, id)
+  const told = (at === here ? tell(changes, before, after) : []).slice(0, 3).map(({ text }) => text).join("; ")
   return `Step ${here} of ${all.length}: ${event.side}, ${event.layer || "no layer"}, ${event.call.slice(0, 60)}. ${told}`
 }

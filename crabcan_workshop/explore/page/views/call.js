@@ -12,12 +12,12 @@ export const Call = ({ id }) => {
   const about = useContext(About)
   const all = useSelect(state => events(state, id)), here = useSelect(state => step(state, id))
   const out = useSelect(state => left(state, id))
-  const { before, after, changes } = useSelect(state => moment(state, id))
+  const { before, after, changes, at } = useSelect(state => moment(state, id))
   const event = all[here - 1]
   if (!event) return html`<div class="call card"><h2>Before the first call</h2>
     <p>Nothing has happened yet. Press <kbd>\u2192</kbd> for the next call, or <kbd>space</kbd> to play.</p></div>`
   const gone = out.events[here - 1] || Object.hasOwn(out.layers, event.layer)
-  const told = tell(changes, before, after)
+  const told = at === here ? tell(changes, before, after) : []
   return html`<div role="group" class=${`call card ${layerClass(event.layer)}`} aria-label="The call">
     <p class="facts"><span class="chip layer">${event.layer || "no layer"}</span> <span class="chip">${event.side}</span>
       <span class="chip">${milliseconds(event.microseconds)}</span>
@@ -25,7 +25,8 @@ export const Call = ({ id }) => {
     <h2><${Words} event=${event} state=${before} /></h2>
     ${event.errno ? html`<p class="error">It failed: ${(ERRORS[event.errno] ?? [`errno ${event.errno}`, ""]).filter(Boolean).join(", ")}.</p>` : null}
     <p class="meaning">${meaning(event)}</p>
-    <${Told} told=${told} event=${event} gone=${gone} />
+    ${at === here ? null : html`<p class="nothing" role="status">Still folding: below is the state after #${at}.</p>`}
+    <${Told} wait=${at !== here} told=${told} event=${event} gone=${gone} />
     <${More} event=${event} about=${about} />
   </div>`
 }
@@ -39,7 +40,8 @@ const Words = ({ event, state }) => {
   return html`<code><b>${event.call.slice(0, 100)}</b>(${given.map(({ text, of, name }, place) => html`${place ? ", " : ""}${name ? html`<i>${name}=</i>` : null}${text}${of ? html`<em>\u2039${of}\u203a</em>` : null}`)})${outcome(event)}</code>`
 }
 
-const Told = ({ told, event, gone }) => {
+const Told = ({ told, event, gone, wait }) => {
+  if (wait) return null
   if (gone) return html`<p class="nothing">It is left out: nothing changes here.</p>`
   if (!told.length) return html`<p class="nothing">${event.call === "begin" ? "The explorer takes over what /proc said." : "Nothing of the isolation changes."}</p>`
   return html`<ul class="told">${told.map(({ mark, text, wall }) => html`<li class=${wall ? "wall" : MARKS[mark]}>${text}</li>`)}</ul>`

@@ -13,6 +13,8 @@ const bits = (table, prefix = "") => value => {
 const one = table => value => table[value] ?? plain(value)
 const octal = value => Number.isInteger(value) ? `0o${value.toString(8)}` : plain(value)
 const signal = value => Array.isArray(value) ? `[${value.map(one(SIGNALS)).join(", ")}]` : SIGNALS[value] ?? plain(value)
+const SOCKETS = { 1: "SOCK_STREAM", 2: "SOCK_DGRAM", 3: "SOCK_RAW", 5: "SOCK_SEQPACKET" }
+const kinds = value => Number.isInteger(value) && value >= 0 && SOCKETS[value % 16] ? [SOCKETS[value % 16], ...value > 15 ? [bits(O, "SOCK_")(value - value % 16)] : []].join("|") : plain(value)
 const cap = value => CAPABILITIES[value] ? `CAP_${CAPABILITIES[value]}` : plain(value)
 
 // call -> how its arguments are told, by their place or name
@@ -24,7 +26,7 @@ const HOW = {
   mount_setattr: { 1: bits(AT, "AT_"), 2: bits(MOUNT_ATTR, "MOUNT_ATTR_"), 3: bits(MS, "MS_"), propagation: bits(MS, "MS_") },
   mount: { 3: bits(MS, "MS_") }, umount2: { 1: bits(MNT, "MNT_") }, fsconfig: { 1: one(FSCONFIG) },
   mkdir: { 1: octal }, umask: { 0: octal }, capbset_drop: { 0: cap }, setrlimit: { 0: one(RLIMITS) },
-  prctl: { 0: one(PRCTL) }, keyctl: { 0: one(KEYCTL) }, socket: { 0: one(FAMILIES) }, socketpair: { 0: one(FAMILIES) },
+  prctl: { 0: one(PRCTL) }, keyctl: { 0: one(KEYCTL) }, socket: { 0: one(FAMILIES), 1: kinds }, socketpair: { 0: one(FAMILIES), 1: kinds }, pipe2: { 0: bits(O, "O_") },
   signalfd: { 0: signal }, ioctl: { 1: one({ 0x8914: "SIOCSIFFLAGS" }) }, pidfd_send_signal: { 1: signal }, kill: { 1: signal },
 }
 const DESCRIPTORS = { move_mount: [0, 1], fsconfig: [0], fsmount: [0], fchdir: [0], ioctl: [0], close: [0], openat2: [0], openat: [0], dup: [0], dup2: [0], fcntl: [0],
@@ -37,11 +39,15 @@ export const plain = value => {
   return text.length > LONG ? `${text.slice(0, LONG)}\u2026` : text
 }
 
+// Commands, a line each.
+const inOneLine = value => typeof value === "string" ? plain(value.split("\n").map(line => line.trim()).filter(Boolean).join("; ")) : plain(value)
+
 // The arguments as words: [{text, of}], where `of` is what a descriptor stands for.
 export const words = (event, known = () => "") => {
   const how = Object.hasOwn(HOW, event.call) ? HOW[event.call] : {}
   const places = Object.hasOwn(DESCRIPTORS, event.call) ? DESCRIPTORS[event.call] : []
   const word = (place, value) => {
+    if (event.call === "pasta" || event.call === "nft") return { text: inOneLine(value), of: "" }
     if (value === -100 && place === 0) return { text: "AT_FDCWD", of: "" }
     const descriptor = Number.isInteger(value) && (places.includes(place) || place === "dir_fd" || place === "userns_fd")
     return { text: Object.hasOwn(how, place) ? how[place](value) : plain(value), of: descriptor ? known(value) : "" }
@@ -85,13 +91,12 @@ class Lines {
     this.events = events
     this.known = []  // of each event: {descriptor: what it stands for}, where it has some
     this.text = []
-    const opened = new Map(), makers = new Map()
+    const opened = new Map()
     events.forEach((event, index) => {
       if (!opened.has(event.side)) opened.set(event.side, new Map())
-      if (event.call === "clone3" && !event.errno) makers.set("child", event.side)
-      if (event.makes) makers.set(event.makes, event.side)
-      const own = opened.get(event.side), above = opened.get(makers.get(event.side))
-      const known = fd => own.get(fd) ?? above?.get(fd) ?? ""
+      const own = opened.get(event.side), known = fd => own.get(fd) ?? ""
+      const born = event.makes || (event.call === "clone3" && !event.errno && event.result ? "child" : null)
+      if (born && !opened.has(born)) opened.set(born, new Map(own)) // what its maker had open then, and not what comes later
       const fds = [...event.args.slice(0, 2), event.options.dir_fd, event.options.userns_fd].filter(Number.isInteger)
       if (fds.length) this.known[index] = new Map(fds.map(fd => [fd, known(fd)]))
       if (!event.errno) remember(event, own, known)

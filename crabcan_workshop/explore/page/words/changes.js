@@ -70,9 +70,15 @@ const ofNamespace = (id, field, rest, was, is, after) => {
   if (field === undefined) return is ? plus(`a new ${KINDS[is.kind] ?? is.kind} namespace`) : null
   if (field === "hostname") return other(`hostname: ${short(was)} \u2192 ${short(is)}`)
   if (field === "maps") return plus(`${rest[0]} map: ${(is ?? []).map(([inside, outside, count]) => `${inside} inside is ${outside} outside (${count})`).slice(0, 2).join("; ")}`)
-  if (field === "links") return other(`network: ${rest[0]} ${rest[1] ?? ""} ${short(is)}`)
-  if (field === "routes") return other("network: routes")
+  if (field === "links") return is === undefined ? minus(`network: ${rest[0]}`) : other(`network: ${rest[0]} ${ofLink(rest[1], is)}`)
+  if (field === "routes") return other(`network: ${few((is ?? []).filter(route => !(was ?? []).includes(route))) || "fewer routes"}`)
   return field === "setgroups" ? other(`setgroups: ${short(is)}`) : null
+}
+
+const ofLink = (field, is) => {
+  if (field === "up") return is ? "is up" : "is down"
+  if (field === "addresses") return `has ${few(is)}`
+  return field === undefined ? [`is ${is.up ? "up" : "down"}`, ...is.addresses].join(", ") : `${field} ${short(is)}`
 }
 
 const ofMount = (id, field, was, is, before, after) => {

@@ -14,6 +14,7 @@ const MEANINGS = {
   open: "Opens a file or directory: later calls use the number that it returns.",
   openat2: "Opens what is below a directory, without following links that lead elsewhere.",
   openat: "Opens a file or directory below another.", dup: "Gives an open file a second number.",
+  set_inheritable: "Says whether a descriptor is closed when another program starts.",
   fcntl: "Says whether a descriptor is closed when another program starts.", link: "Brings a network link up or down.",
   memfd_create: "Makes a file that is only in memory.", accept: "Takes a connection.", pipe2: "Makes a pipe.",
   eventfd: "Makes a counter to wait for.", epoll_create1: "Makes a list of what to wait for.", inotify_init1: "Makes a watch on files.",
