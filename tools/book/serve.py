@@ -3,7 +3,9 @@
 import argparse
 import logging
 import os
+import signal
 import sys
+import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -53,9 +55,11 @@ def serve_it(chosen):
     shown = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     print(f"the book: http://{shown}:{port}/   (Ctrl-C ends it)", flush=True)
     watched = [CHECKOUT / name for name in ("notebooks", "build/notebooks", "tools/book")]
-    serve.serve(str(CHECKOUT / "mkdocs.yml"), livereload=True, strict=False,
-                dev_addr=f"{shown}:{port}",
-                watch=[str(path) for path in watched if path.exists()])
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and no longer without a word
+    with tempfile.TemporaryDirectory(prefix="crabcan-book-") as tempfile.tempdir:  # MkDocs leaves its own behind
+        serve.serve(str(CHECKOUT / "mkdocs.yml"), livereload=True, strict=False,
+                    dev_addr=f"{shown}:{port}",
+                    watch=[str(path) for path in watched if path.exists()])
 
 
 def looked(chosen):
