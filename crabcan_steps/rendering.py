@@ -17,7 +17,7 @@ OF_OPTION = {linux.PR_CAP_AMBIENT: "PR_CAP_AMBIENT_", linux.PR_SET_SECCOMP: "SEC
 DESCRIPTORS = {"move_mount": (0, 1), "fsconfig": (0,), "fsmount": (0,), "fchdir": (0,), "ioctl": (0,), "setns": (0,)}
 AS_KEYWORD = ("dir_fd", "userns_fd")
 OPENS = ("open", "openat2", "open_tree", "fsopen", "fsmount")
-TOLD = {"netlink": 2, "nft": 1}  # call -> how many of its arguments are words for a reader, not bytes
+TOLD = {"netlink": 2, "nft": 1, "pasta": 1}  # call -> how many of its arguments are words for a reader, not bytes
 WIDTH = 60  # of one argument
 QUIET = ("openat2", "stat",  # that somebody looked for a place is seen from what is done with it
          "begin", "close", "dup2", "recv", "send")  # and these are for who draws pictures of it

@@ -11,7 +11,9 @@ import time
 from binascii import b2a_base64
 
 from . import linux
-from .layer import Layer, named
+from .layer import Layer, named, warn
+
+BORN = (("clone3", (0, None)), ("fork", 0))  # as they return in the child
 
 
 class Recorder:
@@ -22,7 +24,7 @@ class Recorder:
         self.started, self.said = started, None
 
     def __call__(self, call, args, options, result, errno, microseconds):
-        if call == "clone3" and result == (0, None):
+        if (call, result) in BORN:
             return  # the same call, returning in the child
         if call == "recv" and result and result.startswith(b"event"):
             return  # one of these
@@ -72,15 +74,23 @@ def plain(value):
 def record(spec):
     """Lets --debug and --trace see every call to the kernel."""
     file = named(f"--trace {spec.trace}", open, spec.trace, "w") if spec.trace else None
+    deaf = []
     if spec.debug:
         from .rendering import Rendering  # only now: who records has nothing to read
         rendering = Rendering()
 
-    def sink(event):
+    def tell(event):
         if file:
             print(json.dumps(event, default=str), file=file, flush=True)
         if spec.debug and (line := rendering.line(event)):
             print(f"\033[36m{line}\033[0m" if os.isatty(2) else line, file=sys.stderr, flush=True)
+
+    def sink(event):
+        try:
+            deaf or tell(event)
+        except OSError as error:  # a full disk, `| head`: no failure of the call that is told of, nor of what undoes it
+            deaf.append(error)
+            warn(f"what is told of the calls ends here: {error.strerror}")
 
     if file:
         from .telling import begin, executed  # what a recording has besides the calls

@@ -92,7 +92,7 @@ def subordinate():
     users = Users()
     users.prepare(Spec(), None)
     if users.root or users.helped:
-        return random.randrange(2000, 5000), random.randrange(30_000, 40_000)
+        return random.randrange(2000, 5000), random.randrange(30_000, 35_000)  # and `you` has 20,000: 60,000 do
     return 0, 1
 
 
