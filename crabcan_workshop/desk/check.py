@@ -65,6 +65,10 @@ def check(number, workspace=None, text=None, all_mine=False, **job):
             return result
         result.error = f"nothing is written yet: begin with {' and '.join(first)} in {chapter.file}"
         return result
+    targets = [name for place in wanted for name in chapter.exercises[place - 1]["targets"]]
+    for name, line, what in source.slips(text, chapter.text, targets):
+        result.error = f"{chapter.file}, line {line}: {name}() {what}"
+        return result
     text = text if all_mine else filled
     sources |= around(chapter) if number in exercises.BESIDE else apart(chapter, text, wanted)
     beside = number in exercises.BESIDE

@@ -25,6 +25,10 @@ def reason(machine, answer, *options, step=None, before=()):
         if found:
             maps[found[1]] = side, found[2]
     inside = [name for name, (side, _) in maps.items() if side == "child"]
+    whose = {found[1] for _, name, rest in made if name == "write" and (found := re.match(r"'/proc/(\d+)/\w+_map'", rest))}
+    born = [found[1] for _, name, rest in made if name == "clone3" and (found := re.search(r"= \[(\d+),", rest))]
+    if born and whose - {*born}:
+        return "a map of another process was written to: pid, which parent() is given, is the child's number"
     child = [name for side, name, _ in made if side == "child"]
     if inside:
         return "who is inside may map only its own id: parent() writes the maps, from outside"

@@ -76,15 +76,17 @@ def filters():
     return [line.split()[1] for line in open("/proc/self/status") if line.startswith("Seccomp:")]
 before = filters()
 codes = [bpf.compiled('{"defaultAction": "SCMP_ACT_%s", "syscalls": []}' % kind) for kind in ("ALLOW", "LOG")]
-say(codes[0] != codes[1], filters() == before, all(codes))
+say(codes[0] != codes[1], filters() == before, all(codes), all(len(code) % 8 == 0 and code[0] == 0x20 for code in codes if code))
 """
 
 
 def slip(machine):
     """What is wrong with the simplest of profiles, of which no rule can be the cause; "" if nothing."""
-    heard, free, some = (machine.script(SLIP).out.split() + [""] * 3)[:3]
+    heard, free, some, bpf = (machine.script(SLIP).out.split() + [""] * 4)[:4]
     if some == "False":
         return "what compiled() returns is empty: a file is read from where it was written to, unless seek(0)"
+    if bpf == "False":
+        return "what compiled() returns is no BPF, eight bytes an instruction: export_bpf() writes that"
     if free == "False":
         return ("compiled() has put a filter on the runtime itself: it only makes the bytes, and load() "
                 "is not for it")

@@ -2,7 +2,7 @@
 import os
 from pathlib import Path
 
-from crabcan_steps.ch08_cgroups import OPTIONAL, RLIMITS
+from crabcan_steps.ch08_cgroups import LIMITS, OPTIONAL, RLIMITS
 from crabcan_steps.ch08_cgroups import lower as lowest
 
 from .facts import Absent, Wrong, came_up, collector, drawn, equal, must, number, refused, swallowed
@@ -52,6 +52,12 @@ def limited(machine, *controllers, options=()):
     if not answer.outside and (answer.status == 137 or "died" in (answer.failed or {}).get("call", "")):
         raise Wrong("it was killed at once", "so little memory is enough for no program: are the "
                     "limits in bytes?")
+    if (answer.failed or {}).get("call") == "cgroup":
+        other = [file for pair in LIMITS.values() for file in pair[1 if UNIFIED else 0][1]]
+        ours = [file for pair in LIMITS.values() for file in pair[0 if UNIFIED else 1][1]]
+        if any(f"/{file})" in answer.failed["about"] for file in other if file not in ours):
+            must(False, answer.seen, f"a file of version {1 if UNIFIED else 2}'s, and this machine has version "
+                 f"{2 if UNIFIED else 1}: the first of a LIMITS pair is version 2's, the second version 1's")
     if not answer.outside:
         came_up(answer)
         raise Wrong("the container was not found", "the runtime has no child")

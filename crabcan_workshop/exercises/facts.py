@@ -79,6 +79,8 @@ class Fact:
                 return self.found("wrong", seen, f"still to be written: {words['text']}")
             where = f" ({words['file']}, line {words['line']})" if words["file"] else ""
             return self.found("unreached", seen, f"not reached: {words['type']}{where}")
+        if seen == "died" and not why and machine.kept.setdefault("died", self) is self:  # told once
+            why = "the child ended before its command, and without a word: by os._exit(), or killed by a signal"
         return self.found("wrong", seen, why)
 
 

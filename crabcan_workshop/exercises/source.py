@@ -140,6 +140,37 @@ def stubs(text, targets):
             or name in known and f'raise NotImplementedError("{name}")' in ast.unparse(known[name]).replace("'", '"')]
 
 
+def slips(text, ours, names):
+    """(name, line, what is wrong) of functions that cannot do what ours do, whatever stands in them: those
+    that run only when somebody asks for their next value, or that take other arguments."""
+    theirs, right = functions(text), functions(ours)
+    for node in ast.parse(text).body:  # async functions are in neither
+        for inner in getattr(node, "body", ()) if isinstance(node, ast.ClassDef) else (node,):
+            name = f"{node.name}.{inner.name}" if inner is not node and hasattr(inner, "name") else getattr(inner, "name", "")
+            if isinstance(inner, ast.AsyncFunctionDef) and name in names:
+                yield name, inner.lineno, "is async: a call of it runs nothing of it, and nobody awaits it"
+    for name in set(names) & theirs.keys():
+        node, count = theirs[name], len(right[name].args.args)
+        if own(node, (ast.Yield, ast.YieldFrom)):
+            yield name, node.lineno, "has a yield, and so a call of it runs nothing of it: it makes a generator"
+        takes, spare = node.args.posonlyargs + node.args.args, len(node.args.defaults)
+        if not node.decorator_list and not (len(takes) - spare <= count and (node.args.vararg or count <= len(takes))):
+            given = ", ".join(arg.arg for arg in right[name].args.args)
+            yield name, node.lineno, f"takes ({', '.join(arg.arg for arg in takes)}), and is called with ({given})"
+
+
+def own(function, kinds):
+    """Whether something of these kinds stands in a function itself, not in one inside of it."""
+    left = list(function.body)
+    while left:
+        node = left.pop()
+        if isinstance(node, kinds):
+            return True
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.GeneratorExp)):
+            left += ast.iter_child_nodes(node)
+    return False
+
+
 def bound(block, inside=""):
     """What a text gives a name to, in its classes too: def, but also child = ..., Mounts.child = ..., import."""
     for node in block:

@@ -224,6 +224,8 @@ def test_a_reader_sees_the_mask():
     ([[compare("NE", 0), compare("NE", 38) | {"index": 1}], [compare("NE", 38), compare("NE", 1) | {"index": 1}],
       [compare("NE", 38), compare("NE", 1 << 32) | {"index": 1}]], True),
     ([[compare("LT", 38)], [equal(39)], [compare("GT", 40)]], False), ([[masked(1, 1)], [equal(1 << 33)]], False),
+    ([[compare("LE", 38)], [compare("GT", 1 << 32)]], True),
+    ([[compare("MASKED_EQ", 1 << 32 | 1)], [compare("GE", 1 << 33)]], True),  # without valueTwo, that is 0
     ([[compare("GT", 1)], [compare("LT", 1 << 32) | {"index": 1}]], False)])
 def test_what_libseccomp_mistakes_is_compiled_by_us(told, ours):
     """Of the first, libseccomp makes "allow 1", too; of the third, nothing, for ever."""
@@ -239,8 +241,8 @@ def test_what_libseccomp_mistakes_is_compiled_by_us(told, ours):
 
 def meets(words, args):
     arg, value = args[words["index"]], words["value"]
-    return {"EQ": arg == value, "NE": arg != value, "LT": arg < value, "GE": arg >= value, "GT": arg > value,
-            "MASKED_EQ": arg & value == words.get("valueTwo")}[words["op"].removeprefix("SCMP_CMP_")]
+    return {"EQ": arg == value, "NE": arg != value, "LT": arg < value, "LE": arg <= value, "GE": arg >= value, "GT": arg > value,
+            "MASKED_EQ": arg & value == words.get("valueTwo", 0)}[words["op"].removeprefix("SCMP_CMP_")]
 
 
 # ---------------------------------------------------------------- how long a call waits for its answer

@@ -8,6 +8,7 @@ import pytest
 
 from conftest import wait_for
 from crabcan_workshop import exercises
+from crabcan_workshop.room import patience
 from test_exercises import check, complaints
 
 pytestmark = pytest.mark.slow  # left out by --fast
@@ -239,3 +240,10 @@ def test_who_goes_in_cannot_be_named_in_there(root):
 def test_a_flood_in_a_line_to_try_is_one_line(root):
     tell = "from crabcan_workshop.room import door\nprint(door.ask(3, {}, 'yes')['err'])"
     assert "more than 4 MB of output" in root.script(tell).stdout
+
+
+@pytest.mark.parametrize("each, longer", [(0, 1), (1, 1), (2, 1), (6, 3), (10, 5)])
+def test_on_a_crowded_machine_the_check_is_patient(each, longer):
+    """Slow and right is not wrong: so many programs want each processor."""
+    assert patience.crowded(each * len(os.sched_getaffinity(0))) == longer
+    assert 1 <= patience.factor() <= patience.MOST
