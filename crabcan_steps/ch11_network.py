@@ -120,7 +120,7 @@ class Ports(Layer):
             beside.with_us(lambda: self.relay(self.listeners, self.spec.lease["ip"]).run(),
                            [socket.fileno() for socket, _ in self.listeners], undo, beside.NOBODY)
         for socket, _ in self.listeners:
-            socket.close()
+            linux.close(socket.detach())
 
 
 def give_back(address):

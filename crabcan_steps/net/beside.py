@@ -71,7 +71,7 @@ def after_us(deed, undo):
 
     Whatever is to be undone before it is sent home again, is noted after this."""
     pid = os.getpid()
-    us = os.pidfd_open(pid)
+    us = linux.pidfd_open(pid)
 
     def wait():
         poller = select.poll()

@@ -67,10 +67,10 @@ class Pasta(Layer):
 
     def parent(self, pid, undo):
         """Starts it beside us, and waits until the container has a way out."""
-        said = os.memfd_create("pasta")
+        said = linux.memfd_create("pasta")
         undo.callback(linux.close, said)
         words = [*self.words, str(pid), *([INSIDE] if self.program == SLIRP else [])]
-        ours, theirs = os.pipe()
+        ours, theirs = linux.pipe2(os.O_CLOEXEC)
         there = [linux.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "net")]
         beside = apart(lambda: stay(self.program, words, said, ours, (*there, self.shut)), [said, ours, *there])
         for fd in ours, *there:
@@ -86,8 +86,12 @@ class Pasta(Layer):
                 raise LayerError(self.name, words[0], 0, text + cure)
             time.sleep(0.002)
         children = f"/proc/{beside}/task/{beside}/children"  # not with every kernel (CONFIG_PROC_CHILDREN)
-        for child in linux.read(children).split() if os.path.exists(children) else ():
-            undo.callback(finish, os.pidfd_open(int(child)))  # should the one beside us be killed
+        programs = linux.read(children).split() if os.path.exists(children) else []
+        if linux.observer:
+            from .filled import note
+            note(words, pid, programs)
+        for program in programs:
+            undo.callback(finish, linux.pidfd_open(int(program)))  # should the one beside us be killed
 
     def child(self):
         """No way to the host's own addresses: pasta would go there as the user, whom they know."""

@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from crabcan_steps.trace import COLUMNS, Rendering
+from crabcan_steps.rendering import COLUMNS, Rendering
 
 from ..chapters import WHOLE
 from ..measure.matrix import ALL, MEANINGS, PROPERTIES, SIGNS, draw, title

@@ -17,6 +17,7 @@ PROBE = Path(__file__).with_name("probe.py")
 LIMITS = ["--memory", "64M", "--pids", "20", "--cpus", "0.2"]  # tight, so that they bite at once
 NAMESPACES = ("pid", "uts", "mnt", "user", "ipc", "net", "cgroup", "time")
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+AGAIN = 20  # times
 LIMIT_FILES = {"memory": ("memory.max", "memory.limit_in_bytes"), "pids": ("pids.max", "pids.max"),
                "cpu": ("cpu.max", "cpu.cfs_quota_us")}  # of version 2 and 1
 NO_LIMIT = 1 << 64
@@ -79,7 +80,7 @@ def observe(step, canaries, options=()):
     with probing(crabcan + python if step else python,
                  lambda pid: pid if step < 2 else child_of(pid)) as (process, pid, inside, errors):
         outside = look(pid)
-        for _ in range(9 if canaries["burn"] else 0):
+        for _ in range(AGAIN if canaries["burn"] else 0):
             if outside["throttled"]:
                 break
             process.stdin.write("more\n")  # on a busy machine we may not have had enough to be held back
