@@ -20,6 +20,7 @@ libc.ptrace.restype = ctypes.c_long
 SYSGOOD, FORK, VFORK, CLONE, EXEC, EXITKILL = 1, 2, 4, 8, 16, 1 << 20
 SEIZE, CONT, SYSCALL, LISTEN, GETEVENTMSG, INFO = 0x4206, 7, 24, 0x4208, 0x4201, 0x420e
 WALL, WRITE, CLONE3 = 0x40000000, {"x86_64": 1, "aarch64": 64}[os.uname().machine], 435
+CLONE_PIDFD = 0x1000
 
 
 def ptrace(request, pid, address=0, data=0):
@@ -80,7 +81,7 @@ class Stepper:
         ptrace(INFO, pid, 88, ctypes.addressof(data))
         op, number, fd, address, length = data.raw[0], *struct.unpack_from("4Q", data, 24)
         if op == 1:
-            self.last[pid] = number  # helpers are born of other calls
+            self.last[pid] = number if number != CLONE3 or asks_for_a_pidfd(pid, fd) else 0  # helpers are born otherwise
         if op != 1 or number != WRITE:  # only as it is entered: all before it has been done
             return
         with open(f"/proc/{pid}/mem", "rb", 0) as memory:
@@ -112,6 +113,13 @@ class Stepper:
         self.held.discard(self.child)
         with contextlib.suppress(ProcessLookupError):  # it may not have stopped yet
             ptrace(CONT if self.child in self.free else SYSCALL, self.child)
+
+
+def asks_for_a_pidfd(pid, address):
+    """Whether clone3 is called as for a container: its flags stand first in what it is given (clone(2))."""
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        memory.seek(address)
+        return bool(struct.unpack("Q", memory.read(8))[0] & CLONE_PIDFD)
 
 
 def message(pid):
