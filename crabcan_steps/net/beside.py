@@ -95,11 +95,13 @@ def above():
 
 
 def fork_into(path):
-    cgroup = linux.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    cgroup, pid = linux.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), None
     try:
-        return linux.fork(cgroup)
+        pid = linux.fork(cgroup)
+        return pid
     finally:
-        linux.close(cgroup)
+        if pid != 0:  # the copy closes all that it does not keep
+            linux.close(cgroup)
 
 
 def end(pid):

@@ -3,7 +3,6 @@
 Whatever moves is set down, and loses its addresses and routes: the kernel forgets them with the
 network that they were for. The specification wants the addresses back, and the link up.
 """
-import _socket
 import errno
 import os
 import struct
@@ -11,7 +10,7 @@ import struct
 from .. import linux
 from ..layer import Layer, LayerError
 from . import links
-from .netlink import NLM_F_DUMP, Netlink, attributes, parsed
+from .netlink import NLM_F_DUMP, Netlink, attributes
 
 IFA_F_PERMANENT = 0x80  # <linux/if_addr.h>: no address that somebody has lent, or the kernel made up
 
@@ -78,7 +77,6 @@ def back(source, new, target, old, namespace, link):
 def addresses(netlink, index):
     """A link's addresses that somebody has given it, and that mean the same everywhere: (text, prefix)."""
     for payload in netlink.ask("ip address show", "RTM_GETADDR", bytes(8), NLM_F_DUMP):
-        family, prefix, flags, scope, number = struct.unpack_from("=BBBBI", payload)
+        _, prefix, flags, scope, number = struct.unpack_from("=BBBBI", payload)
         if number == index and scope == links.SCOPE_UNIVERSE and flags & IFA_F_PERMANENT:
-            found = parsed(payload[8:])
-            yield _socket.inet_ntop(family, found.get(links.IFA_LOCAL) or found[links.IFA_ADDRESS]), prefix
+            yield links.address_in(payload), prefix

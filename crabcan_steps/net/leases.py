@@ -18,6 +18,7 @@ import os
 from .. import linux
 from ..layer import exists, locked, named
 from ..oci.quickjson import dumps, loads
+from . import nft
 from .names import hosts
 
 RUN = "/run/crabcan"
@@ -38,7 +39,7 @@ class Leases:
             except FileNotFoundError:  # the last one has just taken the directory away
                 continue
             fcntl.flock(self.lock, fcntl.LOCK_EX)
-            linux.set_inheritable(self.lock, True)  # an nft that we have started changes something, too
+            nft.HELD.add(self.lock)
             if exists(f"{self.path}/lock") and os.path.samestat(os.stat(f"{self.path}/lock"),
                                                                 os.fstat(self.lock)):
                 return self
@@ -78,7 +79,7 @@ class Leases:
         """Writes a lease and holds it; returns the descriptor that does."""
         fd = linux.open(f"{self.path}/{number}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         fcntl.flock(fd, fcntl.LOCK_EX)
-        linux.set_inheritable(fd, True)
+        nft.HELD.add(fd)
         self.write(str(number), dumps(lease))
         return fd
 

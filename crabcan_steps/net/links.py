@@ -32,8 +32,6 @@ def mac_bytes(mac):
     return bytes.fromhex(mac.replace(":", ""))
 
 
-# ---------------------------------------------------------------- links
-
 def add_bridge(netlink, name, mac, mtu):
     """A switch in the kernel. Its own MAC, or it would change with whatever is plugged in."""
     netlink.ask(f"ip link add name {name} address {mac} mtu {mtu} up type bridge", "RTM_NEWLINK",
@@ -110,8 +108,6 @@ def exists(netlink, name):
         return False
 
 
-# ---------------------------------------------------------------- addresses and routes
-
 def add_address(netlink, name, address, prefix):
     """An address for a link, known to be nobody else's: IPv6 need not ask around for a second."""
     raw, family = packed(address)
@@ -143,11 +139,15 @@ def route_head(family, prefix, kind):
 def addresses(netlink):
     """Every address of the host's: (address, prefix) as text and number."""
     for payload in netlink.ask("ip address show", "RTM_GETADDR", bytes(8), NLM_F_DUMP):
-        family, prefix = struct.unpack_from("=BB", payload)
-        found = parsed(payload[8:])
-        raw = found.get(IFA_LOCAL) or found.get(IFA_ADDRESS)
-        if raw:
-            yield _socket.inet_ntop(family, raw), prefix
+        if address := address_in(payload):
+            yield address, payload[1]
+
+
+def address_in(payload):
+    """The address that a message about one (struct ifaddrmsg) tells of, as text."""
+    found = parsed(payload[8:])
+    raw = found.get(IFA_LOCAL) or found.get(IFA_ADDRESS)
+    return _socket.inet_ntop(payload[0], raw) if raw else None
 
 
 def routes(netlink, family=_socket.AF_INET):

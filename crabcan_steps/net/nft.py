@@ -8,6 +8,7 @@ PROGRAMS = ("/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft")
 LAYER = "network"
 FLUSHED = (": somebody has flushed our rules, as a firewall's reload may: end the containers that run, "
            "and the next one has them again")
+HELD = set()  # descriptors of locks: whoever waits for one of them waits for an nft that we have started, too
 
 
 class Nft:
@@ -29,7 +30,8 @@ class Nft:
             os.lseek(rules, 0, os.SEEK_SET)
             self.pid = nft(script, [program, *words], [
                 (os.POSIX_SPAWN_DUP2, rules, 0), (os.POSIX_SPAWN_DUP2, self.said, 1),
-                (os.POSIX_SPAWN_DUP2, self.said, 2)])
+                (os.POSIX_SPAWN_DUP2, self.said, 2),
+                *((os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(filter(is_open, sorted(HELD)), 3))])
         finally:
             linux.close(rules)
 
@@ -45,6 +47,14 @@ class Nft:
             line = said.strip().split("\n")[0] or f"exit status {status}"
             raise LayerError(LAYER, "nft", 0, line + FLUSHED * ("No such file" in line))
         return said
+
+
+def is_open(fd):
+    """Tells whether a descriptor leads somewhere; to a lock or, its number given anew, to something else: no harm."""
+    try:
+        return bool(linux.fstat(fd))
+    except OSError:
+        return False
 
 
 @linux.system_call

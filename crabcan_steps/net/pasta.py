@@ -9,7 +9,7 @@ import time
 
 from .. import linux
 from ..layer import Layer, LayerError, Stage, warn
-from . import links, names
+from . import later, names
 from .beside import apart
 from .netlink import Netlink
 from .ports import bound
@@ -46,9 +46,7 @@ class Pasta(Layer):
         for port in spec.publish:
             bound(port[0] or "127.0.0.1", port).close()  # it could be had: pasta takes it, and would tell nobody
         netlink = Netlink()
-        self.shut = [*NOWHERE, *(f"{address}/{128 if ':' in address else 32}"
-                                 for address, _ in links.addresses(netlink)
-                                 if not address.startswith(("127.", "fe80:")) and address != "::1")]
+        self.shut = [*NOWHERE, *later.of_the_host(netlink)]
         netlink.close()
         self.words = self.command(spec)
         if given := {"NET_ADMIN", "NET_RAW"} & {*spec.cap_add}:
@@ -73,8 +71,10 @@ class Pasta(Layer):
         undo.callback(linux.close, said)
         words = [*self.words, str(pid), *([INSIDE] if self.program == SLIRP else [])]
         ours, theirs = linux.pipe2(os.O_CLOEXEC)
-        beside = apart(lambda: stay(self.program, words, said, ours), [said, ours])
-        linux.close(ours)
+        there = [linux.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "net")]
+        beside = apart(lambda: stay(self.program, words, said, ours, (*there, self.shut)), [said, ours, *there])
+        for fd in ours, *there:
+            linux.close(fd)
         undo.callback(collect, beside, theirs)
         end = time.monotonic() + PATIENCE
         while not has_way_out(pid):
@@ -97,25 +97,26 @@ class Pasta(Layer):
         """No way to the host's own addresses: pasta would go there as the user, whom they know."""
         netlink = Netlink()
         for where in self.shut:
-            try:
-                links.add_unreachable(netlink, where)
-            except OSError:
-                if ":" not in where:  # a host without IPv6
-                    raise
+            later.shut(netlink, where)
         netlink.close()
 
 
-def stay(program, words, said, ours):
-    """Runs the program until it ends, or we do: then it, too."""
+def stay(program, words, said, ours, watched):
+    """Runs the program until it ends, or we do: then it, too. Meanwhile the host may get addresses."""
     import select  # loaded already: chapter 2's
-    child = linux.posix_spawn(program, words, {}, setsigdef=[linux.SIGPIPE], setsigmask=(),
-                              file_actions=[(os.POSIX_SPAWN_DUP2, said, 2)])
-    watched = os.pidfd_open(child)
-    poll = select.poll()
-    for fd in watched, ours:
-        poll.register(fd, select.POLLIN)
-    poll.poll()
-    linux.pidfd_send_signal(watched, linux.SIGKILL)
+    child = os.pidfd_open(linux.posix_spawn(program, words, {}, setsigdef=[linux.SIGPIPE], setsigmask=(),
+                                            file_actions=[(os.POSIX_SPAWN_DUP2, said, 2)]))
+    try:
+        watch = later.Watch(*watched)
+        poll = select.poll()
+        for end in child, ours, watch:
+            poll.register(end, select.POLLIN)
+        while not {child, ours} & {fd for fd, _ in poll.poll()}:
+            watch.ready()
+    except OSError as error:
+        os.write(said, f"its routes cannot be watched: {error}".encode())
+    finally:
+        linux.pidfd_send_signal(child, linux.SIGKILL)
 
 
 def finish(program):

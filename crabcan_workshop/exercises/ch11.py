@@ -410,6 +410,7 @@ pod = end(*begin("--net", "container:" + NAME, "--", "cat", "/proc/net/fib_trie"
 say("pod", pod[0], FIRST in pod[1])
 end(*one)
 rules = subprocess.run(["nft", "list", "set", "inet", "crabcan", "internal4"], capture_output=True, text=True).stdout
+rules = rules.replace(",", " ").split()  # 10.211.0.10 is not 10.211.0.105
 say("rules", FIRST in rules, SECOND in rules)
 try:
     os.write(two[2], b"\\n")

@@ -117,15 +117,28 @@ def probing(command, pid_of, seconds=30, **settings):
 
 
 def child_of(pid):
-    """The one child of a process that stands not beside (net-of-PID, chapter 11): the container's init."""
+    """The one child of a process that is in a PID namespace below it; else one that stands not beside (net-of-PID,
+    chapter 11), which on a busy machine may not have its name yet."""
+    found = []
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
             try:
-                if stat_of(entry.name)[1] == pid and not Path(entry, "comm").read_text().startswith("net-of-"):
-                    return int(entry.name)
+                if stat_of(entry.name)[1] == pid:
+                    if depth(entry.name) > depth(pid):
+                        return int(entry.name)
+                    if not Path(entry, "comm").read_text().startswith("net-of-"):
+                        found.append(int(entry.name))
             except OSError:
                 continue  # ended while we looked
-    raise ObserveError("the runtime has no child")
+    if not found:
+        raise ObserveError("the runtime has no child")
+    return found[0]
+
+
+def depth(pid):
+    """In how many PID namespaces a process has a number (proc(5), NSpid)."""
+    return next((len(line.split()) for line in Path(f"/proc/{pid}/status").read_text(errors="surrogateescape").splitlines()
+                 if line.startswith("NSpid:")), 0)
 
 
 def stat_of(pid):

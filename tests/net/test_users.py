@@ -44,6 +44,29 @@ def test_the_host_s_own_addresses_are_out_of_reach(here):
     assert found.split() == [WEB, WEB6]
 
 
+def test_nor_are_those_that_it_gets_later(here, world):
+    """A VPN that comes up while the container runs; its address may come again, too."""
+    serve = "import socket\nserver = socket.create_server(('', 7005))\nprint('ready', flush=True)\nwhile True: server.accept()"
+    server = world.start(world.host, sys.executable, "-c", serve, stdout=subprocess.PIPE)
+    assert server.stdout.readline()
+    late = "172.18.9.1", "2001:db8:77::1"
+    try:
+        with Running(here, ["run", "--net", "pasta", "--", *inside(
+                f"print('ready')\nfor line in sys.stdin: print([a for a in {late} if reach(a, 7005)])")]) as running:
+            running.ready()
+            for change in "add", "del", "add":
+                world.do(world.host, f"for a in {' '.join(late)}; do ip addr {change} $a dev lo; done")
+            assert wait_for(lambda: all(a in world.do(running.init, "ip route; ip -6 route") for a in late))
+            running.process.stdin.write("\n")
+            running.process.stdin.flush()
+            assert running.process.stdout.readline() == "[]\n"
+    finally:
+        world.do(world.host, f"for a in {' '.join(late)}; do ip addr del $a dev lo; done")
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
 def test_without_its_routes_they_are_not(here):
     """What the guard is for: pasta goes there as the user."""
     script = ("import sys\nfrom crabcan_steps import cli\nfrom crabcan_steps.net import links, pasta\nlinks.add_unreachable = lambda *_: None\n"
