@@ -15,6 +15,8 @@ def unplugged():
     book = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
     saved = one.call("PUT", "/api/contents/mine.ipynb", json={"type": "notebook", "format": "json", "content": book})
     say(saved.status_code == 201, "a notebook is saved", saved.text)
+    if shell("systemd-detect-virt --container").returncode == 0:
+        return say(False, "the plug is not pulled: this is a container, and it is its host's")
     subprocess.Popen("sleep 1; echo o >/proc/sysrq-trigger", shell=True, start_new_session=True)
 
 
