@@ -153,5 +153,6 @@ def test_the_door_has_a_way_for_each_and_only_two_inside():
     text = proxy.text(CHOSEN | {"cert": "/c", "key": "/k", "address": "::", "port": 443})
     outside, inside = text.split("listen 10.77.0.1:8081;")
     assert "listen [::]:443 ssl;" in outside and "http://10.77.1.1:8888" in outside
+    assert "if ($phone) { return 302 /user/ana/tree/notebooks; }" in outside and "$phone)" not in inside
     assert [line.split()[1] for line in inside.splitlines() if "location" in line and "/services/" not in line] == [
         "/hub/api/"]

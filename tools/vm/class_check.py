@@ -42,6 +42,8 @@ def sessions():
 def work():
     """Checks of chapters, and a container with limits."""
     one = people(NAMES[1:2])[0]
+    there = one.http.get(f"{one.url()}/", headers={"User-Agent": "a phone's (Mobile)"}, timeout=120).url
+    say(there.endswith("/tree/notebooks"), "a phone is sent to the notebooks, not to the lab", there)
     for number, name in ((3, "hostname"), (8, "cgroups")):
         said = one.shell(f"cp /opt/crabcan-class/crabcan_steps/ch{number:02}_{name}.py ~/my-container/ && workshop check "
                          f"{number} --dir ~/my-container")
