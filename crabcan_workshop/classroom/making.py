@@ -82,8 +82,7 @@ def stop(chosen):
         works("systemctl", "disable", "-q", unit)
     for unit in ("crabcan-class-proxy", "crabcan-class"):
         works("systemctl", "stop", unit)
-    for learner in chosen["learners"]:
-        accounts.end(learner)
+    accounts.end(chosen["learners"])
     for unit in ("crabcan-class-net", "crabcan-class-disks"):
         works("systemctl", "stop", unit)
 

@@ -85,6 +85,8 @@ HALVES = {"before": (made, work, attack, kills, class_door.certificates, class_d
 
 def main(words):
     parts = {part.__name__: part for half in HALVES.values() for part in half}
+    if wrong := set(words) - {*parts, *HALVES}:
+        sys.exit(f"class_check: {', '.join(sorted(wrong))}: there are {', '.join([*HALVES, *parts])}")
     for word in words or ["before"]:
         for part in HALVES.get(word) or [parts[word]]:
             print(f"-- {part.__name__}", flush=True)
