@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from conftest import CHECKOUT
-from crabcan_workshop.classroom import people, proxy, secret, settings, shown, tls, units
+from crabcan_workshop.classroom import homes, people, proxy, secret, settings, shown, tls, units
 from crabcan_workshop.classroom.system import ClassError
 
 CHOSEN = {"learners": [{"name": "ana", "title": "Ana", "number": 1}], "address": "127.0.0.1", "port": 8000,
@@ -83,6 +83,15 @@ def test_without_systemd_or_root_a_class_is_refused():
         pytest.skip("here it would make one")
     result = workshop("--learners", 2)
     assert result.returncode == 1 and ("systemd does not run" in result.stderr or "only root makes" in result.stderr)
+
+
+def test_a_broken_disk_keeps_nobody_else_away(capsys):
+    def up(learner):
+        if learner["name"] == "ben":
+            raise ClassError("it is broken")
+    both = [{"name": "ben"}, {"name": "ana"}]
+    assert homes.each(up, both) and capsys.readouterr().err == "ben: it is broken\n"
+    assert not homes.each(up, both[:1]) and homes.each(up, [])
 
 
 @pytest.mark.slow
