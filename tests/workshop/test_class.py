@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from conftest import CHECKOUT
-from crabcan_workshop.classroom import homes, people, proxy, secret, settings, shown, tls, units
+from crabcan_workshop.classroom import homes, making, people, proxy, secret, settings, shown, tls, units
 from crabcan_workshop.classroom.system import ClassError
 
 CHOSEN = {"learners": [{"name": "ana", "title": "Ana", "number": 1}], "address": "127.0.0.1", "port": 8000,
@@ -83,6 +83,18 @@ def test_without_systemd_or_root_a_class_is_refused():
         pytest.skip("here it would make one")
     result = workshop("--learners", 2)
     assert result.returncode == 1 and ("systemd does not run" in result.stderr or "only root makes" in result.stderr)
+
+
+@pytest.mark.parametrize("name, begin", [("work.tar.gz", b"\x1f\x8b"), ("work.tar", b"./")])
+def test_a_backup_is_what_its_name_says(tmp_path, monkeypatch, name, begin):
+    """Compressed or not; for root alone; and whole, or not there."""
+    (tmp_path / "homes/ana").mkdir(parents=True)
+    (tmp_path / "homes/ana/mine").write_text("work")
+    monkeypatch.setattr(settings, "HOMES", tmp_path / "homes")
+    making.backup({"learners": []}, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(begin) and (tmp_path / name).stat().st_mode & 0o077 == 0
+    assert "./ana/mine" in subprocess.run(["tar", "-tf", tmp_path / name], text=True, capture_output=True).stdout
+    assert sorted(os.listdir(tmp_path)) == ["homes", name]
 
 
 def test_a_broken_disk_keeps_nobody_else_away(capsys):
