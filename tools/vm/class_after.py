@@ -1,5 +1,6 @@
 """After a class: the machine's plug is pulled, the class stops, starts, and goes."""
 import os
+import re
 import subprocess
 
 from class_door import GIVEN, SAFE
@@ -49,7 +50,7 @@ def stopped():
 
 def removed():
     say(shell(f"{CHECKOUT}/workshop class --remove </dev/null").returncode == 1 and os.path.exists("/srv/crabcan-class"), "--remove asks")
-    workshop("--remove", "--yes")
+    said = re.search(r"Debian's (.*) stay", workshop("--remove", "--yes"))
     for path in filter(os.path.exists, (BACKUP, GIVEN, GIVEN + ".key")):
         os.remove(path)
-    compare()
+    compare(said[1].split(", ") if said else ())
