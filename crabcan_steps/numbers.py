@@ -22,12 +22,15 @@ SECCOMP_MODE_FILTER = 2
 KEYCTL_JOIN_SESSION_KEYRING = 1  # <linux/keyctl.h>
 LINUX_CAPABILITY_VERSION_3 = 0x20080522
 
+# What we are made for. Below setarch(8), or with linux.personality, uname(2) tells of the 32 bits of old.
+MACHINE = {"i686": "x86_64", "armv8l": "aarch64"}.get(os.uname().machine, os.uname().machine)
+
 # Calls that glibc has no function for, and calls that libseccomp may be too old to know. All but
 # the first are young enough to have the same number on every architecture.
 NUMBERS = {
-    "keyctl": {"x86_64": 250}.get(os.uname().machine, 219),
-    "ioprio_set": {"x86_64": 251}.get(os.uname().machine, 30),
-    "sched_setattr": {"x86_64": 314}.get(os.uname().machine, 274),
+    "keyctl": {"x86_64": 250}.get(MACHINE, 219), "ioprio_set": {"x86_64": 251}.get(MACHINE, 30),
+    "seccomp": {"x86_64": 317}.get(MACHINE, 277), "set_mempolicy": {"x86_64": 238}.get(MACHINE, 237),
+    "sched_setattr": {"x86_64": 314}.get(MACHINE, 274), "bpf": {"x86_64": 321}.get(MACHINE, 280),
     "clone3": 435, "openat2": 437,
     "cachestat": 451, "fchmodat2": 452, "map_shadow_stack": 453,
     "futex_wake": 454, "futex_wait": 455, "futex_requeue": 456,

@@ -1,4 +1,5 @@
 """Chapter 10: create, start, state, kill, delete and exec, each a process that knows the others not."""
+import fcntl
 import json
 import os
 import signal
@@ -299,7 +300,7 @@ def test_the_checkpoint_is_chapter_9s_container_from_its_file(who):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_step_that_is_ended_takes_its_directory_away(who, folder, number):
-    """Also while it is being made; and kill -9 of us cannot be heard, so that one stays."""
+    """Also while it is being made."""
     folder.chmod(0o777)
     for line in ("exec sleep 100", "trap 'exit 3' INT TERM; echo READY; while :; do sleep 0.1; done"):
         step = subprocess.Popen(who.command("step", 10, "--", "sh", "-c", line), env=who.environment | {"TMPDIR": str(folder)},
@@ -310,6 +311,47 @@ def test_a_step_that_is_ended_takes_its_directory_away(who, folder, number):
         os.killpg(step.pid, number)  # as a terminal does
         assert "Traceback" not in step.communicate(timeout=30)[1] and step.returncode in (128 + number, 3)
         assert os.listdir(folder) == []
+
+
+def test_what_a_step_that_was_killed_has_left_the_next_one_takes_away(who, folder):
+    """Its directory, and its container, which nobody ends with it; not a neighbour's, nor what is none of ours."""
+    folder.chmod(0o1777)
+    environment, steps = who.environment | {"TMPDIR": str(folder)}, []
+    for line in ("echo READY; exec sleep 100", "echo READY; read word", "exec sleep 100"):
+        steps.append(subprocess.Popen(who.command("step", 10, "--", "sh", "-c", line), env=environment, text=True,
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+        assert wait_for(lambda: len(os.listdir(folder)) == len(steps))
+        assert "READY" not in line or steps[-1].stdout.readline() == "READY\n"
+    for step in steps[0], steps[2]:  # that is still being made
+        step.kill()
+    assert wait_for(lambda: sum(held(path) for path in folder.iterdir()) == 1)
+    lives, = [path.name for path in folder.iterdir() if held(path)]
+    (folder / "crabcan-step-link").symlink_to(folder / "crabcan-step-open")
+    (folder / "crabcan-step-open").mkdir(mode=0o755)
+    (folder / "crabcan-step-file").write_text("")
+    (folder / "crabcan-step-theirs").mkdir(mode=0o700)
+    os.chown(folder / "crabcan-step-theirs", *(who.uid + 1,) * 2) if os.geteuid() == 0 else None
+    stay = {lives, "crabcan-step-link", "crabcan-step-open", "crabcan-step-file", "crabcan-step-theirs"}
+    result = subprocess.run(who.command("step", 10, "--", "sh", "-c", "exit 6"), env=environment, text=True, capture_output=True)
+    assert result.returncode == 6 and "killed" not in result.stderr, result
+    assert stay - ({"crabcan-step-theirs"} if os.geteuid() else set()) <= set(os.listdir(folder)) <= stay
+    assert steps[0].stdout.read() == steps[2].stdout.read() == ""  # nobody has it open any more: it has ended
+    steps[1].communicate("end\n", timeout=30)
+    assert steps[1].returncode == 0 and lives not in os.listdir(folder)
+    for step in steps[0], steps[2]:
+        step.communicate(timeout=30)
+
+
+def held(path):
+    """Tells whether somebody holds the lock of a directory."""
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
 
 
 def test_two_may_step_at_once(who):

@@ -15,7 +15,7 @@ from ..seccomp.bpf import LONGEST, apart, comparisons, refuse
 from ..seccomp.profile import Rule, alternatives, overlaid
 
 X32 = 1 << 30  # stands in the numbers of its calls
-NATIVE = {"x86_64": "X86_64", "aarch64": "AARCH64"}.get(os.uname().machine)
+NATIVE = {"x86_64": "X86_64", "aarch64": "AARCH64"}.get(linux.MACHINE)
 HERE = {"X86_64": ("X86_64", "X86", "X32"), "AARCH64": ("AARCH64", "ARM")}.get(NATIVE, ())
 LD, JA, JEQ, JGT, JSET, RET = 0x20, 0x05, 0x15, 0x25, 0x45, 0x06  # <linux/bpf_common.h>
 NUMBER, ARCH = 0, 4  # offsets in struct seccomp_data

@@ -142,8 +142,9 @@ class Mount:
             named(self.name, change, mount, linux.AT_RECURSIVE, options.below_set, options.below_clear)
 
     def new(self, root):
-        """A file system of the kernel's, not yet attached."""
-        return self.filesystem(self.kind, self.options.data)
+        """A file system of the kernel's, not yet attached. A tmpfs is as open as the directory that it covers."""
+        covered = root.mode(self.target) if self.kind == "tmpfs" else []
+        return self.filesystem(self.kind, covered + self.options.data)
 
     def filesystem(self, kind, data):
         fs = named(self.name, linux.fsopen, kind)

@@ -3,7 +3,7 @@
 The allow-list names calls, the deny-list looks at their arguments; the kernel asks both. In one list a
 call that is refused for some arguments has to be allowed for all others: the contrary of its rules.
 """
-import os
+from .. import linux
 
 MASKED = "SCMP_CMP_MASKED_EQ"
 ARCHES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}  # of this machine; others stay shut
@@ -27,7 +27,7 @@ def merged(allow, deny):
     for rule in deny["syscalls"]:  # with its own errno, which the default would not say
         rules.append(renamed(rule, [name for name in rule["names"] if name in known]))
     return {"defaultAction": allow["defaultAction"], "defaultErrnoRet": allow["defaultErrnoRet"],
-            "architectures": [ARCHES[os.uname().machine]], "syscalls": [rule for rule in rules if rule["names"]]}
+            "architectures": [ARCHES[linux.MACHINE]], "syscalls": [rule for rule in rules if rule["names"]]}
 
 
 def renamed(rule, names):

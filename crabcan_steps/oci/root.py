@@ -1,6 +1,7 @@
 """Where something goes in a bundle's root. Chapter 4 looks places up; here those that are missing are made."""
 import errno
 import os
+import stat
 
 from .. import linux
 from ..mounts.root import IN_ROOT, NO_LINKS, Root
@@ -25,6 +26,16 @@ class BundleRoot(Root):
         """Tells whether a directory is of the bundle's own files, or of a file system that we made."""
         device = linux.fstat(folder).st_dev
         return device == self.files or device in self.devices
+
+    def mode(self, path):
+        """A directory's permissions, as an option of a tmpfs; none where it is still to be made."""
+        try:
+            there = self.find(path.rstrip("/"), IN_ROOT)
+        except OSError:
+            return []
+        bits = stat.S_IMODE(linux.fstat(there).st_mode)
+        linux.close(there)
+        return [f"mode={bits:o}"]
 
     def place(self, path, directory, rules=IN_ROOT, depth=0):
         """Opens a place; makes it, and the directories above, step by step below the root."""

@@ -1,4 +1,7 @@
 """`crabcan step 10`: chapter 9's container, written down as a bundle, and run from nothing but that."""
+import fcntl
+import os
+import signal
 import sys
 
 from .. import ch01_args
@@ -6,7 +9,9 @@ from ..layer import LayerError, warn
 from .interpreter import shelter
 from .last import NONE, no_program
 from .log import Log
-from .state import Refused
+from .place import FOLDER, Refused
+
+PREFIX = "crabcan-step-"
 
 
 def step(argv):
@@ -38,20 +43,68 @@ def step(argv):
 
 def from_file(spec):
     """Writes the bundle into a directory of its own, runs it as an engine would, and takes it away."""
-    import shutil
-    import signal
-    import tempfile
     from . import verbs, writing
     from ..clone.signals import DEADLY
     for number in DEADLY:
         if signal.getsignal(number) == signal.SIG_DFL:  # it would end us at once, and our directory would stay
             signal.signal(number, lambda number, _: sys.exit(128 + number))
-    folder = tempfile.mkdtemp(prefix="crabcan-")
+    base = os.open(os.environ.get("TMPDIR") or "/tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sweep(base)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, DEADLY)  # or one could end us between two lines
+    name, lock = own(base)
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        folder = os.readlink(f"/proc/self/fd/{lock}")
         writing.write(spec, f"{folder}/box")
         if sys.stderr.isatty():
             warn(f"the container is {folder}/box/config.json")
-        name = folder.rpartition("/")[2]  # no other step's: its cgroup is called so
         return verbs.do("run", f"{folder}/state", {"bundle": f"{folder}/box", "log": Log()}, [name])
     finally:
-        shutil.rmtree(folder)
+        clear(base, name, lock)
+
+
+def own(base):
+    """Makes a directory, and locks it for as long as we live; returns its name and the descriptor.
+
+    Until the lock is ours somebody's sweep may take the directory, so we look again."""
+    while True:
+        name = f"{PREFIX}{os.urandom(4).hex()}"  # no other step's: its cgroup is called so
+        os.mkdir(name, 0o700, dir_fd=base)
+        try:
+            lock = os.open(name, FOLDER, dir_fd=base)
+        except FileNotFoundError:
+            continue
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if os.fstat(lock).st_nlink:
+            return name, lock
+        os.close(lock)
+
+
+def sweep(base):
+    """Clears what steps that were killed have left: nobody holds its lock any more (see chapter 8)."""
+    for name in [name for name in os.listdir(base) if name.startswith(PREFIX)]:
+        try:
+            folder = os.open(name, FOLDER, dir_fd=base)
+        except OSError:
+            continue  # gone by now, or no directory: anybody may write here
+        try:
+            status = os.fstat(folder)
+            if status.st_uid == os.geteuid() and not status.st_mode & 0o077:  # nobody else has put it there
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                clear(base, name, folder)
+        except (BlockingIOError, FileNotFoundError):
+            pass  # its step still runs, or another sweep was quicker
+        except (OSError, Refused) as error:
+            warn(f"{name} was left by a step that was killed, and stays: {error}")
+        finally:
+            os.close(folder)
+
+
+def clear(base, name, folder):
+    """Ends the container, if it has not ended, and removes its directory."""
+    import shutil
+    from . import verbs
+    verbs.do("delete", f"/proc/self/fd/{folder}/state", {"force": True}, [name])
+    for inner in os.listdir(folder):
+        shutil.rmtree(inner, dir_fd=folder)
+    os.rmdir(name, dir_fd=base)

@@ -119,14 +119,15 @@ def make(chosen, options):
     from . import choices, making, state
     for line in choices.warnings(chosen):
         print(f"workshop: class: {line}", file=sys.stderr)
-    secrets = chosen.pop("shown")
+    secrets, begun = chosen.pop("shown"), False
     try:
         for text, do in making.steps(chosen):
             print(("would " if options.dry_run else "") + text, flush=True)
             if not options.dry_run:
                 do()
+                begun = True
     finally:  # the next time they are known, and not shown
-        for who, word in {} if options.dry_run else secrets.items():
+        for who, word in secrets.items() if begun else ():
             print(f"{who}: {word}      (shown only now)")
     if options.dry_run:
         return 0

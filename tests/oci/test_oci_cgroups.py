@@ -176,9 +176,11 @@ def test_a_limit_bites():
         assert wait_for(lambda: text(state, "pids", "pids.events") != "max 0", 10)
 
 
-@pytest.mark.parametrize("limit, said", [(0, "1"), (-1, "max"), (7, "7")])
-def test_pids(limit, said):
-    with bundle(path=PATH, resources={"pids": {"limit": limit}}) as state:
+@pytest.mark.parametrize("limit, version, said", [
+    (0, "1.3.0", "1"), (0, "1.2.1", "max"), (0, "1.0.2-dev", "max"), (-1, "1.3.0", "max"), (7, "1.0.2-dev", "7")])
+def test_pids(limit, version, said):
+    """Until 1.3 engines wrote 0 where they meant no limit: `podman run --pids-limit -1` of Debian 12."""
+    with bundle(path=PATH, config={"ociVersion": version, "linux": {"resources": {"pids": {"limit": limit}}, "cgroupsPath": PATH}}) as state:
         assert text(state, "pids", "pids.max") == said
 
 

@@ -61,6 +61,10 @@ def test_update_by_options_and_by_a_file(tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "stdin", io.StringIO('{"pids": {"limit": 11}}'))
         update.update(state, {"resources": "-"})
         assert text(state, "pids", "pids.max") == "11"
+        (tmp_path / "r.json").write_text('{"pids": {"limit": 0}}')
+        for version, said in ("1.2.0", "11"), ("1.3.0", "1"):  # an older engine's 0 says nothing
+            update.update(state | {"ociVersion": version}, {"resources": str(tmp_path / "r.json")})
+            assert text(state, "pids", "pids.max") == said
 
 
 @pytest.mark.parametrize("options", [

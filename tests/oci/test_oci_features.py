@@ -3,8 +3,10 @@ import json
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
+from cells import boxes  # noqa: F401
 
 from crabcan_steps.oci import config, features, fields, fields_linux, template
 
@@ -68,3 +70,61 @@ def test_an_ordinary_user_is_mapped(user):
                          "print(json.dumps(template(True)['linux']))")
     extents = json.loads(result.stdout)["uidMappings"]
     assert extents == [{"containerID": 0, "hostID": user.uid, "size": 1}] and os.getuid() in (0, user.uid)
+
+
+# ---------------------------------------------------------------- the specification's own schemas
+
+SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema")  # Debian's; or a checkout's
+
+
+@pytest.fixture
+def misfits():
+    """What in a document a schema of the specification's does not allow: misfits(name, document)."""
+    folder = Path(os.environ.get("OCI_SCHEMAS", SCHEMAS))
+    if not folder.is_dir():
+        pytest.skip("no schemas: apt-get install golang-github-opencontainers-specs-dev, or OCI_SCHEMAS=DIR")
+    jsonschema, referencing = pytest.importorskip("jsonschema"), pytest.importorskip("referencing.jsonschema")
+    files = {f"file:///{path.name}": json.loads(path.read_text()) for path in folder.glob("*.json")}
+    for words in files.values():
+        words.pop("id", None)  # or the others would be looked for on the internet
+    registry = referencing.SchemaRegistry().with_resources(
+        (name, referencing.DRAFT4.create_resource(words)) for name, words in files.items())
+
+    def find(name, document):
+        if not (folder / f"{name}-schema.json").exists():
+            return []  # Debian's are older than features.md
+        validator = jsonschema.Draft4Validator({"$ref": f"file:///{name}-schema.json"}, registry=registry)
+        return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(document)]
+    return find
+
+
+def test_what_we_write_fits_the_schemas(misfits, boxes):  # noqa: F811
+    assert misfits("features", features.features()) == []
+    assert misfits("config", template.template()) == misfits("config", template.template(rootless=True)) == []
+    box = boxes.box()
+    box.must("create")
+    assert misfits("state", box.state()) == misfits("config", json.loads((boxes.root / box.name / "config.json").read_text())) == []
+    assert misfits("state", box.state() | {"status": None}) and misfits("state", {})  # they look
+
+
+def test_what_no_schema_allows_is_refused(misfits):
+    """Each field of the template, with a value of another kind: where the schema minds, so do we."""
+    def places(words, path=()):
+        for key, value in words.items() if isinstance(words, dict) else enumerate(words):
+            yield (*path, key)
+            if isinstance(value, (dict, list)):
+                yield from places(value, (*path, key))
+    tried = 0
+    for path in places(template.template()):
+        for wrong in 1.5, "\0", [None], {"": 7}, True, -1:
+            words = inner = template.template()
+            for key in path[:-1]:
+                inner = inner[key]
+            if type(inner[path[-1]]) is type(wrong):
+                continue
+            inner[path[-1]] = wrong
+            if misfits("config", words):
+                tried += 1
+                with pytest.raises(config.Invalid):
+                    config.check(words)
+    assert tried > 500

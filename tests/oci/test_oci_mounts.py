@@ -112,3 +112,17 @@ def test_a_device_where_the_kernel_lets_nobody_make_any(boxes, name):  # noqa: F
     assert said.splitlines()[::2] == ["1:3", "written"]
     assert name == "/dev/null" or said.splitlines()[1] == "626 10:11"
     assert not box.left()
+
+
+def test_a_tmpfs_is_as_open_as_the_directory_that_it_covers(boxes):  # noqa: F811
+    """docker's --tmpfs /root says no mode; runc and crun look, too. Where there was none it is tmpfs's own."""
+    given = {"/root": [], "/asked": ["mode=750"], "/root/in/it": [], "/link": ["ro"], "/copied": ["tmpcopyup"]}
+    box = boxes.box(lambda config: config["mounts"].extend(
+        {"destination": name, "type": "tmpfs", "source": "tmpfs", "options": options} for name, options in given.items()))
+    for name, mode in ("root", 0o700), ("asked", 0o711), ("real", 0o3712), ("copied", 0o705):
+        (box.rootfs / name).mkdir()
+        (box.rootfs / name).chmod(mode)
+    (box.rootfs / "link").symlink_to("/real")
+    box.config["process"]["args"] = ["stat", "-c", "%a", "/root", "/asked", "/root/in/it", "/real", "/copied"]
+    box.write()
+    assert box.must("run").split() == ["700", "750", "1777", "3712", "705"]

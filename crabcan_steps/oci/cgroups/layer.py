@@ -21,7 +21,8 @@ class BundleCgroup(Layer):
 
     def prepare(self, spec, undo):
         config = spec.config.get("linux") or {}
-        self.spec, self.resources = spec, canonical(config.get("resources") or {})
+        self.spec = spec
+        self.resources = canonical(config.get("resources") or {}, spec.config.get("ociVersion", "1.3"))
         self.path = config.get("cgroupsPath") or ""
         self.groups = {"version": tree.version(), "paths": {}, "made": [], "unit": None,
                        "user": False, "rules": not tree.rootless()}

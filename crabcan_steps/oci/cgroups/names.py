@@ -11,8 +11,10 @@ INNER = [option.partition(".")[2] for option in LIMITS] + [
     "weight", "leafWeight", "name", "priority"]
 
 
-def canonical(resources):
-    """The same with known names in the specification's spelling. Unknown ones are let be."""
+def canonical(resources, version="1.3"):
+    """The same with known names in the specification's spelling. Unknown ones are let be.
+
+    Before version 1.3 a pids.limit of 0 is Go's zero, where nobody had said anything: no limit."""
     spelling = {name.lower(): name for name in GROUPS}
     found = respelt(resources, spelling)
     spelling = {name.lower(): name for name in INNER}
@@ -22,6 +24,8 @@ def canonical(resources):
                             respelt(value, spelling).items()}
         else:
             found[group] = each(value, spelling)
+    if [int(number) for number in version.split(".")[:2]] < [1, 3] and found.get("pids") == {"limit": 0}:
+        del found["pids"]
     return found
 
 

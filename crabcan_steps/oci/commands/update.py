@@ -27,7 +27,7 @@ def update(state, options):
         if options.get(name):
             raise LayerError("update", f"--{name}", 0, "this is not changed after create")
     if source := options.get("resources"):
-        resources = from_file(source)
+        resources = from_file(source, state.get("ociVersion", "1.3"))
     else:
         resources = {}
         for name, (group, key) in OPTIONS.items():
@@ -38,7 +38,7 @@ def update(state, options):
     return 0
 
 
-def from_file(source):
+def from_file(source, version):
     """The resources of a file, in the specification's spelling."""
     try:
         if source == "-":
@@ -51,7 +51,7 @@ def from_file(source):
     if not isinstance(found, dict):
         raise LayerError("update", f"--resources {source}", 0, "an object is wanted")
     from ..cgroups.names import canonical
-    return canonical(found)
+    return canonical(found, version)
 
 
 def value(name, text):
