@@ -47,13 +47,13 @@ def furnish(place, uid):
          cwd=place, env={"HOME": str(place), "USER": settings.account(place.name)})
 
 
-def end(learner):
-    """Ends all that runs of a learner's."""
-    uid = settings.uid(learner)
-    for unit in (f"crabcan-class-{learner['name']}.service", f"user@{uid}.service", f"user-runtime-dir@{uid}.service",
-                 f"user-{uid}.slice"):
-        works("systemctl", "stop", unit)
-    works("systemctl", "reset-failed", f"crabcan-class-{learner['name']}.service")
+def end(learners):
+    """Ends all that runs of these learners', at once: one after the other would take seconds each."""
+    servers = [f"crabcan-class-{learner['name']}.service" for learner in learners]
+    units = [unit.format(settings.uid(learner)) for learner in learners for unit in (
+        "user@{}.service", "user-runtime-dir@{}.service", "user-{}.slice")]
+    works("systemctl", "stop", *servers, *units)
+    works("systemctl", "reset-failed", *servers)
 
 
 def remove(learner):

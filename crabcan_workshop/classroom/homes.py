@@ -7,7 +7,7 @@ know of quotas. The file is sparse: it takes what is written.
 import sys
 
 from . import settings
-from .system import call, works
+from .system import ClassError, call, works
 
 IMAGES = settings.STATE / "homes"
 
@@ -44,6 +44,17 @@ def down(learner):
         call("umount", place, cure="somebody still uses it: workshop class --stop")
 
 
+def each(do, learners):
+    """One that is broken is told, and keeps nobody else away. Whether it went well for any."""
+    good = not learners
+    for learner in learners:
+        try:
+            do(learner)
+            good = True
+        except ClassError as error:
+            print(f"{learner['name']}: {error}", file=sys.stderr)
+    return good
+
+
 if __name__ == "__main__":
-    for one in settings.load()["learners"]:
-        {"up": up, "down": down}[sys.argv[1]](one)
+    sys.exit(not each({"up": up, "down": down}[sys.argv[1]], settings.load()["learners"]))

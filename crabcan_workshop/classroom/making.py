@@ -82,8 +82,7 @@ def stop(chosen):
         works("systemctl", "disable", "-q", unit)
     for unit in ("crabcan-class-proxy", "crabcan-class"):
         works("systemctl", "stop", unit)
-    for learner in chosen["learners"]:
-        accounts.end(learner)
+    accounts.end(chosen["learners"])
     for unit in ("crabcan-class-net", "crabcan-class-disks"):
         works("systemctl", "stop", unit)
 
@@ -109,10 +108,10 @@ def backup(chosen, path):
     """All homes in one file, as tar(1) reads it; the disks must be there."""
     for learner in chosen["learners"]:
         homes.up(learner)
-    old = os.umask(0o077)  # it has everybody's work in it
+    old, new = os.umask(0o077), path.with_name(f"new-{path.name}")  # tar looks at how a name ends; it has all work in it
     try:
-        call("tar", "--create", "--auto-compress", "--file", f"{path}.new", "--exclude=lost+found",
+        call("tar", "--create", "--auto-compress", "--file", new, "--exclude=lost+found",
              "--numeric-owner", "--warning=no-file-changed", "--directory", settings.HOMES, ".")
-        os.replace(f"{path}.new", path)
+        os.replace(new, path)
     finally:
         os.umask(old)

@@ -31,6 +31,7 @@ http {{
   proxy_set_header Upgrade $http_upgrade;
   proxy_set_header Connection $upgrading;
   map $http_upgrade $upgrading {{ default upgrade; "" ""; }}
+  map $http_user_agent $phone {{ default ""; "~Mobi" 1; }}
 """
 OUTSIDE = """  server {{
     listen {listen};
@@ -43,7 +44,14 @@ INSIDE = """  server {{
     listen {gate}:{inside};
     location /hub/api/ {{ proxy_pass http://127.0.0.1:{hub}; }}
 """
-USER = """    location /user/{name}/ {{
+# The lab's sidebars leave a phone no room for a notebook; Jupyter Notebook, which has none, is the same server's.
+USER = """    location = /user/{name}/ {{
+      if ($phone) {{ return 302 /user/{name}/tree/notebooks; }}
+      proxy_pass http://{address}:{server};
+      proxy_connect_timeout 3s;
+      error_page 502 504 = @hub;
+    }}
+    location /user/{name}/ {{
       proxy_pass http://{address}:{server};
       proxy_connect_timeout 3s;
       error_page 502 504 = @hub;

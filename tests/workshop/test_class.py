@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from conftest import CHECKOUT
-from crabcan_workshop.classroom import people, proxy, secret, settings, shown, tls, units
+from crabcan_workshop.classroom import homes, making, people, proxy, secret, settings, shown, tls, units
 from crabcan_workshop.classroom.system import ClassError
 
 CHOSEN = {"learners": [{"name": "ana", "title": "Ana", "number": 1}], "address": "127.0.0.1", "port": 8000,
@@ -85,6 +85,27 @@ def test_without_systemd_or_root_a_class_is_refused():
     assert result.returncode == 1 and ("systemd does not run" in result.stderr or "only root makes" in result.stderr)
 
 
+@pytest.mark.parametrize("name, begin", [("work.tar.gz", b"\x1f\x8b"), ("work.tar", b"./")])
+def test_a_backup_is_what_its_name_says(tmp_path, monkeypatch, name, begin):
+    """Compressed or not; for root alone; and whole, or not there."""
+    (tmp_path / "homes/ana").mkdir(parents=True)
+    (tmp_path / "homes/ana/mine").write_text("work")
+    monkeypatch.setattr(settings, "HOMES", tmp_path / "homes")
+    making.backup({"learners": []}, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(begin) and (tmp_path / name).stat().st_mode & 0o077 == 0
+    assert "./ana/mine" in subprocess.run(["tar", "-tf", tmp_path / name], text=True, capture_output=True).stdout
+    assert sorted(os.listdir(tmp_path)) == ["homes", name]
+
+
+def test_a_broken_disk_keeps_nobody_else_away(capsys):
+    def up(learner):
+        if learner["name"] == "ben":
+            raise ClassError("it is broken")
+    both = [{"name": "ben"}, {"name": "ana"}]
+    assert homes.each(up, both) and capsys.readouterr().err == "ben: it is broken\n"
+    assert not homes.each(up, both[:1]) and homes.each(up, [])
+
+
 @pytest.mark.slow
 def test_its_own_authority_vouches_for_the_door_and_for_nothing_else(tmp_path, monkeypatch):
     """A real handshake. The root's key is nowhere."""
@@ -153,5 +174,6 @@ def test_the_door_has_a_way_for_each_and_only_two_inside():
     text = proxy.text(CHOSEN | {"cert": "/c", "key": "/k", "address": "::", "port": 443})
     outside, inside = text.split("listen 10.77.0.1:8081;")
     assert "listen [::]:443 ssl;" in outside and "http://10.77.1.1:8888" in outside
+    assert "if ($phone) { return 302 /user/ana/tree/notebooks; }" in outside and "$phone)" not in inside
     assert [line.split()[1] for line in inside.splitlines() if "location" in line and "/services/" not in line] == [
         "/hub/api/"]

@@ -1,20 +1,28 @@
 """After a class: the machine's plug is pulled, the class stops, starts, and goes."""
 import os
+import re
 import subprocess
 
-from class_door import GIVEN, ROOT, SAFE
-from class_ground import CHECKOUT, NAMES, compare, patient, people, say, shell, workshop
+from class_door import GIVEN, SAFE
+from class_ground import CHECKOUT, NAMES, PLAIN, compare, patient, people, say, shell, workshop
 
 BACKUP = "/var/tmp/work.tar.gz"
 
 
+def door():
+    """Its address, and what vouches for it, when certificates() was one of the parts; and else."""
+    return (SAFE, GIVEN) if os.path.exists(GIVEN) else (PLAIN, None)
+
+
 def unplugged():
     """A notebook is saved as the lab saves it, and a moment later the machine is off: nothing was written back."""
-    one = people(NAMES[1:2], SAFE, GIVEN)[0]
+    one = people(NAMES[1:2], *door())[0]
     cell = {"cell_type": "code", "source": "6 * 7", "metadata": {}, "outputs": [], "execution_count": None, "id": "a"}
     book = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
     saved = one.call("PUT", "/api/contents/mine.ipynb", json={"type": "notebook", "format": "json", "content": book})
     say(saved.status_code == 201, "a notebook is saved", saved.text)
+    if shell("systemd-detect-virt --container").returncode == 0:
+        return say(False, "the plug is not pulled: this is a container, and it is its host's")
     subprocess.Popen("sleep 1; echo o >/proc/sysrq-trigger", shell=True, start_new_session=True)
 
 
@@ -22,8 +30,8 @@ def restarted():
     """The machine comes up by itself, with the class, and without a network."""
     torn = shell("dmesg | grep -ciE 'recovery complete|recovering journal|orphan cleanup'").stdout.strip()
     say(torn != "0", "the machine was torn off in the middle of its work")
-    say(patient(lambda: people(NAMES[1:2], SAFE, GIVEN)), "the class is there after the start")
-    one = people(NAMES[1:2], SAFE, GIVEN)[0]
+    say(patient(lambda: people(NAMES[1:2], *door())), "the class is there after the start")
+    one = people(NAMES[1:2], *door())[0]
     say("6 * 7" in one.call("GET", "/api/contents/mine.ipynb").text, "what was saved is there")
     say("treasure" in one.run("print(open('../secret.txt').read())"), "so is the rest of the work")
     said = one.shell("workshop check 8 --dir ~/my-container")
@@ -41,8 +49,8 @@ def stopped():
 
 
 def removed():
-    say(shell(f"{CHECKOUT}/workshop class --remove </dev/null").returncode == 1 and os.path.exists(ROOT), "--remove asks")
-    workshop("--remove", "--yes")
-    for path in (BACKUP, GIVEN, GIVEN + ".key"):
+    say(shell(f"{CHECKOUT}/workshop class --remove </dev/null").returncode == 1 and os.path.exists("/srv/crabcan-class"), "--remove asks")
+    said = re.search(r"Debian's (.*) stay", workshop("--remove", "--yes"))
+    for path in filter(os.path.exists, (BACKUP, GIVEN, GIVEN + ".key")):
         os.remove(path)
-    compare()
+    compare(said[1].split(", ") if said else ())

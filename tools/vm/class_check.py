@@ -42,6 +42,8 @@ def sessions():
 def work():
     """Checks of chapters, and a container with limits."""
     one = people(NAMES[1:2])[0]
+    there = one.http.get(f"{one.url()}/", headers={"User-Agent": "a phone's (Mobile)"}, timeout=120).url
+    say(there.endswith("/tree/notebooks"), "a phone is sent to the notebooks, not to the lab", there)
     for number, name in ((3, "hostname"), (8, "cgroups")):
         said = one.shell(f"cp /opt/crabcan-class/crabcan_steps/ch{number:02}_{name}.py ~/my-container/ && workshop check "
                          f"{number} --dir ~/my-container")
@@ -83,6 +85,8 @@ HALVES = {"before": (made, work, attack, kills, class_door.certificates, class_d
 
 def main(words):
     parts = {part.__name__: part for half in HALVES.values() for part in half}
+    if wrong := set(words) - {*parts, *HALVES}:
+        sys.exit(f"class_check: {', '.join(sorted(wrong))}: there are {', '.join([*HALVES, *parts])}")
     for word in words or ["before"]:
         for part in HALVES.get(word) or [parts[word]]:
             print(f"-- {part.__name__}", flush=True)

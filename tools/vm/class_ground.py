@@ -92,9 +92,14 @@ def remember():
     BEFORE.write_text(json.dumps(sorted(listing())))
 
 
-def compare():
-    """What --remove left or took is said."""
+def compare(stay=()):
+    """What --remove left or took is said, but for packages of which it said that they stay."""
     before, after = set(json.loads(BEFORE.read_text())), listing()
-    say(before == after, "--remove leaves nothing", "\n".join([f"new: {line}" for line in sorted(after - before)[:20]]
-                                                            + [f"gone: {line}" for line in sorted(before - after)[:20]]))
+    owned = set(shell(f"dpkg -L {' '.join(stay)}").stdout.splitlines()) if stay else set()
+    new = {line for line in after - before if not {line.split()[0], line.split()[-1]} & owned
+           and not any(package in line for package in stay)}
+    units = {Path(path).name for path in owned if path.endswith((".service", ".timer"))}
+    new = {line for line in new if not any(unit in line for unit in units)}
+    say(not new and before <= after, "--remove leaves nothing" + f", but for {', '.join(stay)}" * bool(stay), "\n".join(
+        [f"new: {line}" for line in sorted(new)[:20]] + [f"gone: {line}" for line in sorted(before - after)[:20]]))
     BEFORE.unlink()

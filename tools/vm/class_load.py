@@ -9,14 +9,14 @@ import argparse
 import json
 import random
 import statistics
-import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 sys.dont_write_bytecode = True
-from class_ground import PLAIN, learner  # noqa: E402
+from class_ground import PLAIN, learner, shell  # noqa: E402
 
 GROUPS, HUB = Path("/sys/fs/cgroup/user.slice"), Path("/sys/fs/cgroup/system.slice/crabcan-class.service")
 NOTEBOOK = "notebooks/03-hostname.ipynb"
@@ -68,10 +68,12 @@ def taken(group):
 
 def bystander(over):
     """Somebody who only wants to log in, and root, who looks at a process."""
-    import requests
     while not over.wait(1):
-        measured("the login page", lambda: requests.get(f"{PLAIN}/hub/login", timeout=120))
-        measured("root's shell", subprocess.run, ["ps", "-A"], -1, None, None, subprocess.DEVNULL)
+        try:
+            measured("the login page", urllib.request.urlopen, f"{PLAIN}/hub/login", None, 120)
+        except OSError as error:
+            failures.append(f"the login page: {error!r}")
+        measured("root's shell", shell, "ps -A")
 
 
 def main():
