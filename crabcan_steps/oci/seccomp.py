@@ -3,13 +3,13 @@
 Whoever that is listens at listenerPath. The child sends the descriptor that seccomp(2) gives it, by
 itself: from then on a call that the filter leaves open waits for an answer.
 """
-import ctypes
 import errno
 import os
 import struct
 import zlib
 
 from .. import linux
+from .. import quickctypes as ctypes
 from ..seccomp.cache import HERE, remembered
 from ..layer import Layer, LayerError, Stage
 from . import calling
