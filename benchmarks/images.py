@@ -145,6 +145,7 @@ def report(folder, host, rounds):
         notes.append(f"{name}: {memory(image, folder):.0f} MB of memory for a pull")
     found = [ran(f"{host}/i0:1", folder / "0-0") for _ in range(rounds)]
     add(rows, ratios, found, "", "crabcan run --image", {"podman run": 0.3})
+    notes.append("ours and podman's are on disk when they are done (what others have just written has to be, too), umoci's are in memory")
     return {"about": "A registry's image until it is unpacked, and a start of it, milliseconds", "machine": machine(), "rows": rows, "ratios": ratios,
             "notes": notes}
 

@@ -12,6 +12,7 @@ from common import LAUNCHER, clock, machine, progress, ratio, spread
 from memory import megabytes
 
 OURS = "crabcan-oci"
+NAME = f"bench-{os.getpid()}"  # of the container, and of its cgroup: others may measure, too
 COMMANDS = ("create", "start", "delete --force")
 
 
@@ -38,7 +39,7 @@ def create(words, bundle, folder):
     """create: its output is the container's, so it goes to a file and not to a pipe that we would wait for."""
     begin = clock()
     with open(f"{folder}/out", "w") as out:
-        subprocess.run([*words, "create", "--bundle", bundle, "--pid-file", f"{folder}/pid", "bench"],
+        subprocess.run([*words, "create", "--bundle", bundle, "--pid-file", f"{folder}/pid", NAME],
                        check=True, stdin=subprocess.PIPE, stdout=out, stderr=out)
     return clock() - begin
 
@@ -63,9 +64,9 @@ def one(words, bundle, folder, times):
     """One container's life."""
     taken = [create(words, bundle, folder)]
     times["waiting"].append(megabytes(Path(f"{folder}/pid").read_text(), "Pss") / 1000)  # as if milliseconds
-    taken.append(call(words, "start", "bench"))
-    times["exec"].append(call(words, "exec", "bench", "true"))
-    taken.append(call(words, "delete", "--force", "bench"))
+    taken.append(call(words, "start", NAME))
+    times["exec"].append(call(words, "exec", NAME, "true"))
+    taken.append(call(words, "delete", "--force", NAME))
     for kind, seconds in zip(COMMANDS, taken):
         times[kind].append(seconds)
     times["all"].append(sum(taken))

@@ -120,7 +120,7 @@ class Ports(Layer):
             beside.with_us(lambda: self.relay(self.listeners, self.spec.lease["ip"]).run(),
                            [socket.fileno() for socket, _ in self.listeners], undo, beside.NOBODY)
         for socket, _ in self.listeners:
-            socket.close()
+            linux.close(socket.detach())
 
 
 def give_back(address):
@@ -133,7 +133,7 @@ def give_back(address):
 
 def left(pid):
     """The same, when we were killed: somebody beside us does it."""
-    for _ in range(100):  # what was to become the container may still be there, with a copy of all that we had open
+    for _ in range(1000):  # what was to become the container may still be there, with a copy of all that we had open
         with Leases() as leases:
             if not any(lease.get("pid") == pid for lease in leases.living().values()):
                 return release(leases, leases.dead())

@@ -132,7 +132,7 @@ def configure(spec, image):
     entrypoint = [spec.entrypoint] if spec.entrypoint else settings.get("Entrypoint") or []
     command = list(spec.command) or ([] if spec.entrypoint else settings.get("Cmd") or [])
     spec.command = tuple(entrypoint + command)
-    if not spec.command or any("\0" in word for word in spec.command):
+    if not spec.command or not spec.command[0] or any("\0" in word for word in spec.command):
         raise ImageError(f"{image.what}: says no command, so say one: crabcan run --image {image.what} -- /bin/sh")
     own = [word.partition("=")[::2] for word in settings.get("Env") or []]
     spec.env = [*((name, value) for name, value in own if name and "\0" not in name + value), *spec.env]

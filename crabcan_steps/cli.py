@@ -62,6 +62,8 @@ def command(argv):
         return step(rest[1:])
     if word == "step" and rest[:1] in (["11"], ["12"]):  # the whole container, with what these add
         return execute(int(rest[0]), rest[1:], f"crabcan step {rest[0]}")
+    if word == "step" and rest[:1] == ["--help"]:
+        return execute(LAST, rest[:1], "crabcan step N")
     if word == "seccomp":
         return rules(rest)
     if word in IMAGES:

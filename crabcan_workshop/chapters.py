@@ -13,4 +13,5 @@ LAST = max(NAMES)
 NUMBERS = range(1, LAST + 1)
 WHOLE = next(number for number, name in NAMES.items() if name == "runtime")
 LAYERED = range(1, WHOLE + 1)  # those that each add to the container; later ones are larger than a layer
+NETWORK = next(number for number, name in NAMES.items() if name == "network")
 ROOMS = {10: "oci", 11: "net"}  # a room is called after its chapter, but for these

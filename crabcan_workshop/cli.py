@@ -44,6 +44,8 @@ def usage():
 def main(argv=None, ready=lambda: None):
     """The command. Returns its exit status; calls `ready` when all is loaded."""
     argv = sys.argv[1:] if argv is None else argv
+    only = argv[:1] == ["--words"]  # the door asks whether they are right, before it sets up what they want
+    argv = argv[only:]
     word = argv[0] if argv else None
     if word in ("-h", "--help", "help"):
         print(usage(), end="")
@@ -58,6 +60,8 @@ def main(argv=None, ready=lambda: None):
     told = argparse.Namespace(command=word, parsers=lambda: {
         name: parser(name, module) for name, module in known.items()})
     options = parser(word, module).parse_args(argv[1:], told)
+    if only:
+        return 0
     if module is None:
         module = importlib.import_module(f"crabcan_workshop.{JSON[word]}")
     if not standing():

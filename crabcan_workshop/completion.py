@@ -7,7 +7,11 @@ import re
 from . import words
 
 COMMANDS = {"completion": "what your shell wants to complete these words"}
-NUMBER = re.compile(r"\[?N\]?")
+NUMBER = re.compile(r"\[?N\b")
+MORE = {  # what the door's own commands take, besides what the table says
+    "book": "--host --port", "bundle": "--no-browser", "box": "--arch --virtualbox --as-here --no-add",
+    "guest": "--suite --cpus --memory --timeout --setup --keep --only-disk",
+    "setup": "--listen --speaker-notes", "bench": "--rounds --json"}
 CHOICE = re.compile(r"(?<![\w-])[a-z]+(?=\|)|(?<=\|)[a-z]+")  # of one|two|three
 HEADS = {"bash": "# bash: put this into ~/.bashrc:  source <({name} completion bash)",
          "zsh": "#compdef workshop\n# zsh: put this into ~/.zshrc, below compinit:  "
@@ -27,21 +31,22 @@ def main(options):
 
 def known(parsers):
     """{sub-command: the words that may follow it}: options first, then values."""
-    from crabcan_steps.args import options as crabcan
+    from crabcan_steps.args.options import ROWS
+    from crabcan_steps.oci import commandline as oci
+    from crabcan_steps.runtime import completion as crabcan
 
     from .chapters import NUMBERS
     chapters, found = [str(number) for number in NUMBERS], {}
     for name, (arguments, _) in words.COMMANDS.items():
-        if name in parsers:
-            follow = options(parsers[name])
-        else:
-            follow = re.findall(r"--[a-z-]+", arguments) + CHOICE.findall(arguments)
+        follow = options(parsers[name]) if name in parsers else ["--help", *MORE.get(name, "").split()]
+        follow += re.findall(r"--[a-z-]+", arguments) + CHOICE.findall(arguments)
         if name in ("run", "step"):
-            follow += [word for row in crabcan.ROWS for word in row.names]
-        if NUMBER.fullmatch(arguments.split(" ")[0]):
+            follow += [word for row in ROWS for word in row.names]
+        if NUMBER.match(arguments):
             follow += chapters
         found[name] = list(dict.fromkeys(follow))
-    found["crabcan"] = ["run", "step", *found["run"]]
+    found["crabcan"] = [*crabcan.COMMANDS, *found["run"]]
+    found["oci"] = [*oci.COMMANDS, "--help"]
     return found
 
 

@@ -48,6 +48,9 @@ class Parser(argparse.ArgumentParser):
         """That of one sub-command, which has no arguments yet."""
         return cls(prog=f"{NAME} {name}", description=COMMANDS[name][1])
 
+    def format_help(self):
+        return typed(super().format_help())
+
     def error(self, message):
         if message.startswith("unrecognized arguments: "):
             first = message.removeprefix("unrecognized arguments: ").split()[0]

@@ -41,6 +41,8 @@ def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="the same tests with many more rounds")
     parser.addoption("--processes", type=int, metavar="N",
                      help="so many side by side (as many as processors, up to 4; 1 for one file, or --long)")
+    parser.addoption("--second-chance", action="store_true",
+                     help="what fails beside other tests is tried once more, alone (not what looks for rare events)")
     parser.addoption("--worker", type=int, help=argparse.SUPPRESS)
 
 
@@ -57,7 +59,7 @@ def pytest_configure(config):
         raise pytest.UsageError(reason)
     if config.getoption("worker") is not None:
         config.pluginmanager.register(beside.Worker(config, config.getoption("worker")))
-    elif (number := beside.processes(config)) > 1:
+    elif (number := beside.processes(config)) > 1 or config.getoption("second_chance"):
         config.pluginmanager.register(beside.Lead(config, number, Who.patience))
         return
     apart.enter(sys.argv[1:], network=config.getoption("long"))

@@ -77,6 +77,24 @@ def test_what_has_failed_is_known_next_time(root, files):
     assert "\n1 failed, 1 passed, 1 warning, 1 error in" in result.stdout, result.stdout
 
 
+def test_what_fails_beside_others_has_a_second_chance_alone_and_is_named(root, files):
+    seldom = "def test_{}(): first = '{} ' not in log.read_text(); note('{}'); assert not first, 'a moment'\n"
+    for name, text in (("one", LOG + "def test_one(): note('one')\n" + seldom.format(*["noise"] * 3) + "def test_wrong(): assert 0"),
+                       ("escape", LOG + "def test_two(): note('two')\n" + seldom.format(*["got_out"] * 3))):
+        (files / f"tests/new/test_{name}.py").write_text(text)
+    for name in ("two", "a_alone"):
+        (files / f"tests/new/test_{name}.py").unlink()
+    result = inner(files, "--processes=2", "--second-chance", "tests/new")
+    assert result.returncode == 1 and "\n2 failed, 3 passed in" in result.stdout, result.stdout
+    assert "TRIED AGAIN, alone: tests/new/test_one.py::test_noise: at first: AssertionError: a moment" in result.stdout
+    assert "FAILED tests/new/test_one.py::test_wrong" in result.stdout
+    assert "FAILED tests/new/test_escape.py::test_got_out" in result.stdout and result.stdout.count("TRIED") == 2
+    (files / "tests/new/test_one.py").write_text("def test_noise(x): pass\n" + "\n".join(
+        f"def test_{number}(): assert 0" for number in range(11)))
+    result = inner(files, "--processes=2", "--second-chance", "tests/new/test_one.py")
+    assert "\n11 failed, 1 error in" in result.stdout and "\nTRIED" not in result.stdout, result.stdout
+
+
 def test_the_first_that_fails_can_end_all(root, files):
     (files / "tests/new/test_two.py").write_text(LOG + "def test_two(): note('two'); time.sleep(1000)")
     result = inner(files, "--processes=2", "-x", "tests/new")

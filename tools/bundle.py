@@ -49,6 +49,7 @@ def options(argv):
                         help=f"where ({NAME}.tar): it is for machines with this one's Debian and processor")
     parser.add_argument("--no-browser", action="store_true",
                         help="without the browser that tests the book: 160 MB less")
+    parser.add_argument("--words", action="store_true", help=argparse.SUPPRESS)  # only looks at them
     parser.add_argument("--tiers", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--debian", nargs="*", help=argparse.SUPPRESS)  # which packages: ./workshop says
     return parser.parse_args(argv)
@@ -139,6 +140,8 @@ def main(argv):
     target = chosen.file.absolute()
     if not target.parent.is_dir() or target.is_dir():
         raise BundleError(f"{chosen.file}: not a name for a file in a directory that is there")
+    if chosen.words:
+        return
     with tempfile.TemporaryDirectory(prefix=".crabcan-bundle-", dir=target.parent) as room:
         whole = Path(room, NAME)
         whole.mkdir()

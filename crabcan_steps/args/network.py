@@ -100,6 +100,8 @@ def conflict(spec, options, root):
     if kind == "container" and not root:
         return (f"--net {spec.net} is for root: each container of a user has a user namespace of its own, "
                 "and with it power over no other's network")
+    if spec.internal and spec.publish:
+        return "-p leads in from outside, and --internal is for neighbours only: without it, or without -p"
     if kind == "pasta" and root:
         return "--net pasta is for an ordinary user: as root, --net bridge"
     others = [option for field, option in options.items() if vars(spec).get(field) and field not in OF_PASTA

@@ -20,6 +20,8 @@ class ImageIdentity(Identity):
         spec.user = asked
         passwd, group = (accounts(spec, name) for name in ("passwd", "group"))
         uid, gid, groups, home = found(passwd, group, *(asked or ("0", None)))
+        if asked and home is None and asked[1] is None:
+            gid = 0  # as Docker has it: who has no account is in root's group, whose files images make for him
         if asked:
             self.uid, self.gid, self.groups = uid, gid, groups
         spec.uid, spec.home = self.uid, home

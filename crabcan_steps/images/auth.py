@@ -14,6 +14,7 @@ import urllib.parse
 import urllib.request
 
 from .errors import ImageError
+from .web import led
 
 
 class Access:
@@ -21,7 +22,7 @@ class Access:
 
     def __init__(self, host, opener, scope, insecure):
         self.host, self.opener, self.scope, self.insecure = host, opener, scope, insecure
-        self.scheme, self.shown, self.guard = "https", None, threading.Lock()
+        self.shown, self.guard = None, threading.Lock()
 
     def header(self):
         return self.shown
@@ -47,6 +48,7 @@ class Access:
         realm = words.get("realm", "")
         if not realm.startswith("https://") and not (self.insecure and realm.startswith("http://")):
             raise ImageError(f"{self.host}: wants our account sent to {realm:.80}, without TLS: --insecure would")
+        led(self.host, f"https://{self.host}/", realm, self.insecure)
         query = {"service": words.get("service", ""), "scope": words.get("scope") or self.scope}
         name, password = account(self.host)
         try:
@@ -60,12 +62,12 @@ class Access:
             with self.opener.open(asked, timeout=30) as response:
                 found = json.loads(response.read(1 << 20))
             token = found.get("token") or found.get("access_token")
-            if not isinstance(token, str) or not token.isprintable():
+            if not isinstance(token, str) or not token.isascii() or not token.isprintable():
                 raise ValueError("no token in it")
             return token
         except urllib.error.HTTPError as error:
             raise ImageError(f"{self.host}: gives no rights to {name or 'anybody'}: status {error.code} from {realm:.80}") from None
-        except (OSError, ValueError, AttributeError, http.client.HTTPException) as error:
+        except (OSError, ValueError, AttributeError, RecursionError, http.client.HTTPException) as error:
             raise ImageError(f"{self.host}: {realm:.80}: {error}") from None
 
 

@@ -5,6 +5,7 @@ import os
 from ..oci.last import NAME_OF_FILE
 from ..oci.writing import bundle_of
 from . import container
+from .accounts import ImageIdentity
 from .errors import ImageError
 from .flatten import flatten
 
@@ -18,16 +19,15 @@ def write(spec, store, image, users):
     box = container.create(store, image, users)
     try:
         flatten(store, spec.chains[::-1], box.name, users)
-        made = f"{store.path}/containers/{box.name}/rootfs"
         try:
-            os.rename(made, f"{folder}/rootfs")
+            os.rename(f"containers/{box.name}/rootfs", f"{folder}/rootfs", src_dir_fd=store.root)
         except OSError:
             raise ImageError(f"--write-bundle {folder}: must be on the file system of the store ({store.path}): "
                              "CRABCAN_STORE=DIR on the same one") from None
     finally:
         box.close()
     spec.mount = os.path.realpath(f"{folder}/rootfs")
-    config = bundle_of(spec, "rootfs")
+    config = bundle_of(spec, "rootfs", ImageIdentity)
     labels = {key: str(value) for key, value in (image.settings.get("Labels") or {}).items()}
     if spec.stop_signal:
         labels["org.opencontainers.image.stopSignal"] = spec.stop_signal

@@ -16,8 +16,8 @@ from .mapped import inside, lone, prefix
 from .merged import OPEN, whiteout, xattr
 from .found import find
 from .layers import unpack_all
+from .place import FOLDER
 from .reference import Reference
-from .store import FOLDER
 from .transfer import put
 from .unpack import KEPT
 

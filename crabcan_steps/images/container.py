@@ -15,8 +15,9 @@ from .. import linux
 from ..layer import locked
 from .errors import ImageError
 from .mapped import inside
+from .place import FOLDER
 from .remove import remove
-from .store import FOLDER, READ
+from .store import READ
 
 
 class Box:

@@ -6,7 +6,7 @@ from .. import linux
 from .copying import copy, like
 from .mapped import inside, prefix
 from .merged import OPEN, Merged
-from .store import FOLDER
+from .place import FOLDER
 
 
 def flatten(store, chains, name, users):

@@ -4,7 +4,7 @@ image-spec: manifest.md, image-index.md, config.md; Docker's own types mean the 
 """
 import hashlib
 import json
-import os
+import re
 
 from ..ch12_images import chains
 from .errors import ImageError
@@ -16,8 +16,8 @@ CONFIG, LAYER = OCI + "config.v1+json", OCI + "layer.v1.tar"
 MANIFESTS = (MANIFEST, DOCKER + "v2+json")
 INDEXES = (INDEX, DOCKER + "list.v2+json")
 CONFIGS = (CONFIG, "application/vnd.docker.container.image.v1+json")
-MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
 MOST_LAYERS = 500
+HALF = re.compile("[\ud800-\udfff]")  # of a character: JSON can say it, and nobody can write it
 
 
 def parsed(data, what):
@@ -33,6 +33,8 @@ def of(value, kind, what):
     """A value, if it is of a kind. Raises ImageError."""
     if not isinstance(value, kind) or isinstance(value, bool) and kind is int:
         raise ImageError(f"{what}: should be {KINDS[kind]}, and is {value!r:.60}")
+    if kind is str and HALF.search(value):
+        raise ImageError(f"{what}: is no text: {value!r:.60}")
     return value
 
 
@@ -61,35 +63,6 @@ def is_index(document, kind=None):
     if "manifests" in document and "layers" in document:
         raise ImageError("a document has manifests and layers: it is not clear which it means")
     return (document.get("mediaType") or kind) in INDEXES or "manifests" in document and "layers" not in document
-
-
-def machine(text=None):
-    """(os, architecture, variant) of --platform, or of this machine."""
-    if not text:
-        name = os.uname().machine
-        return "linux", MACHINES.get(name, name), {"armv7l": "v7"}.get(name)
-    words = text.split("/")
-    if not 1 < len(words) < 4 or not all(words):
-        raise ImageError(f"--platform {text}: is linux/amd64, linux/arm64, linux/arm/v7 or the like")
-    return words[0], words[1], words[2] if words[2:] else None
-
-
-def choose(index, wanted, what):
-    """The descriptor of an index that is for a machine. Raises ImageError, with those that there are."""
-    there = []
-    for one in of(index.get("manifests"), list, f"{what}: manifests"):
-        descriptor(one, what)
-        said = of(one.get("platform") or {}, dict, f"{what}: platform")
-        name = tuple(said.get(key) for key in ("os", "architecture", "variant"))
-        if not said and len(index["manifests"]) == 1:
-            return one
-        if name[:2] == wanted[:2] and (wanted[2] in (None, name[2]) or (name[2], wanted[:2]) == (None, ("linux", "arm64"))):
-            return one
-        there.append("/".join(str(word) for word in name if word))
-    if not index["manifests"]:
-        raise ImageError(f"{what}: names no image at all")
-    raise ImageError(f"{what}: is not for {'/'.join(filter(None, wanted))}, but for "
-                     f"{', '.join(dict.fromkeys(filter(None, there))) or 'nobody'}: --platform chooses")
 
 
 def unfit(layer, what):

@@ -9,8 +9,8 @@ from .errors import Corrupt, ImageError
 from .found import Options, unpacked
 from .mapped import inside, lone, prefix
 from .merged import Merged
+from .place import FOLDER
 from .remove import remove
-from .store import FOLDER
 from .stream import Stream
 from .transfer import same
 from .tree import Tree

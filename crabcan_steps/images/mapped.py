@@ -47,14 +47,14 @@ class Helper:
         if users:
             users.prepare(Spec(), self.undo)
         mine, other = linux.socketpair(linux.AF_UNIX, linux.SOCK_SEQPACKET)
-        self.reader, writer = os.pipe()
+        self.reader, writer = linux.pipe2(os.O_CLOEXEC)
         self.pid = os.fork()
         if self.pid == 0:
             mine.close()
             os.close(self.reader)
             child(users, other, writer, function, args)
-        other.close()
-        os.close(writer)
+        linux.close(other)
+        linux.close(writer)
         try:
             if mine.read(9) != b"ready":
                 raise ImageError("no user namespace here: `workshop doctor` looks closer")
@@ -65,7 +65,7 @@ class Helper:
             self.end()
             raise
         finally:
-            mine.close()
+            linux.close(mine)
 
     def result(self):
         """Waits for what it has to say: its result, or its error, which is raised."""
@@ -78,7 +78,7 @@ class Helper:
 
     def end(self):
         """Waits until it has ended."""
-        os.close(self.reader)
+        linux.close(self.reader)
         os.waitpid(self.pid, 0)
         self.undo.close()
 

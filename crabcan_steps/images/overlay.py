@@ -10,11 +10,13 @@ import _socket
 
 from .. import linux
 from ..layer import named
+from .place import again
 
 PLAIN = "index=off,metacopy=off,redirect_dir=off"
 LOCKED = linux.MOUNT_ATTR_NOSUID | linux.MOUNT_ATTR_NODEV  # the same bits as MS_NOSUID, MS_NODEV
 VOLATILE = ",volatile"  # what is thrown away at the end need not reach the disk first (Linux 5.10)
 COPY = linux.OPEN_TREE_CLONE | linux.AT_EMPTY_PATH
+socketpair = linux.system_call(_socket.socketpair)  # with ends that can pass a descriptor on
 FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -34,9 +36,9 @@ def overlay(layers, container, settings):
     return copy
 
 
-def own(path, chains, name, kept):
+def own(store, chains, name, kept):
     """For an ordinary user: in the container's namespaces, as its root."""
-    store = linux.open(path, FOLDER)  # once more: below is to be of this mount namespace
+    store = again(store)  # below is to be of this mount namespace
     layers = [linux.open(f"layers/{chain[7:]}/fs", FOLDER, dir_fd=store) for chain in chains]
     container = linux.open(f"containers/{name}", FOLDER, dir_fd=store)
     try:
@@ -49,14 +51,14 @@ def own(path, chains, name, kept):
 def shifted(store, chains, name, maps, kept):
     """For root: made by a child in a mount namespace of its own, which sends it. Raises OSError."""
     users = namespace(maps)
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    ours, theirs = socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
-        mounted(store.path, chains, name, users, theirs, kept)
+        mounted(store, chains, name, users, theirs, kept)
     linux.close(users)
-    theirs.close()
+    linux.close(theirs.detach())
     text, made = recvmsg(ours, mount="overlay", attributes=LOCKED, cloexec=False)
-    ours.close()
+    linux.close(ours.detach())
     os.waitpid(pid, 0)
     if made is None:
         number, _, call = text.partition(b" ")
@@ -75,14 +77,14 @@ def recvmsg(socket, **about):
     return text, int.from_bytes(data[0][2][:4], "little") if data else None
 
 
-def mounted(path, chains, name, users, socket, kept):
+def mounted(store, chains, name, users, socket, kept):
     """The child's whole life: only here are the shifted layers attached anywhere."""
     try:
         linux.observer = None  # not the container's birth
         linux.prctl(linux.PR_SET_PDEATHSIG, linux.SIGKILL)
         linux.unshare(linux.CLONE_NEWNS)
         linux.mount_setattr("/", linux.AT_RECURSIVE, propagation=linux.MS_PRIVATE)
-        store = linux.open(path, FOLDER)  # once more, as below
+        store = again(store)
         layers = [shift(store, f"layers/{chain[7:]}/fs", users) for chain in chains]
         copy = overlay(layers, linux.open(f"containers/{name}", FOLDER, dir_fd=store), PLAIN + ("" if kept else VOLATILE))
         socket.sendmsg([b"0"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, copy.to_bytes(4, "little"))])
@@ -115,13 +117,13 @@ def namespace(maps):
             other.read(9)
         finally:
             os._exit(0)
-    other.close()
+    linux.close(other)
     try:
         if mine.read(9) != b"ready":
             raise OSError(1, os.strerror(1), "user namespace")
         for kind, lines in maps.items():
             linux.write(f"/proc/{pid}/{kind}_map", "".join("%d %d %d\n" % line for line in lines))
-        return named("user namespace", os.open, f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+        return named("user namespace", linux.open, f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
-        mine.close()
+        linux.close(mine)
         os.waitpid(pid, 0)

@@ -8,8 +8,8 @@ from .errors import ImageError
 from .image import Image
 from .mapped import inside
 from .found import named
+from .place import FOLDER
 from .remove import remove
-from .store import FOLDER
 
 
 def needed(store):

@@ -4,9 +4,10 @@ import re
 
 from ..layer import warn
 from .errors import Corrupt, ImageError
-from .image import Image, choose, is_index, machine, parsed
+from .image import Image, is_index, parsed
 from .found import Options
 from .layers import complete
+from .platforms import choose, machine
 from .progress import Progress
 from .reference import DIGEST, Reference
 from .transfer import bring, put

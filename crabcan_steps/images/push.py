@@ -104,7 +104,7 @@ def save(store, image, text):
 
 def folder(store, path, named, blobs):
     """A layout is what our store is, too: so it is written by one."""
-    other = Store(os.path.abspath(path), plain=True)
+    other = Store(os.path.realpath(path), plain=True)
     for digest in blobs:
         copy(store, other, digest)
         os.chmod(where(digest), 0o644, dir_fd=other.root)

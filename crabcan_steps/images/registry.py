@@ -4,7 +4,6 @@
     GET /v2/NAME/blobs/DIGEST                 a configuration or a layer; in parts, with Range
     POST, PUT /v2/NAME/blobs/uploads/         a blob of ours
 """
-import http.client
 import os
 import time
 import urllib.error
@@ -17,13 +16,11 @@ from .errors import ImageError, Interrupted
 from .image import INDEXES, MANIFESTS
 from .store import PIECE
 from .transfer import take
-from .web import opener, reason
+from .web import BROKEN, BUSY, led, opener, origin, passing, pieces, reason, small, wait
 
 ACCEPT = ", ".join((*INDEXES, *MANIFESTS))
 PAUSES = (0.3, 1, 3, 8)  # seconds before a request is tried again
 TIMEOUT = 30             # seconds without a byte
-BUSY = (408, 425, 429, 500, 502, 503, 504)
-BROKEN = (ConnectionError, TimeoutError, http.client.HTTPException)
 
 
 class Registry:
@@ -35,22 +32,21 @@ class Registry:
             raise ImageError(f"{reference.text}: of which registry? HOST/{reference.text}, or CRABCAN_REGISTRY=HOST")
         self.host, self.name, self.insecure = host, reference.name, insecure
         self.text = reference.text
-        self.opener, self.scheme = opener(insecure), "https"
+        self.opener, self.scheme, self.settled = opener(insecure), "https", not insecure
         self.access = Access(host, self.opener, f"repository:{self.name}:{rights}", insecure)
 
-    def request(self, method, path, headers=None, body=None, good=(200,), pauses=None):
-        """One request, with the rights for it, tried again when the other side is busy. A response."""
+    def request(self, method, path, headers=None, body=None, good=(200,), pauses=None, use=lambda response: response):
+        """One request, with the rights for it, tried again when the other side is busy. What use() makes of the response."""
         for pause in (*(PAUSES if pauses is None else pauses), None):
-            url = urllib.parse.urljoin(f"{self.scheme}://{self.host}/v2/", path)
-            if not url.startswith(("https://", "http://") if self.insecure else "https://"):
-                raise ImageError(f"{self.host}: sends us to {url:.80}, without TLS: not followed (--insecure would)")
             try:
-                response = self.once(method, url, headers or {}, body or (lambda: None))
+                response = self.once(method, self.place(path), headers or {}, body or (lambda: None))
+                self.settled = True
                 if response.status in good:
-                    return response
+                    return use(response)
                 response.close()
                 raise ImageError(f"{self.text}: {method} {path:.100}: status {response.status}")
             except urllib.error.HTTPError as error:
+                self.settled = True
                 if error.code in BUSY and pause is not None:
                     time.sleep(wait(error, pause))
                     continue
@@ -58,13 +54,22 @@ class Registry:
                     return error
                 raise (Interrupted if error.code in BUSY else ImageError)(f"{self.text}: {reason(error)}") from None
             except (urllib.error.URLError, *BROKEN) as error:
-                if self.insecure and self.scheme == "https":
-                    self.scheme = self.access.scheme = "http"
+                if not self.settled and self.scheme == "https":
+                    self.scheme = "http"
                     continue
                 if pause is None or not passing(error):
                     raise (Interrupted if passing(error) else ImageError)(f"{self.host}: {reason(error)}") from None
                 time.sleep(pause)
+            except ValueError as error:  # of a URL
+                raise ImageError(f"{self.host}: leads us nowhere: {error}") from None
         raise ImageError(f"{self.host}: no answer")
+
+    def place(self, path):
+        """The URL of what is asked for; a registry may lead us elsewhere. Raises ImageError, ValueError."""
+        url = urllib.parse.urljoin(f"{self.scheme}://{self.host}/v2/", path)
+        if not self.ours(url) or not self.insecure:
+            led(self.host, f"https://{self.host}/", url, self.insecure)
+        return url
 
     def once(self, method, url, headers, body):
         """The request; the first that is refused brings the rights, if we can have them."""
@@ -83,7 +88,7 @@ class Registry:
 
     def ours(self, url):
         """Tells whether an address is this registry's: only it sees our account."""
-        return urllib.parse.urlsplit(url).netloc == self.host
+        return origin(url) == origin(f"{url.partition(':')[0]}://{self.host}/")
 
     # Pull.
 
@@ -95,11 +100,12 @@ class Registry:
         return self.manifest(one["digest"])
 
     def manifest(self, which):
-        with self.request("GET", f"{self.name}/manifests/{which}", {"Accept": ACCEPT}) as response:
-            data = response.read(LARGEST + 1)
+        def use(response):
+            return small(response, LARGEST), response.headers.get_content_type()
+        data, kind = self.request("GET", f"{self.name}/manifests/{which}", {"Accept": ACCEPT}, use=use)
         if len(data) > LARGEST:
             raise ImageError(f"{self.text}: its manifest is larger than {LARGEST >> 20} MiB")
-        return data, response.headers.get_content_type()
+        return data, kind
 
     def into(self, store, one, told):
         """Brings a blob into the store; goes on where a connection broke off."""
@@ -116,7 +122,8 @@ class Registry:
                 if came[0] > furthest + PIECE:  # it goes on, if slowly
                     tries, furthest = list(PAUSES), came[0]
                 if not tries:
-                    raise ImageError(f"{self.host}: {one['digest'][:19]}: {reason(error)}") from None
+                    raise ImageError(f"{self.host}: {one['digest'][:19]}: {reason(error)}: what came stays, and the "
+                                     "next pull goes on behind it") from None
                 told(-came[0])
                 came[0] = 0
                 time.sleep(tries.pop(0))
@@ -139,20 +146,3 @@ class Registry:
     def close(self):
         """Each connection ends with its request."""
 
-
-def pieces(response):
-    with response:
-        while piece := response.read(PIECE):
-            yield piece
-
-
-def wait(error, pause):
-    """Seconds to wait, as the other side says, but not for ever."""
-    said = error.headers.get("Retry-After") or ""
-    return min(30, int(said)) if said.isdigit() else pause
-
-
-def passing(error):
-    """Tells whether it may be better in a moment."""
-    inner = getattr(error, "reason", error)
-    return isinstance(inner, BROKEN) and not isinstance(inner, ConnectionRefusedError)

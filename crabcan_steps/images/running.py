@@ -18,6 +18,7 @@ from . import container, overlay
 from .accounts import ImageIdentity
 from .errors import ImageError
 from .found import Options, find, unpacked
+from .place import again
 from .store import Store
 
 MOUNTING = ("mount", "mount_setattr", "open_tree", "unshare")  # what an overlay is made with
@@ -41,7 +42,15 @@ class Overlay(Bind):
 class Copy(Bind):
     """The root where there can be no overlay."""
 
+    def __init__(self, store, box):
+        super().__init__(f"containers/{box.name}/rootfs", "/", LOCKED)
+        self.store = store
+
     def open(self):
+        if self.tree is None:
+            store = again(self.store)
+            self.held = linux.open(self.source, overlay.FOLDER, dir_fd=store)
+            linux.close(store)
         tree = super().open()
         ROOTS[tree] = BundleRoot(tree)
         return tree
@@ -54,7 +63,11 @@ class Place:
         self.path = path
 
     def make(self, root):
-        linux.close(ROOTS[root].place(self.path, True))
+        try:
+            linux.close(ROOTS[root].place(self.path, True))
+        except OSError as error:
+            raise LayerError("mounts", f"directory {self.path}", error.errno,
+                             "the image wants it (WorkingDir, Volumes), and there it cannot be") from None
 
 
 class ImageMounts(Mounts):
@@ -72,12 +85,12 @@ class ImageMounts(Mounts):
         spec = self.spec
         chains = spec.chains[::-1]
         if spec.copied:
-            self.root = Copy(f"{spec.store.path}/containers/{spec.box.name}/rootfs", "/", LOCKED)
+            self.root = Copy(spec.store, spec.box)
         elif undo:  # root: all that can fail, before clone
             made = overlay.shifted(spec.store, chains, spec.box.name, spec.maps, spec.keep)
             self.root = Overlay(lambda: made)
         else:
-            self.root = Overlay(lambda: overlay.own(spec.store.path, chains, spec.box.name, spec.keep))
+            self.root = Overlay(lambda: overlay.own(spec.store, chains, spec.box.name, spec.keep))
         super().hold(undo)
 
 
@@ -131,6 +144,15 @@ def image_of(store, spec):
     return image
 
 
+def unrecorded(deed, *args):
+    """Does what is not yet the container's birth: of files that come and go a recording tells nothing."""
+    seen, linux.observer = linux.observer, None
+    try:
+        return deed(*args)
+    finally:
+        linux.observer = seen
+
+
 def run(spec):
     """Pull, unpack, configure, run. Returns the exit status."""
     try:
@@ -147,7 +169,7 @@ def brought(spec):
     shelter(assemble(spec, 12))  # before there is anything to be undone
     store = Store()
     store.share()
-    image = image_of(store, spec)
+    image = unrecorded(image_of, store, spec)
     asked = "caps" in vars(spec) or "NET_RAW" in spec.cap_add
     if not image.layers:
         raise ImageError(f"{spec.image}: has no layers, so there is no file in it, and no command")
@@ -175,7 +197,7 @@ def brought(spec):
         warn(f"{error.explain(layers(spec))}: so the image is copied, which takes its time and room")
         spec.copied = True
         from .flatten import flatten
-        flatten(store, spec.chains[::-1], spec.box.name, users)
+        unrecorded(flatten, store, spec.chains[::-1], spec.box.name, users)
         return run_layers(spec, layers(spec))
     finally:
         spec.box.close()

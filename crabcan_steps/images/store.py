@@ -17,21 +17,12 @@ import re
 from .. import linux
 from ..ch12_images import verified
 from .errors import ImageError
+from .place import default_root, opened, ours
 from .reference import DIGEST
 
-FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 PIECE = 1 << 18  # bytes at a time
 NAME = "org.opencontainers.image.ref.name"
-
-
-def default_root():
-    """Where the store is unless CRABCAN_STORE says."""
-    if said := os.environ.get("CRABCAN_STORE"):
-        return os.path.abspath(said)
-    if os.geteuid() == 0:
-        return "/var/lib/crabcan"
-    return os.path.join(os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share"), "crabcan")
 
 
 def checked(digest):
@@ -47,20 +38,18 @@ class Store:
     def __init__(self, root=None, plain=False):
         """plain: only a layout, such as `crabcan save` writes."""
         self.path = root or default_root()
-        os.makedirs(self.path, mode=0o700, exist_ok=True)
-        self.root = linux.open(self.path, FOLDER)
+        self.root = opened(self.path, *[""] * plain)
         status = linux.fstat(self.root)
         if plain:
             for name in "blobs", "blobs/sha256", "partial":
                 self.folder(name, 0o755)
             return
-        if status.st_uid != os.geteuid() or status.st_mode & 0o022:
-            raise ImageError(f"{self.path}: belongs to somebody else, or others may write there")
+        ours(self.path, status)
         if status.st_mode & 0o077:  # set-user-ID files are in there
             linux.chmod(self.root, 0o700)
         for name in "blobs", "blobs/sha256", "blobs/sha512", "partial", "layers", "containers":
             self.folder(name)
-        self.lock = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self.root)
+        self.lock = linux.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=self.root)
 
     def close(self):
         """Lets go of it, and of the lock."""

@@ -44,16 +44,19 @@ class Stream:
     def unzstd(self, file):
         """Debian's Python has no zstd before 3.14; the program does it as well."""
         try:
-            from compression.zstd import ZstdFile
+            from compression.zstd import ZstdError, ZstdFile
         except ImportError:
             yield from piped(self.stored(file))
             return
         for _ in self.stored(file):
             pass
         file.seek(0)
-        with ZstdFile(file) as plain:
-            while piece := plain.read(PIECE):
-                yield piece
+        try:
+            with ZstdFile(file) as plain:
+                while piece := plain.read(PIECE):
+                    yield piece
+        except (ZstdError, EOFError) as error:
+            raise ImageError(f"a layer's zstd is damaged, or asks for too much: {error}") from None
 
     def piece(self):
         """The next bytes, b"" at the end."""
@@ -131,7 +134,8 @@ def piped(pieces):
         while piece := process.stdout.read(PIECE):
             yield piece
         if process.wait():
-            raise ImageError(f"a layer's zstd: {process.stderr.read(300).decode(errors='replace').strip()}")
+            said = process.stderr.read(300).decode(errors="replace").strip().partition("\n")[0].rpartition(" : ")[2]
+            raise ImageError(f"a layer's zstd is damaged, or asks for too much: {said}")
     finally:
         process.kill()
         feeder.join()

@@ -11,9 +11,9 @@ from ..layer import attempt
 NOBODY = 65534
 
 
-def apart(deed, keep, user=None):
+def apart(deed, keep, user=None, born=linux.fork):
     """Starts a process of its own session that does one thing, with these descriptors; returns its pid."""
-    pid = linux.fork()
+    pid = born()
     if pid:
         return pid
     try:
@@ -71,15 +71,35 @@ def after_us(deed, undo):
 
     Whatever is to be undone before it is sent home again, is noted after this."""
     pid = os.getpid()
-    us = os.pidfd_open(pid)
+    us = linux.pidfd_open(pid)
 
     def wait():
         poller = select.poll()
         poller.register(us, select.POLLIN)
         linux.poll(poller)
         deed(pid)
-    undo.callback(end, apart(wait, [us]))
+    undo.callback(end, apart(wait, [us], born=above))
     linux.close(us)
+
+
+def above():
+    """fork(2), into the top of the tree of cgroups: whoever ends a cgroup as a whole (systemd; the kernel,
+    where memory runs out) ends all of ours but this one. Where that cannot be had, fork as usual."""
+    for top in "/sys/fs/cgroup", "/sys/fs/cgroup/unified":
+        if os.path.exists(f"{top}/cgroup.procs"):
+            try:
+                return fork_into(top)
+            except OSError:  # a kernel before 5.7, or the tree is not ours: are we in a container?
+                break
+    return linux.fork()
+
+
+def fork_into(path):
+    cgroup = linux.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return linux.fork(cgroup)
+    finally:
+        linux.close(cgroup)
 
 
 def end(pid):

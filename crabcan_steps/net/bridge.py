@@ -52,6 +52,7 @@ def take_down(network):
 def words(network):
     """What the rules call this network."""
     return {"BRIDGE": BRIDGE, "CABLE": CABLE, "GATEWAY": f"{network['range']}.1",
+            "CLOUDS4": ", ".join(rules.CLOUDS4), "CLOUDS6": ", ".join(rules.CLOUDS6),
             "RANGE": f"{network['range']}.0/24", "PREFIX": f"{network['prefix'] or 'fd00'}::/64"}
 
 

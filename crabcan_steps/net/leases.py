@@ -9,7 +9,7 @@
         7.joined                     others have joined its network
 
 The kernel drops a lock with its holder, also after kill -9. So a lease that can be locked is nobody's,
-and whoever starts or ends next sweeps it.
+and whoever starts or ends next sweeps it. What we start (nft) has the lock as well, and can be waited for.
 """
 import errno
 import fcntl
@@ -33,15 +33,16 @@ class Leases:
         while True:
             named(self.path, os.makedirs, self.path, 0o700, True)
             try:
-                self.lock = named(self.path, os.open, f"{self.path}/lock",
+                self.lock = named(self.path, linux.open, f"{self.path}/lock",
                                   os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             except FileNotFoundError:  # the last one has just taken the directory away
                 continue
             fcntl.flock(self.lock, fcntl.LOCK_EX)
+            os.set_inheritable(self.lock, True)  # an nft that we have started changes something, too
             if exists(f"{self.path}/lock") and os.path.samestat(os.stat(f"{self.path}/lock"),
                                                                 os.fstat(self.lock)):
                 return self
-            os.close(self.lock)
+            linux.close(self.lock)
 
     def __exit__(self, *error):
         if os.listdir(self.path) == ["lock"]:  # the last lease has gone, and with it the network
@@ -52,7 +53,7 @@ class Leases:
                 except OSError as refused:
                     if refused.errno not in (errno.ENOTEMPTY, errno.EBUSY):  # the next one's; or a mount
                         raise
-        os.close(self.lock)
+        linux.close(self.lock)
 
     def numbers(self):
         """The numbers of all leases."""
@@ -69,14 +70,15 @@ class Leases:
     def held(self, number):
         """Tells whether somebody holds a lease's lock."""
         try:
-            return locked(os.open(f"{self.path}/{number}", os.O_RDONLY | os.O_CLOEXEC))
+            return locked(linux.open(f"{self.path}/{number}", os.O_RDONLY | os.O_CLOEXEC))
         except FileNotFoundError:
             return False
 
     def take(self, number, lease):
         """Writes a lease and holds it; returns the descriptor that does."""
-        fd = os.open(f"{self.path}/{number}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        fd = linux.open(f"{self.path}/{number}", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         fcntl.flock(fd, fcntl.LOCK_EX)
+        os.set_inheritable(fd, True)
         self.write(str(number), dumps(lease))
         return fd
 

@@ -91,7 +91,7 @@ class Netlink:
         return netlink(kind, said, self.socket.fileno(), (head + payload).hex(" ", 4))
 
     def close(self):
-        self.socket.close()
+        linux.close(self.socket.detach())
 
 
 KINDS = {"RTM_NEWLINK": 16, "RTM_DELLINK": 17, "RTM_GETLINK": 18, "RTM_SETLINK": 19,  # <linux/rtnetlink.h>
@@ -101,7 +101,8 @@ KINDS = {"RTM_NEWLINK": 16, "RTM_DELLINK": 17, "RTM_GETLINK": 18, "RTM_SETLINK":
 
 def opened(protocol):
     """A socket for rtnetlink(7), or for the packet filter, that tells in words what was wrong."""
-    made = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, protocol)
+    fd = linux.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, protocol)
+    made = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, protocol, fd)
     for option in NETLINK_CAP_ACK, NETLINK_EXT_ACK:  # the error, not all of our request again; and words
         made.setsockopt(SOL_NETLINK, option, 1)
     return made

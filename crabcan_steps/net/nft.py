@@ -23,7 +23,7 @@ class Nft:
         if program is None:
             raise LayerError(LAYER, "nft", 0, "not found, and nobody would guard the bridge: "
                                               "`apt-get install nftables`")
-        self.said, rules = os.memfd_create("nft"), os.memfd_create("rules")
+        self.said, rules = linux.memfd_create("nft"), linux.memfd_create("rules")
         try:
             os.write(rules, script.encode())
             os.lseek(rules, 0, os.SEEK_SET)

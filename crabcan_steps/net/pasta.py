@@ -13,14 +13,15 @@ from . import links, names
 from .beside import apart
 from .netlink import Netlink
 from .ports import bound
+from .rules import CLOUDS4, CLOUDS6
 
 INSIDE, PATIENCE = "eth0", 10  # seconds
 PASTA, SLIRP = "/usr/bin/pasta", "/usr/bin/slirp4netns"
 # No map of the router's address to the host's 127.0.0.1; no port that nobody has asked for, either way.
 CLOSED = ["--no-map-gw", "-T", "none", "-U", "none"]
-NOWHERE = ("169.254.0.0/16", "fd00:ec2::254/128")  # where clouds tell their machines' secrets
+NOWHERE = [where + ("" if "/" in where else "/128" if ":" in where else "/32") for where in CLOUDS4 + CLOUDS6]
 CURES = {"tun": ": /dev/net/tun must be there for everybody: `chmod 666 /dev/net/tun`, as root",
-         "routable": ": the host has no way out itself (`ip route`)"}
+         **dict.fromkeys(("routable", "not usable"), ": the host has no way out itself (`ip route`)")}
 
 
 class Alone(Layer):
@@ -68,12 +69,12 @@ class Pasta(Layer):
 
     def parent(self, pid, undo):
         """Starts it beside us, and waits until the container has a way out."""
-        said = os.memfd_create("pasta")
+        said = linux.memfd_create("pasta")
         undo.callback(linux.close, said)
         words = [*self.words, str(pid), *([INSIDE] if self.program == SLIRP else [])]
-        ours, theirs = os.pipe()
+        ours, theirs = linux.pipe2(os.O_CLOEXEC)
         beside = apart(lambda: stay(self.program, words, said, ours), [said, ours])
-        os.close(ours)
+        linux.close(ours)
         undo.callback(collect, beside, theirs)
         end = time.monotonic() + PATIENCE
         while not has_way_out(pid):
@@ -85,8 +86,12 @@ class Pasta(Layer):
                 raise LayerError(self.name, words[0], 0, text + cure)
             time.sleep(0.002)
         children = f"/proc/{beside}/task/{beside}/children"  # not with every kernel (CONFIG_PROC_CHILDREN)
-        for child in linux.read(children).split() if os.path.exists(children) else ():
-            undo.callback(finish, os.pidfd_open(int(child)))  # should the one beside us be killed
+        programs = linux.read(children).split() if os.path.exists(children) else []
+        if linux.observer:
+            from .filled import note
+            note(words, pid, programs)
+        for program in programs:
+            undo.callback(finish, linux.pidfd_open(int(program)))  # should the one beside us be killed
 
     def child(self):
         """No way to the host's own addresses: pasta would go there as the user, whom they know."""

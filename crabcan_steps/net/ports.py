@@ -2,6 +2,7 @@
 import _socket
 import errno
 
+from .. import linux
 from ..layer import LayerError, exists
 
 LOOPBACK = ("127.0.0.1", "::1")  # without an address: for this machine only
@@ -34,7 +35,8 @@ def bound(where, published):
 def listening(address, port, protocol):
     """A socket on an address and port of the host's."""
     kind = _socket.SOCK_STREAM if protocol == "tcp" else _socket.SOCK_DGRAM
-    socket = _socket.socket(_socket.AF_INET6 if ":" in address else _socket.AF_INET, kind)
+    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+    socket = _socket.socket(family, kind, 0, linux.socket(family, kind))
     try:
         if protocol == "tcp":
             socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)  # connections may still be ending
@@ -45,13 +47,12 @@ def listening(address, port, protocol):
             socket.listen(128)
         socket.setblocking(False)
     except OSError:
-        socket.close()
+        linux.close(socket.detach())
         raise
     return socket
 
 
 def least():
-    from .. import linux
     return linux.read(UNPRIVILEGED).strip() if exists(UNPRIVILEGED) else "1024"
 
 

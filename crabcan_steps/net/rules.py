@@ -14,19 +14,40 @@ NFPROTO_BRIDGE, IFNAMSIZ = 7, 16  # <linux/netfilter.h>, <linux/if.h>
 NFTA_TABLE, NFTA_SET, NFTA_ELEMENTS = 1, 2, 3  # <linux/netfilter/nf_tables.h>
 NFTA_LIST_ELEM, NFTA_SET_ELEM_KEY, NFTA_DATA_VALUE = 1, 1, 1
 
-# Who goes where. A hook is a place on a packet's way: prerouting, then input (it is for the host) or
-# forward (it goes on), then postrouting.
-ROUTING = """
+# Where clouds tell a machine its secrets: nearly all; Alibaba; Amazon, Google, Oracle. (Azure's second
+# address answers for names, too, and is closed below by its ports.)
+CLOUDS4, CLOUDS6 = ("169.254.0.0/16", "100.100.100.200"), ("fd00:ec2::254", "fd20:ce::254", "fd00:c1::a9fe:a9fe")
+# What both name. The chain is for IPv6 out of a cable: what cannot be read, as more headers or the next
+# fragment hide it, is not accepted.
+NAMED = """
 table inet crabcan {
   set published4 { type ipv4_addr . inet_proto . inet_service; flags interval; }
   set published6 { type ipv6_addr . inet_proto . inet_service; flags interval; }
   set internal4 { type ipv4_addr; }
   set internal6 { type ipv6_addr; }
+}
+table bridge crabcan {
+  set answers6 { typeof iifname . @th,64,128; }
+  chain six {
+    frag frag-off != 0 accept
+    icmpv6 type != { nd-router-advert, nd-redirect, nd-neighbor-advert, mld-listener-query } accept
+    icmpv6 type nd-neighbor-advert iifname . @th,64,128 @answers6 accept
+    udp dport != 546 accept
+    meta l4proto != { icmpv6, udp } accept
+    drop
+  }
+}
+"""
+# Who goes where. A hook is a place on a packet's way: prerouting, then input (it is for the host) or
+# forward (it goes on), then postrouting.
+ROUTING = """
+table inet crabcan {
   chain input {  # from a container to the host itself
     type filter hook input priority filter; policy accept;
     iifname != "CABLE*" accept
     iifname != "BRIDGE" drop
-    ct state established,related accept
+    ct state established accept
+    ct state related meta l4proto { icmp, icmpv6 } accept
     icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
     ip daddr GATEWAY icmp type echo-request accept
     ip daddr . meta l4proto . th dport @published4 accept
@@ -38,9 +59,11 @@ table inet crabcan {
     iifname "BRIDGE" oifname "BRIDGE" accept
     iifname "BRIDGE" ip saddr @internal4 reject with icmpx admin-prohibited
     iifname "BRIDGE" ip6 saddr @internal6 reject with icmpx admin-prohibited
-    iifname "BRIDGE" ip daddr 169.254.0.0/16 reject with icmpx admin-prohibited
-    iifname "BRIDGE" ip6 daddr fd00:ec2::254 reject with icmpx admin-prohibited
-    oifname "BRIDGE" ct state established,related accept
+    iifname "BRIDGE" ip daddr { CLOUDS4 } reject with icmpx admin-prohibited
+    iifname "BRIDGE" ip6 daddr { CLOUDS6 } reject with icmpx admin-prohibited
+    iifname "BRIDGE" ip daddr 168.63.129.16 tcp dport { 80, 32526 } reject with icmpx admin-prohibited
+    oifname "BRIDGE" ct state established accept
+    oifname "BRIDGE" ct state related meta l4proto { icmp, icmpv6 } accept
     oifname "BRIDGE" drop
   }
   chain postrouting {  # out there nobody knows our addresses
@@ -60,19 +83,17 @@ table bridge crabcan {
   set macs { type ifname . ether_addr; }
   set addresses4 { type ifname . ipv4_addr; }
   set addresses6 { type ifname . ipv6_addr; }
-  set answers6 { typeof iifname . @th,64,128; }
   chain prerouting {
     type filter hook prerouting priority dstnat; policy accept;
     iifname != "CABLE*" accept
     iifname . ether saddr != @macs drop
     ether type arp iifname . arp saddr ether != @macs drop
     ether type arp iifname . arp saddr ip @addresses4 accept
-    udp dport { 68, 546 } drop
+    udp dport 68 drop
     ether type ip iifname . ip saddr @addresses4 accept
-    icmpv6 type { nd-router-advert, nd-redirect } drop
-    icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @answers6 drop
-    ether type ip6 iifname . ip6 saddr @addresses6 accept
-    ip6 saddr :: icmpv6 type { nd-neighbor-solicit, mld2-listener-report } accept
+    ether type ip6 iifname . ip6 saddr @addresses6 goto six
+    ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . @th,64,128 @answers6 accept
+    ip6 saddr :: icmpv6 type mld2-listener-report accept
     drop
   }
 }
@@ -88,7 +109,7 @@ delete table bridge crabcan
 
 def tables(words, routed):
     """All of it; `words` are put in for the names in capitals. `routed`: what was not before us."""
-    text = AWAY + ROUTING + "".join(ROUTER.replace("FAMILY", family) for family in routed) + CABLES
+    text = AWAY + NAMED + ROUTING + "".join(ROUTER.replace("FAMILY", family) for family in routed) + CABLES
     for name, word in words.items():
         text = text.replace(name, word)
     return text

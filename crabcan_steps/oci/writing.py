@@ -26,10 +26,10 @@ SPACES = ("pid", "uts", "mount", "user", "ipc", "network", "cgroup")
 PERIOD = 100_000  # microseconds
 
 
-def bundle_of(spec, root):
+def bundle_of(spec, root, identity=Identity):
     """The configuration (a dict) of a Spec, whose root file system will be at `root`."""
     with Undo() as undo:
-        users, identity = Users(), Identity()
+        users, identity = Users(), identity()
         for layer in Hostname(), users, identity, Choice():
             layer.prepare(spec, undo)
     kept = sorted(f"CAP_{name}" for name in spec.kept)

@@ -55,6 +55,8 @@ def certificate(options, new):
     for path in filter(None, (options.cert, options.key)):
         if not os.access(path, os.R_OK):
             raise ClassError(f"{path}: cannot be read")
+        if any(Path(path).absolute().is_relative_to(place) for place in ("/tmp", "/var/tmp")):
+            raise ClassError(f"{path}: what is there goes one day, and the door has a /tmp of its own: put it into /etc")
     alone = new["address"] in (ALONE, "::1")
     if options.cert:
         files = {"cert": str(Path(options.cert).absolute()), "key": str(Path(options.key).absolute())}
@@ -73,8 +75,8 @@ def certificate(options, new):
 def addresses():
     """The machine's own, for a certificate: what the room may type into a browser."""
     told = call("ip", "-j", "-4", "addr", "show", "scope", "global", "up")
-    return [one["local"] for link in json.loads(told) if not link["ifname"].startswith("cl-")
-            for one in link["addr_info"]]
+    return [one["local"] for link in json.loads(told) for one in link.get("addr_info", ())  # empty ones of other scopes
+            if one and link["ifname"] != "lo" and not link["ifname"].startswith("cl-")]
 
 
 def passwords(options, before):

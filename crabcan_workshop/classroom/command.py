@@ -1,6 +1,7 @@
 """`workshop class`: one machine for a room of people, made, looked at, and taken away."""
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def add_arguments(name, parser):
                        ("remove", "take all of it away; asks first")):
         what.add_argument(f"--{word}", action="store_true", help=text)
     what.add_argument("--backup", metavar="FILE", help="everybody's work in one file, such as work.tar.gz")
+    what.add_argument("--qr", action="store_true", help="its address, and its root's, as QR codes for the wall")
     what.add_argument("--forget", metavar="NAME", help="a learner's own word: the next one chooses it anew")
     parser.add_argument("--address", type=address, help="where it listens (127.0.0.1: for this machine only)")
     parser.add_argument("--port", type=number(1, 65535), help="(8443 with a certificate, else 8000)")
@@ -74,6 +76,9 @@ def main(options):
     except ClassError as error:
         print(typed(f"workshop: class: {error}"), file=sys.stderr)
         return 1
+    except BrokenPipeError:  # who reads has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except PermissionError as error:
         print(f"workshop: class: {error.filename}: only root may: sudo {NAME} class", file=sys.stderr)
         return 1
@@ -102,6 +107,10 @@ def act(options):
         making.backup(before, Path(options.backup).absolute())
         print(f"{options.backup}: {os.path.getsize(options.backup) >> 20} MB, the work of {len(before['learners'])}")
         return 0
+    if options.qr:
+        from . import shown
+        shown.show(before, colour=sys.stdout.isatty())
+        return 0
     return 0 if state.show(before, options.json) else 1
 
 
@@ -110,20 +119,21 @@ def make(chosen, options):
     from . import choices, making, state
     for line in choices.warnings(chosen):
         print(f"workshop: class: {line}", file=sys.stderr)
-    secrets = chosen.pop("shown")
+    secrets, begun = chosen.pop("shown"), False
     try:
         for text, do in making.steps(chosen):
             print(("would " if options.dry_run else "") + text, flush=True)
             if not options.dry_run:
                 do()
+                begun = True
     finally:  # the next time they are known, and not shown
-        for who, word in {} if options.dry_run else secrets.items():
+        for who, word in secrets.items() if begun else ():
             print(f"{who}: {word}      (shown only now)")
     if options.dry_run:
         return 0
     print(f"the class: {state.address(chosen)}")
     if chosen["own_authority"]:
-        print(typed(f"  browsers believe it with this root: {chosen['root']}"))
+        print(typed(f"  browsers believe it with this root: {chosen['root']} (workshop class --qr shows it)"))
     return 0
 
 

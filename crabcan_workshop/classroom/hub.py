@@ -107,6 +107,7 @@ def spawner(c, chosen):
     c.Spawner.env_keep = ["LANG"]
     c.Spawner.environment = {"PATH": f"{settings.COURSE}/.venv/bin:/usr/local/bin:/usr/bin:/bin",
                              "CRABCAN_CLASS_URL": INSIDE, "LANG": "C.UTF-8",
+                             "JUPYTERHUB_ACTIVITY_INTERVAL": "30",  # seconds; after a minute without, --idle 1 ends it
                              "XDG_RUNTIME_DIR": runtime, "HOME": home}
     c.SystemdSpawner.username_template = settings.PREFIX + "{USERNAME}"
     c.SystemdSpawner.unit_name_template = "crabcan-class-{USERNAME}"

@@ -55,7 +55,7 @@ def start(chosen):
     works("modprobe", "-a", "overlay", "loop", "veth")
     call("systemctl", "daemon-reload")
     call("systemctl", "enable", "-q", *units.NAMES)
-    call("systemctl", "restart", "crabcan-class-disks")
+    call("systemctl", "reload-or-restart", "crabcan-class-disks", cure="see: journalctl -u crabcan-class-disks")
     call("systemctl", "reload-or-restart", "crabcan-class-net", cure="see: journalctl -u crabcan-class-net")
     call("systemctl", "restart", "crabcan-class", cure="see: journalctl -u crabcan-class")
     call("systemctl", "reload-or-restart", "crabcan-class-proxy", cure="see: journalctl -u crabcan-class-proxy")

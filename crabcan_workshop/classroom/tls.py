@@ -78,10 +78,18 @@ def signed(subject, issuer, public, by, extensions):
                                       now - datetime.timedelta(hours=1), now + datetime.timedelta(days=DAYS))
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
+    for identifier in (x509.SubjectKeyIdentifier.from_public_key(public),
+                       x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key())):
+        builder = builder.add_extension(identifier, critical=False)  # RFC 5280 wants both, and Python 3.13 looks
     return builder.sign(by, hashes.SHA256())
 
 
+def shown():
+    """The root's fingerprint: what is read aloud, to compare."""
+    from cryptography import x509
+    return fingerprint(x509.load_pem_x509_certificate(SHOWN.read_bytes()))
+
+
 def fingerprint(certificate):
-    """What is read aloud, to compare."""
     from cryptography.hazmat.primitives import hashes
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()

@@ -11,6 +11,7 @@ RequiresMountsFor=/var/lib /srv
 Type=oneshot
 RemainAfterExit=yes
 ExecStart={python} crabcan_workshop.classroom.homes up
+ExecReload={python} crabcan_workshop.classroom.homes up
 ExecStop={python} crabcan_workshop.classroom.homes down
 
 [Install]
@@ -54,7 +55,9 @@ Requires=crabcan-class-net.service
 After=crabcan-class-net.service
 
 [Service]
+ExecStartPre=/usr/sbin/nginx -q -t -e stderr -c {etc}/nginx.conf
 ExecStart=/usr/sbin/nginx -e stderr -c {etc}/nginx.conf -g "daemon off;"
+ExecReload=/usr/sbin/nginx -q -t -e stderr -c {etc}/nginx.conf
 ExecReload=/bin/kill -HUP $MAINPID
 Restart=always
 RestartSec=2

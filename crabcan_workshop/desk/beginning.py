@@ -1,16 +1,32 @@
-"""Where `workshop start` may make a workspace, and how the other commands find it there."""
+"""start: where a workspace may be, and how the other commands find it there."""
 import os
 from pathlib import Path
 
+from ..words import typed
 from . import workspace
 
 COURSE = Path(__file__).resolve().parents[2]
 
 
+def start(asked):
+    """Makes a workspace, or what is missing in one."""
+    made = place(asked)
+    new = made.start()
+    print(f"{made.folder}: {len(new)} new files" if new else f"{made.folder}: everything is "
+          f"there already")
+    if said := findable(made):
+        print(said)
+    print(typed("Read chapters/01-args.md, write what is missing in ch01_args.py, then: workshop "
+                "check 1"))
+    return 0
+
+
 def place(asked):
     """The workspace to be made. Raises WorkspaceError where it would be in the way."""
-    if not asked:
+    if asked is None:
         return workspace.Workspace(workspace.usual())
+    if not asked:
+        raise workspace.WorkspaceError("start: the name is empty: name a directory, or none for ~/my-container")
     if asked.isdigit():
         raise workspace.WorkspaceError(f"start {asked}: start is for all chapters; then: workshop check "
                                        f"{asked}. If a directory is meant: workshop start ./{asked}")

@@ -1,4 +1,5 @@
 """One check: the learner's file in place of ours, in the room, and what a judge finds there."""
+import ast
 import contextlib
 import warnings
 from pathlib import Path
@@ -58,6 +59,10 @@ def check(number, workspace=None, text=None, all_mine=False, **job):
     wanted, result.waiting, filled = begun(chapter, text)
     if not wanted:
         first = chapter.exercises[0]["targets"]
+        if gone := [name for name in first if name not in source.bound(ast.parse(text).body)]:
+            result.error = (f"{chapter.file} has no {' and no '.join(gone)} any more: "
+                            f"workshop reset {number} puts it there again, and what is there into attic/")
+            return result
         result.error = f"nothing is written yet: begin with {' and '.join(first)} in {chapter.file}"
         return result
     text = text if all_mine else filled

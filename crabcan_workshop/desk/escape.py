@@ -63,7 +63,7 @@ def main(options):
 def state_file(asked):
     """In the workspace; for one who has none, where programs keep their state."""
     place = workspace.find(asked)
-    if (place.folder / workspace.PROGRESS).exists():
+    if workspace.there(place.folder / workspace.PROGRESS):
         return place.folder / STATE
     if asked:
         place.need()
@@ -86,7 +86,8 @@ def change(path, number, **words):
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise workspace.WorkspaceError(f"{path.parent}: {error.strerror}") from error
+        raise workspace.WorkspaceError(f"{path.parent}: {error.strerror}: make a workspace, whose rooms are kept "
+                                       "in it: workshop start DIR, then --dir DIR") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         kept = state(path)

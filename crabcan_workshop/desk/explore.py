@@ -12,6 +12,7 @@ from ..explore.strace import StraceError
 from ..explore.strace import record as traced
 from ..explore.text import NothingToLeaveOut, fewer, table
 from ..room.door import RoomError
+from ..words import typed
 from . import check, workspace
 
 COMMANDS = {"explore": "step forward and back through a container's birth"}
@@ -24,7 +25,7 @@ EXAMPLES = """examples:
   workshop explore --strace -- bwrap --ro-bind / / --unshare-all true
                                       another runtime's, beside ours"""
 MINE = range(2, 12)  # of yours; chapter 12's container wants an image, and the room has none
-LINE = "crabcan step {} --trace /tmp/explore {} -- true >/tmp/said 2>&1; cat /tmp/explore"
+LINE = "crabcan step {} --trace /tmp/explore {} -- true >/tmp/said 2>&1; cat /tmp/explore 2>/dev/null || tail -n 1 /tmp/said >&2"
 
 
 class ExploreError(Exception):
@@ -55,7 +56,7 @@ def main(options):
         save(document(recordings, beside=1 if two else None), options.output)
     except (ExploreError, NothingToLeaveOut, StraceError, RoomError, workspace.WorkspaceError,
             RuntimeError) as error:
-        print(f"workshop: explore: {error}", file=sys.stderr)
+        print(typed(f"workshop: explore: {error}"), file=sys.stderr)
         return 1
     except FileExistsError:
         print(f"workshop: explore: {options.output} is there, and no page of ours: name another with -o",
@@ -139,12 +140,14 @@ def loaded(path):
 def mine(step, folder):
     """The recording of the learner's own file: made in the room, and only to be looked at."""
     place = workspace.find(folder).need()
+    place.must_have(step)
     out, errors, _ = check.attempt(step, LINE.format(step, "--net bridge" if step == 11 else ""), place)
     try:
         events = record.parse(out.splitlines())
     except Broken:
         events = []
     if not events:
-        said = (errors or out).strip().splitlines()
-        raise ExploreError(f"your chapter {step} has recorded nothing: {said[-1] if said else f'workshop check {step}'}")
+        said = errors.strip().removeprefix("workshop: ").splitlines()
+        raise ExploreError(f"your chapter {step} has recorded nothing: {said[-1] if said else 'it ended first'}; "
+                           f"look with workshop check {step}")
     return f"yours: chapter {step}", "your own file, in the room", events

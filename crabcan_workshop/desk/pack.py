@@ -1,10 +1,12 @@
 """`workshop pack`: all that a learner wrote, in one file to take home."""
+import contextlib
 import os
 import stat
 import sys
 import time
 from pathlib import Path
 
+from ..words import typed
 from . import workspace
 
 COMMANDS = {"pack": "all that you wrote, in one file to take home"}
@@ -21,8 +23,8 @@ def main(options):
     try:
         place = workspace.find(options.dir).need()
         path, count, left = packed(place, options.file)
-    except (workspace.WorkspaceError, OSError) as error:
-        print(f"workshop: pack: {error}", file=sys.stderr)
+    except workspace.WorkspaceError as error:
+        print(typed(f"workshop: pack: {error}"), file=sys.stderr)
         return 1
     print(f"{path}: {count} files, {path.stat().st_size / 1000:.0f} kB")
     for name in left:
@@ -36,6 +38,10 @@ def packed(place, path=None):
     It unpacks to a workspace: `workshop check` and the rest go on there."""
     import zipfile  # only here: the other commands start without it
     path = Path(path or place.folder / "my-container.zip").absolute()
+    if path.is_dir():
+        path = path / "my-container.zip"
+    if path.exists() and not path.is_file():
+        raise workspace.WorkspaceError(f"{path} is no file: name another")
     new, count, left = path.with_name(f".{path.name}.new"), 0, []
     try:
         with zipfile.ZipFile(new, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
@@ -50,8 +56,11 @@ def packed(place, path=None):
                 archive.writestr(entry, data, zipfile.ZIP_DEFLATED)
                 count += 1
         os.replace(new, path)
+    except OSError as error:
+        raise workspace.WorkspaceError(f"{path}: {error.strerror}: name a file elsewhere: workshop pack FILE") from error
     finally:
-        new.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
     return path, count, left
 
 

@@ -77,7 +77,7 @@ def read(path):
     except UnicodeDecodeError as error:
         line = data[:error.start].count(b"\n") + 1
         raise ValueError(f"line {line} is not UTF-8 text: save it as UTF-8, or begin again with "
-                         "`workshop reset`") from None
+                         "`workshop reset N`") from None
 
 
 def write(path, text):
@@ -115,6 +115,8 @@ class Workspace:
 
     def need(self):
         if not there(self.folder / PROGRESS):
+            if there(self.folder) and not self.folder.is_dir():
+                raise WorkspaceError(f"{self.folder} is a file, no workspace")
             raise WorkspaceError(f"{self.folder} is no workspace yet: workshop start {self.folder}")
         return self
 
@@ -122,8 +124,11 @@ class Workspace:
         """Makes what is missing; returns the names of the files that are new."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise WorkspaceError(f"{self.folder} is a file: name a directory: workshop start DIR") from None
         except OSError as error:
-            raise WorkspaceError(f"{self.folder}: {error.strerror}") from error
+            raise WorkspaceError(f"{self.folder}: {error.strerror}: is HOME yours? Or name a directory elsewhere: "
+                                 "workshop start DIR, then --dir DIR") from error
         texts = {"README.txt": README}
         for chapter in map(exercises.chapter, (*exercises.CHAPTERS, *exercises.BESIDE)):
             texts[chapter.file] = chapter.starter()

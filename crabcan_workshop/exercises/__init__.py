@@ -6,12 +6,15 @@
 
 `cgroups = 1` or `2` in the latter two: so only on hosts with that version.
 """
+import argparse
 import os
 import re
 import tomllib
 from pathlib import Path
 
+from ..chapters import NAMES
 from ..chapters import NUMBERS as CHAPTERS
+from ..words import meant
 from . import source
 
 FOLDER = Path(__file__).resolve().parent
@@ -60,8 +63,16 @@ def chapter(number):
 
 
 def exercise(word):
-    """What somebody typed: a name, or a number of whatever chapter. Raises ValueError."""
-    return word if word in BESIDE else int(word)
+    """What somebody typed: a number, or a name in any of the forms that a chapter has ("mounts",
+    "04-mounts", "ch04_mounts.py"). Raises ArgumentTypeError."""
+    plain = re.sub(r"^(ch)?0*(?=\d)|(?<=\D)\.\w+$", "", word).replace("_", "-")
+    for number in CHAPTERS:
+        if plain in (str(number), NAMES[number], f"{number}-{NAMES[number]}"):
+            return number
+    if word in BESIDE:
+        return word
+    raise argparse.ArgumentTypeError(f"no chapter '{word}': they are {CHAPTERS[0]} to {CHAPTERS[-1]}, and {' and '.join(BESIDE)}"
+                                     + meant(plain, [*NAMES.values(), *BESIDE]))
 
 
 def module(number):

@@ -1,9 +1,13 @@
 """Chapter 4: the facts about files and mounts."""
+import os
+
+from crabcan_steps.mounts.furniture import HIDDEN, STEERING
+
 from .facts import Absent, came_up, collector, drawn, equal, must, property_of, refused, swallowed
 
 FACTS, fact = collector()
 files, mounts, proc = property_of("files"), property_of("mounts"), property_of("proc")
-EBUSY, EINVAL, EROFS = 16, 22, 30
+EBUSY, EEXIST, EINVAL, EROFS = 16, 17, 22, 30
 PLACES = ("/proc/self", "/sys/fs", "/dev/null", "/dev/pts/ptmx", "/dev/shm", "/dev/fd", "/etc/passwd",
           "/etc/hosts", "/usr/bin", "/tmp", "/root")
 ESCAPE = """
@@ -20,9 +24,6 @@ if not os.path.exists("/home/you/thesis"):  # or: take the new root off
     libc.umount2(b"/", 2); libc.setns(namespace, 0x20000)
 print(os.path.exists("/home/you/thesis"))
 """
-
-
-
 
 def sequence(machine, *options):
     """Why the change of root failed, as far as the calls that were made tell; None if they do not."""
@@ -61,6 +62,9 @@ def up(machine):
         must(False, answer.seen, "the old root is in use, by all that hangs from it: MNT_DETACH")
     if call == "mount_setattr" and answer.failed["errno"] == EINVAL:
         must(False, answer.seen, "MS_PRIVATE is no attribute: propagation=linux.MS_PRIVATE")
+    if call == "mkdir" and answer.failed["errno"] == EEXIST:
+        must(False, answer.seen, "the parts are made once each, in the order of self.plan, and in the new root: "
+             "part.make(root)")
     if call == "execve" or answer.status in (126, 127):
         must(False, answer.seen, "no program is found in there: was the new root entered, and are its "
              "parts made?")
@@ -91,6 +95,25 @@ def parts(machine):
          "new root")
     must(out[-1] == "ok", "/dev/null takes nothing", "child() makes each part of self.plan, devices too")
     proc(machine, "the covers are missing: the whole of /proc shows")
+    _, outside = machine.probe()
+    there = {words[4] for words in outside["mounts"]}
+    bare = [path for path in (*HIDDEN, *STEERING) if os.path.exists(path) and path not in there]
+    must(not bare, f"nothing over {' '.join(bare)}", "child() makes each part of self.plan, from the first to the last")
+    return "so"
+
+
+@fact(1, "the root is read-only if that was asked for, and else it is not",
+      "crabcan step 4 --read-only -- touch /x")
+def asked(machine):
+    for options, wanted in ((["--read-only"], "ro"), ([], "rw")):
+        answer = machine.crabcan(*options, sh="true")
+        if (answer.failed or {}).get("errno") == EROFS:
+            must(False, answer.seen, "the order: the root becomes read-only after its parts are made")
+        came_up(answer)
+        _, outside = machine.probe(*options)
+        seen = next((words[5] for words in outside["mounts"] if words[4] == "/"), "no mount")
+        must(wanted in seen.split(","), seen, "if self.read_only: mount_setattr with MOUNT_ATTR_RDONLY on the new "
+             "root, and only then")
     return "so"
 
 
@@ -185,6 +208,8 @@ def add(machine):
             touch {rw}/a && echo made""")
         if (answer.failed or {}).get("about", "").startswith((f"--add {ro}:{one}", f"--add {rw}:{two}")):
             must(False, answer.seen, "each of spec.add is (host, container, read-only), in this order")
+        if (answer.failed or {}).get("about", "") in (ro, rw):
+            must(False, answer.seen, "the container's path was looked for on the host: Bind(host, target, ...)")
         if not answer.out:
             came_up(answer)
         out = answer.out.split()

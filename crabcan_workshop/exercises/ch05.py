@@ -82,7 +82,9 @@ def users(machine):
         must(outside["uid"] != 0, "uid 0 outside", "the map gives the container your machine's own "
              "root: map 0 to an id that owns nothing")
         for kind in ("uid_map", "gid_map"):
-            equal(outside[kind], [[0, *machine.ids]], f"the whole of self.maps is written to {kind}, "
+            seen, other = outside[kind], "gid" if kind == "uid_map" else "uid"
+            must(seen != [[0, *machine.ids_of[other]]], seen, f"{kind} has what self.maps has for {other}: each kind its own")
+            equal(seen, [[0, *machine.ids_of[kind[:3]]]], f"the whole of self.maps is written to {kind}, "
                   'one line "inside outside count" a range')
     return f"uid {outside['uid']}"
 
@@ -93,10 +95,13 @@ def users(machine):
 def alone(machine):
     if not machine.many_ids:
         return came_up(machine.crabcan(sh="true")) and "so it came up"  # the room is such a user's
-    uid = number(2000, 60000)
+    uid, gid = number(2000, 30000), number(30001, 60000)
     answer = machine.words("step", "5", "--", "sh", "-c", "cat /proc/self/uid_map /proc/self/gid_map "
-                           "/proc/self/setgroups", before=machine.user(uid))
+                           "/proc/self/setgroups", before=machine.user(uid, gid))
     if answer.status and (answer.failed or {}).get("about", "").endswith("gid_map"):
+        made = machine.calls(before=machine.user(uid, gid))[1]
+        must(not any(name == "write" and "/setgroups'" in rest for _, name, rest in made), answer.seen, "one line, and it is "
+             "that of self.maps[\"gid\"]: an ordinary user may map only the own group")
         must(False, answer.seen, "who may not map groups must first write \"deny\" to setgroups: a "
              "group can also take rights away, and must not be left")
     if (answer.failed or {}).get("call") == "setgroups":
@@ -105,7 +110,7 @@ def alone(machine):
     if (answer.failed or {}).get("errno") == EINVAL:
         must(False, answer.seen, UNMAPPED.get(answer.failed["call"], ""))
     seen = " ".join(came_up(answer).out.split())
-    return equal(seen, f"0 {uid} 1 0 {uid} 1 deny", "one line for users, one for groups: 0, the own "
+    return equal(seen, f"0 {uid} 1 0 {gid} 1 deny", "one line for users, one for groups: 0, the own "
                  "id, 1")
 
 
@@ -151,7 +156,7 @@ def identity(machine):
          "before the user")
     _, outside = machine.probe()
     for kind in ("Uid", "Gid"):
-        equal(outside[kind], [machine.ids[0]] * 4, f"{kind} outside, real, effective and saved: "
+        equal(outside[kind], [machine.ids_of[kind.lower()][0]] * 4, f"{kind} outside, real, effective and saved: "
               f"setres{kind.lower()}(0, 0, 0) changes all of them, or a way back stays")
     return "uid 0, gid 0"
 
@@ -163,7 +168,8 @@ def groups(machine):
         raise Absent(RANGE)
     some = f"{number(2, 900)},{number(901, 2000)}"
     out = came_up(machine.words("step", "5", "--", "grep", "Groups", "/proc/self/status",
-                                before=["setpriv", "--groups", some, "--"])).out
+                                before=["setpriv", "--groups", some, "--"]),
+                  setgroups="the caller's groups have no number in here: setgroups(()) lets go of all").out
     return must(out.split() == ["Groups:"], out.strip(),
                 "the caller's groups lend their rights: setgroups(()) first") and "none"
 
@@ -257,7 +263,7 @@ def uid(machine):
         if answer.status:
             must(False, answer.seen, reason(machine, answer, "--uid", wanted))
         _, outside = machine.probe("--uid", wanted)
-        seen = {kind: [value if value is None else value - machine.ids[0] for value in outside[kind]]
+        seen = {kind: [value if value is None else value - machine.ids_of[kind.lower()][0] for value in outside[kind]]
                 for kind in ("Uid", "Gid")}
         equal(seen["Uid"], [wanted] * 4, "real, effective and saved user id: setresuid")
         equal(seen["Gid"], [wanted] * 4,

@@ -11,6 +11,9 @@ FACTS, fact = collector()
 active = property_of("filter")
 X86 = os.uname().machine == "x86_64"
 SETHOSTNAME, SETDOMAINNAME, KEYCTL = (170, 171, 250) if X86 else (161, 162, 219)
+ALONE = (("getsid", 124 if X86 else 156), ("getpgid", 121 if X86 else 155), ("sched_getscheduler", 145 if X86 else 120),
+         ("sched_get_priority_max", 146 if X86 else 125), ("sched_get_priority_min", 147 if X86 else 126),
+         ("sched_getparam", 143 if X86 else 121))  # calls that only ask, with a number first
 EXAMPLE = "cat /course/crabcan_steps/seccomp/profiles/deny-list.json"
 CALL = """import ctypes, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -52,6 +55,7 @@ def errno_rule(names, *number, **more):
 def on(machine):
     answer = machine.crabcan(sh="true")
     must("NoneType" not in answer.error, answer.seen, "compiled() returned nothing")
+    must("to bytes" not in answer.error, answer.seen, "compiled() returns the program itself, as bytes")
     if answer.status:
         must(False, answer.seen, slip(machine) or (
             "the default profiles look at arguments; without its comparisons a rule refuses every such "
@@ -220,12 +224,14 @@ def meant(machine):
             ([], {"syscalls": alias}), before="real = bpf.resolve\nbpf.resolve = lambda name: "
             "real('sethostname' if name == 'alias' else name)")
     rejects(machine, "the kernel takes no more than LONGEST instructions, and says EINVAL: better say it "
-            "here", (["syscalls"], {"syscalls": [errno_rule(["vhangup"], 40)]}), before="bpf.LONGEST = 1")
+            "here (tried with LONGEST = 1)", (["syscalls"], {"syscalls": [errno_rule(["vhangup"], 40)]}), before="bpf.LONGEST = 1")
     rejects(machine, "a word that stands twice: which of them counts? (once)",
             ([], '{"defaultAction": "SCMP_ACT_ALLOW", "defaultAction": "SCMP_ACT_LOG", "syscalls": []}'))
     word = drawn()
     rejects(machine, "a word that is not understood must be refused: understood(profile, KNOWN)",
             ([word], {word: 1}), ([], {"syscalls": None}), ([], "[]"))
+    rejects(machine, "a word in a rule, too: understood(rule, KNOWN_IN_RULE)",
+            ([word], {"syscalls": [errno_rule(["vhangup"], 40, **{word: 1})]}))
     return rejects(machine, "names is a list of names", ([], {"syscalls": [
         {"names": "vhangup", "action": "SCMP_ACT_ALLOW"}]})) or "so"
 
@@ -299,6 +305,15 @@ def comparisons(machine):
     rules = [refusing(5000 + at, (name, mark)) for at, name in enumerate(holds)]
     answer = machine.crabcan(*profile(machine, rules), python=CALL + f"for at in range({len(holds)}):\n    "
                              f"show(*(p(5000 + at, {mark} + n) for n in (-1, 0, 1)))")
+    for (name, wanted), seen in zip(holds.items(), came_up(answer).out.split(), strict=True):
+        equal(seen, wanted, f"SCMP_CMP_{name} {mark} must hold for {mark - 1}, {mark}, {mark + 1} as in {wanted} "
+              "(1: refused)" if apart(machine) != "111" else "")
+    # One alone of a call's, too: the others of one call may be compiled in another way.
+    calls = dict(zip(holds, ALONE))
+    rules = [errno_rule([call], 70, args=[{"index": 0, "op": f"SCMP_CMP_{name}", "value": mark}])
+             for name, (call, _) in calls.items()]
+    answer = machine.crabcan(*profile(machine, rules), python=CALL + f"for n in {[n for _, n in calls.values()]}:\n    "
+                             f"show(*(call(n, {mark} + by, 0) == 70 for by in (-1, 0, 1)))")
     for (name, wanted), seen in zip(holds.items(), came_up(answer).out.split(), strict=True):
         equal(seen, wanted, f"SCMP_CMP_{name} {mark} must hold for {mark - 1}, {mark}, {mark + 1} as in {wanted} "
               "(1: refused)" if apart(machine) != "111" else "")

@@ -4,7 +4,7 @@ import re
 import signal
 import time
 
-from crabcan_steps.net import addresses, bridge
+from crabcan_steps.net import addresses, beside, bridge
 
 from .facts import Absent, Wrong, came_up, collector, drawn, equal, must, number, refused
 
@@ -279,6 +279,8 @@ def told_resolver(machine):
 def published(machine):
     if not machine.many_ids:
         raise Absent("the relay runs as nobody, and this room's user has one id")
+    if sum(count for *_, count in machine.sight.maps["uid"]) <= beside.NOBODY:
+        raise Absent(f"the relay runs as nobody, and this room's user has no id {beside.NOBODY}")
     world, word, port, other = machine.internet, drawn(), number(10000, 19999), number(20000, 29999)
 
     def meanwhile(_):

@@ -134,10 +134,28 @@ def documentation(node):
 
 def stubs(text, targets):
     """Those of the targets that are still to be written, or are not there at all."""
-    known = functions(text)
+    known, there = functions(text), set(bound(ast.parse(text).body))
     return [name for name in targets
-            if name not in known
-            or f'raise NotImplementedError("{name}")' in ast.unparse(known[name]).replace("'", '"')]
+            if name not in there
+            or name in known and f'raise NotImplementedError("{name}")' in ast.unparse(known[name]).replace("'", '"')]
+
+
+def bound(block, inside=""):
+    """What a text gives a name to, in its classes too: def, but also child = ..., Mounts.child = ..., import."""
+    for node in block:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield inside + node.name
+        elif isinstance(node, ast.ClassDef):
+            yield from bound(node.body, f"{node.name}.")
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (inside + (alias.asname or alias.name) for alias in node.names)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)):
+            for target in ast.walk(node):
+                if isinstance(getattr(target, "ctx", None), ast.Store):
+                    yield inside * isinstance(target, ast.Name) + ast.unparse(target)
+        else:
+            for part in ("body", "orelse", "handlers", "finalbody"):
+                yield from bound([inner for inner in getattr(node, part, ()) if isinstance(inner, ast.AST)], inside)
 
 
 def filled(text, ours, names):

@@ -1,7 +1,7 @@
 """What the calls about descriptors make of the state."""
 from .data import Unknown, arg, number, numbers, option, put, text
+from .joins import JOINED, behind
 from .mounts import cloexec, hold
-from .namespaces import JOINED, behind
 from .paths import start, walk
 from .trees import collect, new_filesystem
 
@@ -75,11 +75,9 @@ def dup2(state, event, process):
 
 def fcntl(state, event, process):
     """Says whether execve closes one (F_SETFD)."""
-    fd = str(number(arg(event, 0)))
-    if fd not in process["descriptors"]:
-        raise Unknown("no such descriptor")
-    closes = bool(number(arg(event, 2)) & 1)  # FD_CLOEXEC
-    return put(state, "processes", process["side"], "descriptors", fd, "cloexec", closes)
+    fd, closes = str(number(arg(event, 0))), bool(number(arg(event, 2)) & 1)  # FD_CLOEXEC
+    what = process["descriptors"].get(fd, {"kind": "other", "what": ""})
+    return put(state, "processes", process["side"], "descriptors", fd, {**what, "cloexec": closes})
 
 
 def executed(state, side):

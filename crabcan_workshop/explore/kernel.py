@@ -10,6 +10,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 STATUS = ("Uid", "Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs",
           "Seccomp", "Seccomp_filters", "Umask", "NSpid")
 SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFNETMASK = 0x8913, 0x8915, 0x891B
+RTF_REJECT, RTF_LOCAL, RTF_ANYCAST = 0x200, 0x80000000, 0x00100000  # <linux/route.h>, <linux/ipv6_route.h>
 KINDS = ("pid", "uts", "mnt", "user", "ipc", "net", "cgroup", "time")
 
 
@@ -59,19 +60,42 @@ def joined(pid, kind, look):
 
 
 def network():
-    """Links with their addresses, and the default routes, of the namespace that we are in."""
+    """Links with their addresses, and routes, of the namespace that we are in."""
     links = {name: {"up": up(name), "addresses": addresses(name)} for _, name in socket.if_nameindex()}
     for words in map(str.split, text("if_inet6")):
         address = f"{ipaddress.ip_address(bytes.fromhex(words[0]))}/{int(words[2], 16)}"
         if words[3] != "20":  # the kernel's own, of the link's (fe80::)
             links[words[5]]["addresses"].append(address)
-    ways = [words for words in map(str.split, text("route")[1:]) if words[1:2] == ["00000000"]]
-    routes = [f"default via {ipaddress.ip_address(bytes.fromhex(words[2])[::-1])}" for words in ways]
-    ways = [words for words in map(str.split, text("ipv6_route")) if words[:2] == ["0" * 32, "00"]]
-    routes += [f"default via {ipaddress.ip_address(bytes.fromhex(words[4]))}" for words in ways
-               if words[4] != "0" * 32]
     return {"links": {name: {**link, "addresses": sorted(link["addresses"])} for name, link in links.items()},
-            "routes": sorted(routes)}
+            "routes": sorted([*routes(links), *routes_of_6(links)])}
+
+
+def routes(links):
+    """The routes of version 4 that the kernel has not made itself, with an address, in ip(8)'s words."""
+    for link, where, gateway, flags, *_, mask, _, _, _ in map(str.split, text("route")[1:]):
+        address = ipaddress.ip_address(bytes.fromhex(where)[::-1])
+        to = f"{address}/{int(mask, 16).bit_count()}"
+        yield from route(links, link, to, ipaddress.ip_address(bytes.fromhex(gateway)[::-1]), int(flags, 16))
+
+
+def routes_of_6(links):
+    """The same of version 6; of a link's own addresses (fe80::), and to groups, they are all the kernel's."""
+    for words in map(str.split, text("ipv6_route")):
+        address, flags = ipaddress.ip_address(bytes.fromhex(words[0])), int(words[8], 16)
+        if words[5] != "f" * 8 and not flags & (RTF_LOCAL | RTF_ANYCAST) and not address.is_multicast \
+                and not address.is_link_local:
+            to = f"{address}/{int(words[1], 16)}"
+            yield from route(links, words[9], to, ipaddress.ip_address(bytes.fromhex(words[4])), flags)
+
+
+def route(links, link, to, gateway, flags):
+    where = "default" if to.endswith("/0") else to
+    if flags & RTF_REJECT:
+        yield f"unreachable {where}"
+    elif int(gateway):
+        yield f"{where} via {gateway}"
+    elif to not in [str(ipaddress.ip_interface(each).network) for each in links[link]["addresses"]]:
+        yield f"{where} dev {link}"
 
 
 def text(name):

@@ -26,7 +26,7 @@ def cgroup_of(state, where):
     if mount["fstype"] == "cgroup2":
         return "", path
     if mount["fstype"] == "cgroup":
-        words = str(mount["options"].get("super", "")).split(",")
+        words = str(mount["options"].get("super") or mount["options"].get("data", "")).split(",")
         return words, path
     return None
 

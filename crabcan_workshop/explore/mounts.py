@@ -1,7 +1,7 @@
 """What the newer calls about mounts make of the state (mount_namespaces(7), open_tree(2), fsopen(2))."""
 from .data import Unknown, arg, number, option, put, text
 from .paths import start, walk
-from .trees import attach, clone_tree, new_filesystem
+from .trees import attach, clone_tree, new_filesystem, shown
 
 CLONE, RECURSIVE, EMPTY_PATH = 1, 0x8000, 0x1000
 PROPAGATION = {1 << 17: "unbindable", 1 << 18: "private", 1 << 19: "slave", 1 << 20: "shared"}
@@ -83,5 +83,5 @@ def fsmount(state, event, process):
         raise Unknown("no file system to mount")
     options = {k: v for k, v in found["options"].items() if k != "source"}
     state, name = new_filesystem(state, found["fstype"], found["options"].get("source", "none"),
-                                 number(arg(event, 1)), options)
+                                 number(arg(event, 1)), options, shown(state, process, found["fstype"]))
     return hold(state, process, event, {"kind": "mount", "mount": name})

@@ -1,6 +1,4 @@
 """What the calls about namespaces and processes make of the state (namespaces(7))."""
-import re
-
 from .data import Unknown, arg, new_id, number, put, text
 from .paths import place
 from .start import capability
@@ -9,7 +7,6 @@ from .trees import change, copy, subtree
 FLAGS = {"time": 0x80, "mnt": 0x20000, "cgroup": 0x2000000, "uts": 0x4000000, "ipc": 0x8000000,
          "user": 0x10000000, "pid": 0x20000000, "net": 0x40000000}  # CLONE_NEW...
 INTO_CGROUP = 0x200000000
-JOINED = re.compile(r"/proc/(self|thread-self|\d+)/ns/(\w+?)(?:_for_children)?")
 
 
 def make(state, kind, side):
@@ -114,28 +111,6 @@ def unshare(state, event, process):
             else:
                 state = enter(state, side, kind, name, "new")
     return state
-
-
-def setns(state, event, process):
-    """Joins the namespace behind a descriptor, if the recording knows whose it is."""
-    found = process["descriptors"].get(str(number(arg(event, 0))), {})
-    name = found.get("id")
-    if name is None:
-        raise Unknown("a namespace that the recording does not know")
-    kind = state["namespaces"][name]["kind"]
-    if kind in ("pid", "time"):
-        return put(state, "processes", process["side"], "next", kind, name)
-    return enter(state, process["side"], kind, name, "joined")
-
-
-def behind(state, process, path):
-    """The namespace that a path of /proc leads to just now, or None if the recording does not know it."""
-    whose, kind = JOINED.fullmatch(path).groups()
-    every = [process] if whose.endswith("self") else state["processes"].values()
-    for other in every:
-        if whose.endswith("self") or str(other["pid"]) == whose:
-            return other["namespaces"].get(kind, {}).get("id")
-    return None
 
 
 def by_pid(state, pid):

@@ -34,6 +34,13 @@ def netlink(state, event, process):
     return deed(state, process, words[2:]) if deed else state
 
 
+def pasta(state, event, process):
+    """What a program beside us has made of the child's network, a command of ip(8) a line."""
+    for line in text(arg(event, 0)).split("\n"):
+        state = netlink(state, {**event, "args": ["", line]}, state["processes"][state["subject"]])
+    return state
+
+
 def after(words, key):
     """The word behind another one, or None."""
     at = words.index(key) + 1 if key in words else len(words)
@@ -91,4 +98,4 @@ def routed(state, process, words):
     return put(state, "namespaces", place, "routes", [*state["namespaces"][place]["routes"], " ".join(words)])
 
 
-DEEDS = {"link add": added, "link set": changed, "address add": addressed, "route add": routed}
+DEEDS = {"link add": added, "tuntap add": added, "link set": changed, "address add": addressed, "route add": routed}

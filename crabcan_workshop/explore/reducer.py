@@ -6,7 +6,7 @@ counted. It never changes a state, so whoever failed half-way has changed nothin
 And the three calls by which a root becomes another: what hangs where, and who hears of it. Both are
 exercises (`workshop check explorer`).
 """
-from . import descriptors, identity, limits, maps, mounts, namespaces, network, programs, roots
+from . import descriptors, identity, joins, limits, maps, mounts, namespaces, network, programs, roots
 from .data import Unknown, arg, number, option, put, text
 from .mounts import propagated, target
 from .paths import place, top, walk
@@ -128,7 +128,7 @@ def same(state, event, process):
 CALLS = {
     "begin": begin, "execve": programs.execve, "exit": programs.exited, "newidmap": maps.newidmap,
     **dict.fromkeys(("clone", "clone3", "fork", "vfork"), namespaces.clone3),
-    **{call: getattr(namespaces, call) for call in ("unshare", "setns", "sethostname")},
+    **{call: getattr(namespaces, call) for call in ("unshare", "sethostname")}, "setns": joins.setns,
     **{call: getattr(mounts, call) for call in
        ("open_tree", "move_mount", "fsopen", "fsconfig", "fsmount")},
     **{call: getattr(roots, call) for call in
@@ -138,7 +138,7 @@ CALLS = {
        ("setresuid", "setresgid", "setgroups", "capset", "capbset_drop", "set_no_new_privs", "prctl")},
     **{call: getattr(limits, call) for call in
        ("setrlimit", "mkdir", "rmdir", "write", "setsid", "keyctl", "umask")},
-    **{call: getattr(network, call) for call in ("ioctl", "link", "netlink")},
+    **{call: getattr(network, call) for call in ("ioctl", "link", "netlink", "pasta")},
     "open": descriptors.open_, "dup": descriptors.dup2, "seccomp": identity.seccomp,
     **dict.fromkeys(("openat", "openat2"), descriptors.openat2),
     **{call: getattr(descriptors, call) for call in ("close", "close_range", "dup2", "fcntl", "recvmsg")},

@@ -3,7 +3,7 @@ from .data import Unknown, arg, number, put, text
 from .mounts import PROPAGATION, propagated
 from .paths import start, top, walk
 from .start import attributes
-from .trees import attach, change, clone_tree, new_filesystem, subtree
+from .trees import attach, change, clone_tree, new_filesystem, shown, subtree
 
 REMOUNT, BIND, MOVE, REC = 32, 4096, 8192, 16384  # MS_...
 
@@ -30,7 +30,7 @@ def mount(state, event, process):
         return attach(state, moved["mount"], where)
     options = {"data": data} if isinstance(data, str) else {}
     state, name = new_filesystem(state, text(fstype), source if isinstance(source, str) else "none",
-                                 flags & 15, options)
+                                 flags & 15, options, shown(state, process, fstype, options.get("data", "")))
     return attach(state, name, where)
 
 

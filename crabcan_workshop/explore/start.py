@@ -75,7 +75,7 @@ def begin(state, event, process):
     if status["Seccomp"] != "0":
         process["filters"] = [{"instructions": None}]
     mounts, first = tree(facts["mountinfo"])
-    state = {**state, "mounts": mounts, "last": facts["last"],
+    state = {**state, "mounts": mounts, "last": facts["last"], "subject": text(facts.get("subject", "child")),
              "began": {"environ": facts["environ"], "hostname": text(facts["hostname"])}}
     state = put(state, "namespaces", "mnt:0", "root", first)
     state = put(state, "namespaces", "uts:0", "hostname", text(facts["hostname"]))

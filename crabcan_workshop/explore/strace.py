@@ -47,8 +47,9 @@ def translated(lines, facts=None):
     told = list(calls(lines))
     if not told:
         return []
-    # Who is born has a life before clone has returned to whoever has made it.
-    told.sort(key=lambda call: call.begun if call.name in CLONES else call.begun + call.seconds)
+    # Who is born has a life before clone has returned to whoever has made it; and what one thread has closed,
+    # another's open may have before close has returned.
+    told.sort(key=lambda call: call.begun if call.name in (*CLONES, "close") else call.begun + call.seconds)
     first, begin = told[0].pid, told[0].begun
     events, owner = [], {first: first}
     for call in told:
@@ -84,14 +85,14 @@ def born(call, process, begin):
 def named(events, first):
     """The events with sides for numbers: parent, child (the container's program), and others by program."""
     container = contained(events, first)
-    names = {first: "parent"} | ({container: "child"} if container is not None else {})
-    programs = {first: "parent"}
+    names = {container: "child"} | {first: "parent"}
+    if container == first and events[0]["call"] == "begin":
+        events[0]["options"]["subject"] = "parent"
+    programs = became(events)
     for each in events:
-        if each["call"] == "execve" and not each["errno"]:
-            programs[each["side"]] = str(each["args"][0]).rpartition("/")[2]
         if "makes" in each:
-            programs[each["makes"]] = programs.get(each["side"], "process")
-            names.setdefault(each["makes"], f"{programs[each['makes']]} {len(names) + (container is None)}")
+            programs.setdefault(each["makes"], programs.get(each["side"], "process"))
+            names.setdefault(each["makes"], f"{programs[each['makes']]} {len(names) + (container == first)}")
     makers = {each["makes"]: each["side"] for each in events if "makes" in each}
     line = set()
     while container in makers and container not in line:
@@ -102,11 +103,21 @@ def named(events, first):
             for each in events]
 
 
+def became(events):
+    """The last program of each process that executed one: by that its reader knows it."""
+    programs = {}
+    for each in events:
+        path = str(each["args"][0]) if each["call"] == "execve" and not each["errno"] else ""
+        if path and not path.startswith("/proc/"):  # itself once more, as runc does: what it is called says nothing
+            programs[each["side"]] = path.rpartition("/")[2]
+    return programs
+
+
 def contained(events, first):
     """The number of the process that became the container's program: it executes, with another root.
 
-    Or at least in namespaces of its own; or the last that executes anything."""
-    state, best = initial(), {}
+    Or at least in namespaces of its own. If none does: one that was to, or else the first of all."""
+    state, best, rooted = initial(), {}, any(each["call"] in ("pivot_root", "chroot") for each in events)
     for each in events:
         side = "parent" if each["side"] == first else str(each["side"])
         again = {**each, "side": side}
@@ -114,13 +125,14 @@ def contained(events, first):
             again["makes"] = str(each["makes"])
         state = reduce(state, again)
         process = state["processes"].get(side)
-        if each["call"] == "execve" and not each["errno"] and process and side != "parent":
-            host = state["processes"]["parent"]["root"]
+        if each["call"] == "execve" and not each["errno"] and process:
             own = any(place["how"] == "new" for place in process["namespaces"].values())
-            changed = process["root"] != host and process["namespaces"]["mnt"]["how"] == "new" and any(
-                e["call"] in ("pivot_root", "chroot") for e in events)
-            best.setdefault("root" if changed and pivoted(state, process) else "own" if own else "any", each["side"])
-    return best.get("root") or best.get("own") or best.get("any")
+            changed = rooted and process["namespaces"]["mnt"]["how"] == "new" and pivoted(state, process)
+            if own:
+                best.setdefault("root" if changed else "own", each["side"])
+    halfway = [each["pid"] for side, each in state["processes"].items() if side != "parent" and any(
+        place["how"] == "new" for place in each["namespaces"].values())]
+    return best.get("root") or best.get("own") or next(reversed(halfway), first)
 
 
 def pivoted(state, process):

@@ -69,10 +69,18 @@ def collect(state):
     return {**state, "mounts": {n: m for n, m in state["mounts"].items() if n not in gone}}
 
 
-def new_filesystem(state, fstype, source, bits, options):
+def new_filesystem(state, fstype, source, bits, options, root="/"):
     """A mount of a file system that was made here, not attached: (state, id)."""
     name, device = new_id(state["mounts"], "m"), f"new:{state['events']}"
-    mount = {"namespace": None, "parent": None, "at": "", "root": "/", "fstype": fstype,
+    mount = {"namespace": None, "parent": None, "at": "", "root": root, "fstype": fstype,
              "source": source, "device": device, "attributes": attributes(bits),
              "propagation": "private", "options": options, "idmapped": False}
     return put(state, "mounts", name, mount), name
+
+
+def shown(state, process, fstype, data=""):
+    """What of a file system one sees who mounts it: of cgroups, those from one's own namespace's root on."""
+    roots, words = state["namespaces"][process["namespaces"]["cgroup"]["id"]]["roots"], data.split(",")
+    found = {"cgroup2": [path for names, path in roots.items() if not names], "cgroup": [
+        path for names, path in roots.items() if any(name in words for name in names.split(",") if name)]}
+    return next(iter(found.get(fstype, [])), "/")

@@ -40,17 +40,25 @@ def differences(run, told=None):
 
     told: the states after each event, if somebody else than our reducer has folded them."""
     told = told or list(states([enriched(event) for event, _ in run]))[1:]
-    host, known = run[0][1]["parent"]["namespaces"], {}
+    host, known, beside = run[0][1]["parent"]["namespaces"], {}, filling(run)
     for index, ((event, seen), state) in enumerate(zip(run, told)):
         for side, real in seen.items():
             sweeps = event["call"] == "rmdir" and event["args"][0] not in state["cgroups"]
             try:
                 for what, ours, theirs in looks(state, side, real, host, known):
                     # Who sweeps has another run's directory open, and does not say so.
-                    if ours != theirs and not (sweeps and what == "descriptors"):
+                    unsaid = sweeps and what == "descriptors" or index in beside and what in ("links", "routes")
+                    if ours != theirs and not unsaid:
                         yield index, side, what, ours, theirs
             except (AttributeError, KeyError, TypeError, ValueError) as error:
                 yield index, side, "state", f"makes no sense: {type(error).__name__} {error}", ""
+
+
+def filling(run):
+    """The events while pasta fills the child's network: what it has done by then is not recorded."""
+    calls = [event["call"] for event, _ in run]
+    end = calls.index("pasta") if "pasta" in calls else 0
+    return range(max((n for n in range(end) if calls[n] == "fork"), default=end), end)
 
 
 def looks(state, side, real, host, known):
@@ -67,7 +75,8 @@ def looks(state, side, real, host, known):
     yield "descriptors", {fd: each["cloexec"] for fd, each in process["descriptors"].items()}, \
         {fd: cloexec for fd, (_, cloexec, _) in real["descriptors"].items()}
     yield "pid", process["pid"], real["pid"]
-    yield "hostname", state["namespaces"][process["namespaces"]["uts"]["id"]]["hostname"], real["hostname"]
+    name = state["namespaces"][process["namespaces"]["uts"]["id"]]["hostname"]
+    yield "hostname", real["hostname"] if name is None else name, real["hostname"]
     yield "session", process["session"] == "own", real["session"] == real["status"]["NSpid"].split()[0]
     yield from network(state["namespaces"][process["namespaces"]["net"]["id"]], process, real["network"])
 
@@ -98,15 +107,17 @@ def described(where, found):
 
 def mounts(state, side, process, real):
     """The tree below its root is mountinfo's, mount by mount; root and directory are the same."""
-    ours = Counter(described(where, state["mounts"][name]) for where, name in visible(state, side))
+    root = process["root"]
+    above = root["mount"] if root["path"] else None  # of a directory that is no mount: not in its mountinfo (chroot)
+    ours = Counter(described(where, state["mounts"][name]) for where, name in visible(state, side) if name != above)
     numbers = {line.split()[0]: line_of(line)[1] for line in real["mountinfo"]}
     theirs = Counter(described(found["at"], found) for found in numbers.values())
     yield "mounts", sorted((ours - theirs).elements()), sorted((theirs - ours).elements())
     for field in "root", "cwd":
         where, (number, path) = process[field], real[field]
-        at, mine = point(state, process["root"], where["mount"]), state["mounts"][where["mount"]]
+        at, mine = point(state, root, where["mount"]), state["mounts"][where["mount"]]
         if number not in numbers:
-            yield field, at, None
+            yield field, None if where["mount"] == above else at, None
             continue
         found = numbers[number]
         yield field, (at, mine["fstype"], mine["root"]), (found["at"], found["fstype"], found["root"])

@@ -7,7 +7,7 @@ from IPython import get_ipython
 from IPython.core.error import UsageError
 
 from .. import exercises
-from ..desk import board, check, commands, report, workspace
+from ..desk import board, check, checking, report, workspace
 from ..room.door import RoomError
 from .desk import here, place
 from .show import CELL, HIDDEN, escape, scroll
@@ -70,7 +70,7 @@ def mine(line, cell=None):
         else:
             if kept := home.put(chapter, cell.rstrip() + "\n"):
                 notes.append(f"{path.name} as it was before is kept: {short(kept)}")
-            result = commands.checked(home, chapter.number)
+            result = checking.checked(home, chapter.number)
             notes += map(here, board.news(chapter.number))
         progress = home.progress().get(str(chapter.number), {})
         return Check(report.report(result, progress), notes)

@@ -7,10 +7,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from crabcan_steps.trace import COLUMNS, Rendering
+from crabcan_steps.rendering import COLUMNS, Rendering
 
 from ..chapters import WHOLE
-from ..measure.matrix import CHAPTERS, MEANINGS, PROPERTIES, SIGNS, draw
+from ..measure.matrix import ALL, MEANINGS, PROPERTIES, SIGNS, draw, title
 from .containers import PYTHON, run
 from .running import StartError
 from .show import CELL, HIDDEN, Progress, Table, box, escape, scroll, table
@@ -54,7 +54,7 @@ def fresh(*words):
 
 def matrix(steps=None):
     """Runs checkpoints and shows what each isolates: all, those up to a number, or a list."""
-    steps = range(WHOLE + 1) if steps is None else range(steps + 1) if isinstance(steps, int) else steps
+    steps = ALL if steps is None else range(steps + 1) if isinstance(steps, int) else steps
     rows, steps, begin = [], list(steps), time.monotonic()
     progress = Progress("the first checkpoint is starting")
     for row in fresh("rows", *steps):
@@ -93,8 +93,7 @@ class Matrix:
                        f'vertical-rl">{name}</th>' for name, (_, text, _) in PROPERTIES.items())
         first, body = f'<th scope="col" style="{CELL}">chapter</th>', ""
         for step, cells, _ in self.rows:
-            name = f"{step} {CHAPTERS[step]}" if step else CHAPTERS[0]
-            body += f'<tr><th scope="row" style="{CELL}">{name}</th>'
+            body += f'<tr><th scope="row" style="{CELL}">{title(step)}</th>'
             body += "".join(self.cell(cells[name]) for name in PROPERTIES) + "</tr>"
         used = {cell for _, cells, _ in self.rows for cell in cells.values()}
         legend = "&emsp;".join(f"{SIGNS[c][0]} {MEANINGS[c]}" for c in MEANINGS if c in used)
@@ -128,7 +127,7 @@ class Observation(Table):
         self.inside, self.outside, self.host = inside, outside, host
         rows = [(name, self.join(self.said, probe), self.join(self.seen, proc))
                 for name, (probe, proc) in EVIDENCE.items()]
-        caption = f"step {step}, {CHAPTERS[step]}" + (f" ({note})" if note else "")
+        caption = f"step {title(step)}" + (f" ({note})" if note else "")
         columns = ["property", "inside: the probe tried", "outside: /proc says"]
         super().__init__(caption, columns, rows)
 

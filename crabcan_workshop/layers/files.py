@@ -4,6 +4,7 @@ from textual.widgets import Tree
 from . import panes
 
 MOST = 400  # lines that open by themselves
+FEW = 20    # of them, where all is new
 
 
 class Files(Tree):
@@ -28,9 +29,14 @@ class Files(Tree):
                 node.add_leaf(panes.label(self.view, path, name), path)
                 continue
             inner = node.add(panes.label(self.view, path, name), path)
-            if self.shown < MOST and (self.filtered or path in self.view.touched):
+            if self.shown < MOST and (self.filtered or path in self.view.touched and not self.crowd(path)):
                 self.branch(inner, path)
                 inner.expand()
+
+    def crowd(self, folder):
+        """Tells whether a directory is all new, and long: its name and size say it, and Enter shows more."""
+        paths = self.view.below[folder]
+        return len(paths) > FEW and all(self.view.whats.get(f"{folder}/{name}") == "added" or f"{folder}/{name}" in self.view.below for name in paths)
 
     def on_tree_node_expanded(self, event):
         if event.node.data and not event.node.children:

@@ -1,4 +1,4 @@
-"""What stands in the tables of the screen, and in the lines of its tree."""
+"""What stands in the tables of the screen, in the lines of its tree, and in its foot; and how high each is."""
 import textwrap
 
 from rich.text import Text
@@ -9,6 +9,10 @@ from crabcan_steps.layer import printable
 from .advice import dockerfile
 from .view import SIGNS, WORDS
 
+STYLE = """#head{text-wrap:nowrap;text-overflow:ellipsis;height:1;background:$primary;color:$text}
+#layers{height:auto;max-height:40%;min-height:5} TabbedContent{height:1fr} TabPane{padding:0}
+Tree,DataTable{scrollbar-size-vertical:1;overflow-x:hidden} #filter{display:none;height:1;border:none;padding:0}
+#filter.shown{display:block} #foot{height:auto;max-height:3;color:$text-muted}"""  # what is cut off on the right, the foot tells
 COLUMNS = ("#", "size", "hidden later", *(sign for sign, _ in SIGNS.values()), "command")
 
 
@@ -37,6 +41,11 @@ def fill(table, columns, rows):
     table.add_columns(*columns)
     for cells in rows or [["", *["nothing"] * (len(columns) > 1), *[""] * (len(columns) - 2)]]:
         table.add_row(*(plain(cell) for cell in cells))
+
+
+def tables(report, width):
+    """{name: (columns, rows)} of what is judged when all layers have been read."""
+    return {"lines": lines(report, width), "wasters": wasters(report), "secrets": secrets(report)}
 
 
 def lines(report, width):
@@ -75,6 +84,12 @@ def label(view, path, name):
     sign, style = SIGNS.get(what, ("•" if path in view.touched else " ", "bold" if path in view.touched else ""))
     folder = "/" if path in view.below else ""
     return Text(f"{sign} {printable(name)}{folder}  {megabytes(size) if size else ''}".rstrip(), style=style, no_wrap=True)
+
+
+def legend(view, text, step):
+    """What the tree shows, and what its signs mean."""
+    return (f"{view.count} file{'s' * (view.count != 1)}" + (f" with {text!r}" if text else "") + f" at layer {step.number}; "
+            "+ added  ~ changed  - removed  m owner or mode  • in it")
 
 
 def detail(view, path):

@@ -16,14 +16,9 @@ from .files import Files
 from .standing import Standing
 from .waste import Report
 
-STYLE = """#head,#foot{text-wrap:nowrap;text-overflow:ellipsis} #head{height:1;background:$primary;color:$text} #layers{height:30%;min-height:5} TabbedContent{height:1fr}
-TabPane{padding:0} Tree,DataTable{scrollbar-size-vertical:1} #filter{display:none;height:1;border:none;padding:0}
-#filter.shown{display:block} #foot{height:1;color:$text-muted}"""
-
-
 class Viewer(App):
     """The whole screen. `fault` is why reading has failed."""
-    CSS, ENABLE_COMMAND_PALETTE = STYLE, False
+    CSS, ENABLE_COMMAND_PALETTE = panes.STYLE, False
     TABS = {"tree": ("Tree", "t"), "lines": ("Dockerfile lines", "d"), "wasters": ("Waste", "w"), "secrets": ("Secrets", "x"),
             "both": ("Both", "b")}
     BINDINGS = [("q", "quit", "quit"), ("slash", "filter", "filter"), ("escape", "clear", "all"),
@@ -36,7 +31,7 @@ class Viewer(App):
         self.index, self.opened, self.other = index, opened, other  # other: a function that reads it
         self.standing, self.report = Standing(index), None
         self.fault, self.left = None, False
-        self.only, self.by_size, self.text = False, False, ""
+        self.only, self.by_size, self.text, self.legend = False, False, "", ""
 
     def compose(self):
         yield Static(id="head")
@@ -91,9 +86,10 @@ class Viewer(App):
                   f"efficiency {report.efficiency:.1%}")
         for step in self.index.steps:
             panes.update(self.query_one("#layers"), step, report)
-        panes.fill(self.query_one("#lines-table"), *panes.lines(report, self.size.width - 18))
-        panes.fill(self.query_one("#wasters-table"), *panes.wasters(report))
-        panes.fill(self.query_one("#secrets-table"), *panes.secrets(report))
+        for name, (columns, rows) in panes.tables(report, self.size.width - 18).items():
+            panes.fill(self.query_one(f"#{name}-table"), columns, rows)
+        if count := len(report.hidden) + len(report.shown):
+            self.query_one("#tabs").get_tab("secrets").label = f"Secrets: {count} (x)"
         if found:
             panes.fill(self.query_one("#both-table"), *panes.both(found))
             self.action_tab("both")
@@ -106,12 +102,20 @@ class Viewer(App):
             return
         view = self.standing.go(step.number).view(self.text, self.only)
         self.query_one(Files).show(view, bool(self.text), self.by_size)
-        self.foot(f"{view.count} file{'s' * (view.count != 1)}" + (f" with {self.text!r}" if self.text else "") + f" at layer {step.number}; "
-                  "+ added  ~ changed  - removed  m owner or mode")
+        self.legend = panes.legend(view, self.text, step)
+        self.below()
 
     def on_tree_node_highlighted(self, event):
         if event.node.data and self.focused is event.control:
             self.foot(panes.detail(event.control.view, event.node.data))
+
+    def on_tabbed_content_tab_activated(self):
+        self.below()
+
+    def below(self):
+        """The foot tells of what is shown above it, not of what was there before."""
+        active = self.query_one("#tabs").active
+        self.foot(self.legend if active == "tree" else panes.whole(self.query_one(f"#{active}-table")))
 
     def foot(self, text):
         self.query_one("#foot").update(Text(printable(text)))
@@ -120,7 +124,7 @@ class Viewer(App):
         if event.data_table.id == "layers":
             self.show()
         elif self.query_one("#tabs").active != "tree":
-            self.foot(panes.whole(event.data_table))
+            self.below()
 
     # Keys.
 

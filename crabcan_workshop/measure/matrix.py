@@ -1,4 +1,7 @@
-"""The isolation matrix: which property is closed in which checkpoint. It should be a triangle."""
+"""The isolation matrix: which property is closed in which checkpoint. It should be a triangle.
+
+Below it stands chapter 11's container: it has a way out, and nothing else may be open for that.
+"""
 import json
 import os
 import subprocess
@@ -6,9 +9,11 @@ import sys
 
 from .. import chapters
 from . import evidence
-from .observe import LIMITS, Canaries, ObserveError, look, observe
+from .observe import LIMITS, Canaries, ObserveError, look, networked, observe
 
 CHAPTERS = ("no container", *map(chapters.NAMES.get, chapters.LAYERED))
+TRIANGLE = range(chapters.WHOLE + 1)
+ALL = (*TRIANGLE, chapters.NETWORK)
 
 
 def own(name):
@@ -62,7 +67,12 @@ PROPERTIES = {
 BY_CGROUP = ("memory", "pids", "cpu")
 
 
-def rows(progress=lambda step: None, steps=range(chapters.WHOLE + 1), seen=None):
+def title(step):
+    """What a checkpoint is called."""
+    return f"{step} {chapters.NAMES[step]}" if step else CHAPTERS[0]
+
+
+def rows(progress=lambda step: None, steps=ALL, seen=None):
     """Runs checkpoints; yields (step, {property: cell}, note) of each. Cells: see cell().
 
     seen: gets, for each step, {property: what its verdict is made of}."""
@@ -71,7 +81,14 @@ def rows(progress=lambda step: None, steps=range(chapters.WHOLE + 1), seen=None)
     with Canaries() as canaries:
         for step in steps:
             progress(step)
-            inside, outside, errors, note = visit(step, canaries)
+            try:
+                inside, outside, errors, note = visit(step, canaries)
+            except ObserveError as error:
+                if step in TRIANGLE:
+                    raise
+                seen[step] = dict.fromkeys(PROPERTIES, {})
+                yield step, dict.fromkeys(PROPERTIES, "absent"), str(error).splitlines()[-1]
+                continue
             borrowed = ("users",) if "borrows" in errors else ()
             absent = BY_CGROUP if note else ()
             verdicts = {name: evidence.test(tried, inside, outside, host)
@@ -83,6 +100,12 @@ def rows(progress=lambda step: None, steps=range(chapters.WHOLE + 1), seen=None)
 
 def visit(step, canaries):
     """observe(), with limits from chapter 8 on; a note says why, if they cannot be had here."""
+    if step == chapters.NETWORK and "host" not in canaries:
+        with networked(canaries) as more:
+            found = visit(step, more)
+        if not found[0]["way out"]:
+            raise ObserveError("it has no way out: no default route in there")
+        return found
     try:
         return *observe(step, canaries, LIMITS if step >= 8 else []), ""
     except ObserveError as error:
@@ -115,7 +138,7 @@ def draw(table, console):
         letters = "  ".join(name.rjust(height)[line] for name in PROPERTIES)
         console.print((" " * 17 + letters).rstrip(), style="dim")
     for step, cells, _ in table:
-        label = f"{step} {CHAPTERS[step]}" if step else "  " + CHAPTERS[0]
+        label = title(step) if step else "  " + CHAPTERS[0]
         line = Text(f"{label:15}")
         for name in PROPERTIES:
             sign, letter, style = SIGNS[cells[name]]
@@ -149,14 +172,14 @@ def main(options):
     table, seen = [], {}
     try:
         with notes.status("starting") as status:
-            for row in rows(lambda step: status.update(f"checkpoint {step} of {chapters.WHOLE}"), seen=seen):
+            for row in rows(lambda step: status.update(f"checkpoint {title(step)}"), seen=seen):
                 table.append(row)
     except ObserveError as error:
-        notes.print(f"workshop: checkpoint {len(table)} did not come up: {error}", markup=False)
+        notes.print(f"workshop: checkpoint {ALL[len(table)]} did not come up: {error}", markup=False)
         return 1
     clean = all(value != "wrong" for _, cells, _ in table for value in cells.values())
     if options.json:
-        print(json.dumps([{"step": step, "chapter": CHAPTERS[step], "cells": cells, "note": note,
+        print(json.dumps([{"step": step, "chapter": title(step).split(" ", 1)[-1] if step else CHAPTERS[0], "cells": cells, "note": note,
                            "seen": seen[step]} for step, cells, note in table], indent=1))
     else:
         draw(table, console)

@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 PROBE = Path(__file__).with_name("probe.py")
 LIMITS = ["--memory", "64M", "--pids", "20", "--cpus", "0.2"]  # tight, so that they bite at once
 NAMESPACES = ("pid", "uts", "mnt", "user", "ipc", "net", "cgroup", "time")
 SETS = ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")
+AGAIN = 20  # times
 LIMIT_FILES = {"memory": ("memory.max", "memory.limit_in_bytes"), "pids": ("pids.max", "pids.max"),
                "cpu": ("cpu.max", "cpu.cfs_quota_us")}  # of version 2 and 1
 NO_LIMIT = 1 << 64
@@ -55,6 +56,20 @@ class Canaries:
         self.stack.close()
 
 
+@contextmanager
+def networked(canaries):
+    """The canaries for a container with a network: it may reach the host by more than 127.0.0.1."""
+    from crabcan_steps.net import links
+    from crabcan_steps.net.netlink import Netlink
+    six = socket.has_dualstack_ipv6()
+    with closing(Netlink()) as netlink, socket.create_server(
+            ("", 0), family=socket.AF_INET6 if six else socket.AF_INET, dualstack_ipv6=six, backlog=64) as server:
+        yield {**canaries, "host": {
+            "port": server.getsockname()[1], "bridge": os.geteuid() == 0,
+            "addresses": [address for address, _ in links.addresses(netlink)
+                          if not address.startswith(("127.", "fe80:")) and address != "::1"]}}
+
+
 def observe(step, canaries, options=()):
     """Runs the probe in a checkpoint (0: on the host itself); returns (inside, outside, stderr).
 
@@ -65,6 +80,13 @@ def observe(step, canaries, options=()):
     with probing(crabcan + python if step else python,
                  lambda pid: pid if step < 2 else child_of(pid)) as (process, pid, inside, errors):
         outside = look(pid)
+        for _ in range(AGAIN if canaries["burn"] else 0):
+            if outside["throttled"]:
+                break
+            process.stdin.write("more\n")  # on a busy machine we may not have had enough to be held back
+            process.stdin.flush()
+            process.stdout.readline()
+            outside = look(pid)
         errors.seek(0)
         return inside, outside, errors.read()
 

@@ -92,7 +92,7 @@ def subordinate():
     users = Users()
     users.prepare(Spec(), None)
     if users.root or users.helped:
-        return random.randrange(2000, 5000), random.randrange(30_000, 40_000)
+        return random.randrange(2000, 5000), random.randrange(30_000, 35_000)  # and `you` has 20,000: 60,000 do
     return 0, 1
 
 
@@ -112,6 +112,16 @@ class Session(Limits):
         os.setsid()
 
 
+def apart(first, count, you):
+    """What a check has in /etc/subuid and /etc/subgid, and the range for groups: another than for users, or
+    nobody would see whether somebody took the one for the other. Without ids to give, as outside, none."""
+    if not first:
+        return "", "", (first, count)
+    later = random.randrange(1, 100)
+    groups = first + later, count - later
+    return f"root:{first}:{count}\n{you}", f"root:{groups[0]}:{groups[1]}\n{you}", groups
+
+
 def plan(job, module, more=()):
     """The Spec and the layers of a room with a module of ours as its PID 1.
 
@@ -126,11 +136,12 @@ def plan(job, module, more=()):
     room = Room(files, groups.trees)
     code = room.code
     spec.you = job["you"] = random.randrange(1100, 1900)
-    people = f"root:{first}:{count}\n" + (f"you:{first + count}:20000\n" if first else "")
-    if not first and module == "keeper":
-        people = ""  # none to give, as outside: whoever looks for a range finds none
+    you = f"you:{first + count}:20000\n" if first else ""
+    people = groups_of = f"root:{first}:{count}\n{you}"
+    if module == "keeper":
+        people, groups_of, spec.handed_groups = apart(first, count, you)
     room.files["job.json"] = json.dumps(job)
-    room.code = lambda: [*code(), Entry("/etc/subuid", text=people), Entry("/etc/subgid", text=people)]
+    room.code = lambda: [*code(), Entry("/etc/subuid", text=people), Entry("/etc/subgid", text=groups_of)]
     layers = [ch02_clone.Clone(), Hostname(), users, groups, room, Keyring(), Namespaces(), *more]
     return spec, layers
 

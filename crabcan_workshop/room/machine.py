@@ -28,6 +28,7 @@ class Machine(Runs):
     def __init__(self, keeper, groups, chapter, canaries, spec, slowness):
         self.keeper, self.groups, self.chapter = keeper, groups, chapter
         self.canaries, self.ids, self.many_ids = canaries, spec.handed, spec.handed[0] > 0
+        self.ids_of = {"uid": spec.handed, "gid": spec.handed_groups}
         self.you = spec.you  # an ordinary user, with ids in /etc/subuid and with helpers or without
         self.seconds = SECONDS * slowness
         self.sight, self.place = Sight(keeper), Place(keeper)

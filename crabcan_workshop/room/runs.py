@@ -31,9 +31,9 @@ class Runs:
         words = [*before, *self.python, "crabcan", "step", str(step), *map(str, options), "--", *inner]
         return self.run(words, inner if watch else None, step, watch, **kind)
 
-    def user(self, uid):
+    def user(self, uid, gid=None):
         """Before words: an ordinary user of the machine's, without other groups."""
-        return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "--"]
+        return ["setpriv", f"--reuid={uid}", f"--regid={gid or uid}", "--clear-groups", "--"]
 
     def words(self, *words, before=()):
         """Runs crabcan with just these words, as the room's root or as `before` makes it."""

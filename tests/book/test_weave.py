@@ -45,6 +45,7 @@ pytestmark = pytest.mark.slow  # left out by --fast
     ("eth0 netns /proc/self/fd/21)", "eth0 netns /proc/self/fd/7)"),
     ("MemTotal:  8123456 kB", "MemTotal: 16123456 kB"),
     ("real\t0m0.012s", "real\t0m1.900s"),
+    ("      1 ?        Ss     0:00 sh -c id", "      1 ?        Rs     0:00 sh -c id"), ("  4 S    sleep", "  4 D    sleep"),
     ("runc   28.1   (24.0 to 40.2)", "runc   31.5   (27.2 to 141.0)"),
     ("cold / runc   0.91   (at most 0.9)", "cold / runc   1.12   (at most 0.9)"),
     ("A, 2 processors, load 0.1 0.2 0.3; x", "B C, 64 processors, load 9.1 0.2 0.3; y"),
@@ -69,7 +70,7 @@ def test_varies(one, other):
     ("setrlimit(7, [64, 64])", "setrlimit(7, [1024, 1024])"), ("127.0.0.1:80", "127.0.0.1:90"),
     ("umount2('.', 2)", "umount2('.', 2): Invalid argument"), ("plucky", "plucky-otter"),
     ("crab-0123456789", "crab"),
-    ("CLONE_NEWPID", "CLONE_NEWPID|CLONE_NEWNS"),
+    ("CLONE_NEWPID", "CLONE_NEWPID|CLONE_NEWNS"), ("  4 S    sleep", "  4 Z    sleep"), ("  4 S    sh", "  4 Ss   sh"),
     ("mount_setattr('', 36864", "mount_setattr('', 4096"),
 ])
 def test_matters(one, other):

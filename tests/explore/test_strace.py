@@ -23,8 +23,8 @@ def need(*programs):
 
 
 def held(command, folder, before=(), seconds=20):
-    """(events, what /proc says of the child): of a command that ends in sleep, looked at while it sleeps."""
-    file = folder / "lines"
+    """(events, what /proc says of the container): of a command that ends in sleep, looked at while it sleeps."""
+    file, container = folder / "lines", {}
     facts = strace.before() | {"cwd": "/"}
     facts["mountinfo"] = [line for line in facts["mountinfo"] if not (before and "/unified " in line)]
     with subprocess.Popen([*before, "strace", *strace.OPTIONS, "-o", file, "--", *command],
@@ -35,13 +35,15 @@ def held(command, folder, before=(), seconds=20):
                 time.sleep(0.5)  # more than sleep takes for its own first steps
                 lines = file.read_text(errors="surrogateescape").splitlines() if file.exists() else []
                 events = strace.translated(lines, facts)
-                child = fold(events)["processes"].get("child", {})
-                if str(child.get("program")).endswith("sleep"):
-                    return events, kernel.facts(child["pid"])
+                state = fold(events)
+                container = state["processes"].get(state["subject"], {})
+                if str(container.get("program")).endswith("sleep"):
+                    return events, kernel.facts(container["pid"])
             raise AssertionError(f"no sleep: {lines[-3:]}")
         finally:
-            for pid in [] if process.poll() is not None else children(process.pid):
-                os.kill(pid, 9)
+            if process.poll() is None:
+                for pid in [container["pid"]] if container.get("pid") else children(process.pid):
+                    os.kill(pid, 9)  # and whoever has started it ends, too: some are nobody's children any more
             process.wait(20)
             process.stderr.close()
 
@@ -60,7 +62,7 @@ def true(events, real, but=()):
     """The state is what the kernel says of the process; but: of what strace does not tell enough."""
     state = fold(events)
     assert state["unknown"] <= len(events) / 50, [e["call"] for e in events][:20]
-    found = truth.looks(state, "child", real, strace.before()["namespaces"], {})
+    found = truth.looks(state, state["subject"], real, strace.before()["namespaces"], {})
     wrong = [f"{what}: {ours!r} is {theirs!r}"[:1500] for what, ours, theirs in found
              if ours != theirs and not any(word in what for word in but)]
     assert not wrong, "\n".join(wrong)
@@ -92,16 +94,55 @@ def test_runtimes_of_bundles(root, folder_of_root, runtime):
     events, real = held([runtime, "run", "--bundle", str(folder_of_root), f"crabcan-held-{os.getpid()}"],
                         folder_of_root, before)
     subprocess.run([runtime, "delete", "--force", f"crabcan-held-{os.getpid()}"], capture_output=True)
-    state = true(events, real, but=("namespace", "descriptors"))
+    state = true(events, real)
     assert state["properties"]["mounts"]["closed"] and state["properties"]["files"]["closed"]
+
+
+@pytest.mark.parametrize("runtime", ["crun", "runc"])
+def test_podman(root, folder_of_root, runtime, pytestconfig):
+    """Ten processes, four programs; the container is in the end nobody's child."""
+    need("strace", "podman", runtime)
+    if runtime == "runc" and not pytestconfig.getoption("long"):
+        pytest.skip("with --long")
+    rootfs(folder_of_root)
+    own = [f"--{name}={folder_of_root / name}" for name in ("root", "runroot", "tmpdir")]
+    limits = ["--ulimit=nofile=1000:1000", "--ulimit=nproc=1000:1000", "--network=none", "--volume=/usr:/usr:ro"]
+    before = ["unshare", "--mount", "sh", "-c", UNIFIED, "sh"]
+    events, real = held(["podman", *own, "--cgroup-manager=cgroupfs", "--storage-driver=vfs", "--events-backend=none",
+                         "--runtime", runtime, "run", "--rm", *limits, "--rootfs", str(folder_of_root / "rootfs"),
+                         "sleep", "100"], folder_of_root, before)
+    state = true(events, real, but=("mounts",))  # the volume goes where a link leads
+    closed = {name for name, found in state["properties"].items() if found["closed"]}
+    assert closed >= {"files", "mounts", "pid", "ipc", "network", "filter", "pids"} and "users" not in closed
+    assert {name.split()[0] for name in state["processes"]} >= {"parent", "child", "conmon", runtime}
+
+
+def test_who_has_no_child_is_the_container_itself(root, folder_of_root):
+    need("strace")
+    rootfs(folder_of_root)
+    script = 'mount --bind /usr "$0/usr" && exec chroot "$0" sleep 100'
+    events, real = held(["unshare", "--mount", "--net", "sh", "-c", script, str(folder_of_root / "rootfs")], folder_of_root)
+    state = true(events, real)
+    assert state["subject"] == "parent" and state["properties"]["network"]["closed"]
+
+
+def test_of_a_start_that_failed_the_child_is_who_was_to_be_it(root):
+    need("strace", "bwrap")
+    events, status = strace.record([*BWRAP, "nosuch"])
+    state = fold(events)
+    assert status and state["subject"] == "child" and state["properties"]["network"]["closed"]
+
+
+def rootfs(folder):
+    """The host's /usr is to be mounted in it."""
+    (folder / "rootfs" / "usr").mkdir(parents=True)
+    for name in ("bin", "lib", "lib64"):
+        (folder / "rootfs" / name).symlink_to(f"usr/{name}")
 
 
 def bundle(folder):
     """A bundle that needs no image: the host's /usr in it, read-only."""
-    root = folder / "rootfs"
-    (root / "usr").mkdir(parents=True)
-    for name in ("bin", "lib", "lib64"):
-        (root / name).symlink_to(f"usr/{name}")
+    rootfs(folder)
     subprocess.run(["runc", "spec"], cwd=folder, check=True)
     config = json.loads((folder / "config.json").read_text())
     config["process"] |= {"terminal": False, "args": ["sleep", "100"]}

@@ -4,6 +4,7 @@ import http.server
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -101,7 +102,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if server.wants and "elsewhere" in self.path:
             return self.answer(401, WWW_Authenticate=f'{server.wants} realm="http://{server.host}/token"')
         if server.token and self.headers.get("Authorization") != "Bearer t0ken":
-            return self.answer(401, WWW_Authenticate=f'Bearer realm="http://{server.host}/token",service="here"')
+            return self.answer(401, WWW_Authenticate=f'Bearer realm="{server.realm}",service="here"')
         if server.busy:
             server.busy -= 1
             return self.answer(503)
@@ -111,6 +112,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             found = which if ":" in which else layout.manifests[0]["digest"]
             data = (layout.path / "blobs/sha256" / found[7:]).read_bytes()
             return self.answer(200, data, Content_Type=json.loads(data).get("mediaType"))
+        if server.drops:
+            server.drops -= 1
+            return self.connection.shutdown(socket.SHUT_RDWR)
         path = layout.path / "blobs/sha256" / which[7:]
         if server.elsewhere and "elsewhere" not in self.path:
             return self.answer(307, Location=f"http://{server.elsewhere}/elsewhere{url.path}")
@@ -140,10 +144,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Faulty(http.server.ThreadingHTTPServer):
-    """What it does wrong: cut connections, ignore ranges, be busy, be slow, send other bytes, send
-    elsewhere, want our account although we were sent from elsewhere."""
+    """What it does wrong: cut connections, drop them without an answer, ignore ranges, be busy, be slow, send other bytes, send
+    elsewhere, want our account although we were sent from elsewhere. tls: (certificate, key)."""
     daemon_threads = True
-    token, busy, cuts, slow, ranges, damage, elsewhere, wants = False, 0, 0, 0, True, 0, None, None
+    token, busy, cuts, slow, ranges, damage, elsewhere, wants, tls, realm, drops = False, 0, 0, 0, True, 0, None, None, None, None, 0
 
     def __init__(self, layout, **wrong):
         super().__init__(("127.0.0.1", 0), Handler)
@@ -151,6 +155,11 @@ class Faulty(http.server.ThreadingHTTPServer):
         self.host = f"127.0.0.1:{self.server_address[1]}"
         for key, value in wrong.items():
             setattr(self, key, value)
+        self.realm = self.realm or f"http{'s' if self.tls else ''}://{self.host}/token"
+        if self.tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*self.tls)
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     def handle_error(self, request, address):
         """Who was cut off is no news."""

@@ -12,7 +12,8 @@ from making import folder as directory, member, tar
 from scan import scan
 from crabcan_steps.images import tar as format_
 from crabcan_steps.images.errors import ImageError
-from crabcan_steps.images.image import Image, choose, machine, parsed
+from crabcan_steps.images.image import Image, parsed
+from crabcan_steps.images.platforms import choose, machine
 from crabcan_steps.images.merged import Merged
 from crabcan_steps.images.stream import Stream
 from crabcan_steps.images.tree import Tree

@@ -7,12 +7,13 @@ import threading
 
 import pytest
 
-from making import CONFIG, LAYER, MANIFEST, Layout, digest, images, member, packed, tar  # noqa: F401
+from making import CONFIG, INDEX, LAYER, MANIFEST, Layout, busybox, digest, images, member, packed, tar  # noqa: F401
 from registries import Faulty
 from crabcan_steps.images import registry as registry_, web
 from crabcan_steps.images.errors import ImageError
 from crabcan_steps.images.found import Options
 from crabcan_steps.images.image import parsed
+from crabcan_steps.images.platforms import choose, machine
 from crabcan_steps.images.pull import pull
 from crabcan_steps.images.reference import Reference
 from crabcan_steps.images.registry import Registry
@@ -55,6 +56,10 @@ ODD = {
     "one that may not be passed on": ({"kind": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"}, "Windows"),
     "Windows": ({"config": {"os": "windows"}}, "for windows, and not for linux"),
     "encrypted": ({"kind": LAYER + "+gzip+encrypted"}, "encrypted"),
+    "an entry point that is no list": ({"config": {"config": {"Entrypoint": "sh -c id"}}}, "Entrypoint: should be a list"),
+    "nothing in a list": ({"config": {"config": {"Cmd": ["sh", None]}}}, "Cmd: should be a string"),
+    "half a character": ({"config": {"config": {"Env": ["A=\ud800"]}}}, "Env: is no text"),
+    "zstd that wants a gigabyte": ({"kind": LAYER + "+zstd", "data": b"\x28\xb5\x2f\xfd\x00\xa0" + bytes(40)}, "zstd"),
     "bzip2": ({"data": bz2.compress(FILES)}, "bzip2"),
     "a configuration of wrong kinds": ({"config": {"os": ["linux"]}}, "should be a string"),
 }
@@ -84,6 +89,42 @@ def test_an_index_of_nothing_and_one_beside_whose_image_stands_more(store, tmp_p
     assert pull(store, f"oci:{made.path}", chosen).digest == own["digest"]
 
 
+def test_an_index_in_an_index_and_one_in_itself_without_an_end(store, tmp_path):
+    """An index may lead to another, and there has to be an image at the end."""
+    made = Layout(tmp_path / "layout")
+    image = made.image(FILES)
+    inner, made.manifests = image, []
+    for _ in range(3):
+        inner = made.blob(json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [inner]}).encode(), INDEX)
+    made.manifests = [inner]
+    made.write()
+    assert pull(store, f"oci:{made.path}").digest == image["digest"]
+    for _ in range(3):
+        inner = made.blob(json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [inner]}).encode(), INDEX)
+    made.manifests = [inner]
+    made.write()
+    with pytest.raises(ImageError, match="no image that we know"):
+        pull(store, f"oci:{made.path}")
+
+
+@pytest.mark.parametrize("wanted, there, chosen", [
+    ("linux/arm64", ["arm64/v9", "arm64"], 1), ("linux/arm64", ["arm64/v9", "arm64/v8"], 1), ("linux/arm64/v8", ["arm64"], 0),
+    ("linux/arm64", ["arm", "arm64/v8.1", "arm64"], 2), ("linux/arm64/v9", ["arm64", "arm64/v8.2", "arm64/v8.1"], 1),
+    ("linux/arm/v7", ["arm/v5", "arm/v6", "arm/v8"], 1), ("linux/arm/v6", ["arm/v7", "arm/v5"], 1), ("linux/arm", ["arm/v6", "arm/v7"], 1),
+    ("linux/amd64", ["amd64/v3", "amd64"], 1), ("linux/amd64/v2", ["amd64/v3", "amd64", "amd64/v2"], 2),
+    ("linux/mips/soft", ["mips", "mips/soft"], 1), ("linux/arm64", ["arm64/v9"], None), ("linux/arm/v6", ["arm"], None),
+    ("linux/mips/soft", ["mips"], None), ("linux/amd64", [f"s390x/z{n}" for n in range(500)], None)])
+def test_of_several_variants_the_newest_that_runs(wanted, there, chosen):
+    words = [dict(zip(("architecture", "variant"), name.split("/"))) for name in there]
+    index = {"manifests": [{**EMPTY, "platform": {"os": "linux", **one}} for one in words]}
+    if chosen is not None:
+        assert choose(index, machine(wanted), "it") is index["manifests"][chosen]
+        return
+    with pytest.raises(ImageError, match="platform chooses") as error:
+        choose(index, machine(wanted), "it")
+    assert len(str(error.value)) < 400
+
+
 def test_another_processor_s_is_pulled_and_told(store, tmp_path, capsys):
     layout(tmp_path / "layout", config={"architecture": "s390x"})
     pull(store, f"oci:{tmp_path / 'layout'}")
@@ -100,6 +141,39 @@ def test_no_layers_many_layers_and_chunks(images):
     chunks = packed(FILES, "zstd") + b"\x50\x2a\x4d\x18" + (9).to_bytes(4, "little") + b"about all"  # as zstd:chunked ends
     layout(images.path / "chunked", LAYER + "+zstd", data=chunks)
     images.good("pull", "--quiet", f"oci:{images.path}/chunked")
+
+
+ASKED = {  # the image's own words: what a container of it says, or why there is none
+    "a user whom its passwd does not know": ({"User": "nobody"}, "knows root, web"),
+    "a group that it does not know": ({"User": "web:none"}, "no such name"),
+    "a number without an account is in root's group": ({"User": "4711"}, "4711 0 / /\n"),
+    "a number with a group": ({"User": "4711:mail"}, "4711 8 / /\n"),
+    "nothing, and lists that are null": ({"WorkingDir": None, "Entrypoint": None, "Env": None, "Volumes": None, "Labels": None}, "0 0 /root /\n"),
+    "a directory that leads up": ({"WorkingDir": "srv/../../x"}, "0 0 /root /x\n"),
+    "a directory that is a file": ({"WorkingDir": "/etc/passwd"}, "/etc/passwd"),
+    "a directory where there can be none": ({"Volumes": {"/proc/x": {}}}, "directory /proc/x"),
+    "variables that are none": ({"Env": ["ALONE", "=x", "", "A=1=2", "N\0=1"]}, "0 0 /root /\n"),
+    "a signal that is none": ({"StopSignal": "SIGNOPE"}, "SIGTERM it is"),
+    "a command without a name": ({"Cmd": ["", "x"]}, "says no command"),
+}
+
+
+def test_what_an_image_s_configuration_may_ask_for(images):
+    """One store and one layer for all of them: what is said is a line, and what can be had is had."""
+    command = ["sh", "-c", "echo $(id -u) $(id -g) $HOME $PWD"]
+    for at, (name, (config, words)) in enumerate(ASKED.items()):
+        images.layout(str(at)).image(tar(*busybox()), config={"Cmd": command} | config)
+        images.good("pull", "--quiet", f"oci:{images.path}/{at}", f"i{at}")
+        result = images("run", "--image", f"i{at}")
+        if words.endswith("\n"):
+            assert (result.stdout, result.returncode) == (words, 0), (name, result)
+        else:
+            said = [line for line in result.stderr.splitlines() if "default limits" not in line]  # version 1 gives a user none
+            assert len(said) == 1 and words in said[0], (name, result)
+            assert result.returncode == (0 if "SIGTERM" in words else 125), (name, result)
+    images.good("run", "--write-bundle", images.path / "box", "--image", "i2")
+    assert json.loads((images.path / "box/config.json").read_text())["process"]["user"] == {"uid": 4711, "gid": 0, "additionalGids": []}
+    subprocess.run([*images.who.prefix, "unshare", "--map-auto", "--map-root-user", "rm", "-rf", images.path / "box"], check=True)
 
 
 @pytest.mark.parametrize("settings, words", [("size=60m", "MiB are free"), ("nr_inodes=3000", "inodes left"), ("size=90m", "nearly full")])

@@ -120,6 +120,35 @@ def test_lines_waste_and_secrets(built):
     drive(f"oci:{built.path}", script)
 
 
+def test_what_a_newcomer_sees_first(tmp_path):
+    """Sizes of long new directories, not hundreds of names; as many layers as there are, and no row for a scrollbar."""
+    layout = Layout(tmp_path / "layout")
+    layout.image(tar(*(member(f"bin/{n}", "x" * 100) for n in range(300)), member("etc/passwd", "x")), tar(member("bin/0", "y")),
+                 tar(*(member(f"new/{n}", "x") for n in range(20)), member(f"d/{'long' * 50}", "1")),
+                 *(tar(member(f"more{n}", "x")) for n in range(4)), history=[{"created_by": f"RUN {'step ' * 60}"}] * 7)
+
+    async def script(pilot, seen):
+        first = await seen()
+        assert "• bin/  30 kB" in first and "+ 100" not in first and "+ passwd" in first
+        assert len(re.findall(r"^ \d +\d+ k?B.*RUN step", first, re.M)) == 7 and "• in it" in first
+        assert "~ 0" in await seen("down")  # a file of a long directory is changed: it is open
+        await seen("down")
+        assert "+ 12" in await seen()
+        assert "long" * 50 in re.sub(r"\s", "", await seen("t", "down", "down"))  # the foot has all of it
+        assert not any(widget.show_horizontal_scrollbar for widget in pilot.app.query("Tree, DataTable"))
+    drive(f"oci:{layout.path}", script)
+
+
+def test_the_foot_is_about_what_is_shown(built):
+    async def script(pilot, seen):
+        assert "+ added" in (await seen("t")).splitlines()[-2]
+        assert "of layer 0" in (await seen("down", "down")).splitlines()[-2]
+        assert "COPY . /app" in (await seen("d")).splitlines()[-2]
+        assert "Secrets: 1 (x)" in await seen() and "still there" in (await seen("x")).splitlines()[-2]
+        assert "+ added" in (await seen("t")).splitlines()[-2]
+    drive(f"oci:{built.path}", script)
+
+
 def test_two_images_side_by_side(built, tmp_path):
     other = Layout(tmp_path / "other")
     other.image(BUILT[0][0], tar(member("app/only", "here")))

@@ -7,6 +7,8 @@ import socket
 import threading
 
 WEB, WEB6, NAMES, CLOUD = "203.0.113.5", "2001:db8:5::5", "203.0.113.53", "169.254.169.254"
+CLOUDS = {"alibaba": "100.100.100.200", "azure": "168.63.129.16", "amazon6": "fd00:ec2::254", "google6": "fd20:ce::254",
+          "oracle6": "fd00:c1::a9fe:a9fe"}
 
 
 class Answer(http.server.BaseHTTPRequestHandler):
@@ -46,7 +48,8 @@ def names():
 
 
 if __name__ == "__main__":
-    for kind, address in (http.server.ThreadingHTTPServer, WEB), (http.server.ThreadingHTTPServer, CLOUD), (Six, WEB6):
+    for address in WEB, CLOUD, WEB6, *CLOUDS.values():
+        kind = Six if ":" in address else http.server.ThreadingHTTPServer
         threading.Thread(target=kind((address, 80), Answer).serve_forever).start()
     threading.Thread(target=names).start()
     print("ready", flush=True)

@@ -1,4 +1,5 @@
 """Two never have one address, and with the last one all is gone: also after kill -9, of whomever."""
+import os
 import re
 import signal
 import subprocess
@@ -68,6 +69,39 @@ def test_kill_9(world, whom):
         left = settled(world)
         assert not left, left
         assert "bridge" not in world.root.script(DOCTOR).stdout
+
+
+def test_the_end_of_a_whole_cgroup(world):
+    """systemd ends services so, and the kernel where memory runs out: all at once, also what stands beside us."""
+    top = next((Path(top) for top in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified") if Path(top, "cgroup.procs").exists()), None)
+    if top is None:
+        pytest.skip("no version 2 of cgroups here: nobody ends one as a whole")
+    group = top / f"test-of-net-{os.getpid()}"
+    group.mkdir()
+    try:
+        words = world.root.command("run", "--net", "bridge", "--memory", "max", "--pids", "max", "-p", "8080:80", *WAIT)
+        process = subprocess.Popen(["sh", "-c", f'echo $$ > {group}/cgroup.procs; exec "$@"', "sh", *words], env=world.root.environment,
+                                   stdin=-1, stdout=-1)
+        assert process.stdout.readline() == b"ready\n" and world.state() != world.before
+        assert str(process.pid) in (group / "cgroup.procs").read_text().split()
+        (group / "cgroup.kill").write_text("1")
+        assert process.wait() == -signal.SIGKILL
+        left = settled(world)
+        assert not left, left
+        process.stdin.close()
+        process.stdout.close()
+    finally:
+        assert wait_for(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
+
+
+def test_nobody_reads_what_debug_tells(world, as_before):
+    """`crabcan run --debug ... 2>&1 | head`: what is told of a call is not what undoes it."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = subprocess.Popen(world.root.command("run", "--net", "bridge", "-d", "true"), env=world.root.environment, stderr=writer)
+    os.close(writer)
+    assert process.wait() == 0
 
 
 def test_one_goes_another_stays(world, as_before):
@@ -178,6 +212,34 @@ def test_kill_9_while_it_starts(world, as_before):
         process.wait()
         left = settled(world)
         assert not left, (wait, left)
+
+
+def killed_while_nft(world, folder, sign, *options):
+    """A start that ends while its nft is about to load something; comes back when that has done so all the same."""
+    slow, started, done = (folder / name for name in ("nft", "started", "done"))
+    slow.write_text(f"#!/bin/sh\nscript=$(cat)\ncase $script in *'{sign}'*) echo > {started}; sleep 1; at={done};; esac\n"
+                    "printf '%s\\n' \"$script\" | /usr/sbin/nft -f -\ntest -z \"$at\" || echo > $at\n")
+    slow.chmod(0o755)
+    script = (f"import sys\nfrom crabcan_steps import cli\nfrom crabcan_steps.net import nft\nnft.PROGRAMS = ['{slow}']\n"
+              "cli.main(['run', '--net', 'bridge', *sys.argv[1:], 'sleep', '9'])")
+    process = subprocess.Popen([*world.root.python, "-c", script, *options], env=world.root.environment, stderr=subprocess.DEVNULL)
+    assert wait_for(started.exists)
+    process.kill()
+    process.wait()
+    assert wait_for(done.exists)
+
+
+def test_what_nft_loads_for_one_who_was_killed_goes_too(world, as_before, tmp_path):
+    """Who tidies up waits for it: all the rules, or of one container what was published."""
+    killed_while_nft(world, tmp_path, "chain postrouting")
+    left = settled(world)
+    assert not left, left
+    (tmp_path / "more").mkdir()
+    with world.background(*WAIT) as stays:
+        stays.ready()
+        killed_while_nft(world, tmp_path / "more", "add element", "-p", f"{HOST}:8099:80")
+        assert wait_for(lambda: world.do(world.host, "ls /run/crabcan/*/3 2> /dev/null || true") == "")
+        assert "8099" not in world.do(world.host, "nft list set inet crabcan published4")
 
 
 def test_ctrl_c_while_it_starts(world, as_before):

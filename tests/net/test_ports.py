@@ -173,6 +173,7 @@ def test_wrong_words_are_one_line(words, says, capsys):
 @pytest.mark.parametrize("words, says", [
     (["-p", "192.0.2.77:80:80"], "no address of this host"), (["--ip", "192.0.2.1"], f"{FIRST}.2"), (["--ip", f"{FIRST}.1"], f"{FIRST}.2"),
     (["--ip", f"{FIRST}.255"], f"{FIRST}.254"), (["-p", "8080:80", "-p", "8080:81"], "is taken"), (["--internal", "--net", "none"], "--net bridge"),
+    (["--internal", "-p", "8080:80"], "neighbours only"),
     (["--net", "container:nobody"], "--name"), (["--net", "container:4194303"], "no such process"), (["--net", "container:self"], "--name"),
     (["--net", "host"], "all,-network"), (["--layers", "all,-network"], "chapter 11"), (["--layers", "all,-namespaces"], "chapter 5")])
 def test_what_cannot_be_had_is_one_line_and_leaves_nothing(world, as_before, words, says):

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CHECKOUT, Running, Who
-from internet import CLOUD, NAMES, WEB, WEB6
+from internet import CLOUD, CLOUDS, NAMES, WEB, WEB6
 
 HOST, ROUTER, OTHER = "198.51.100.2", "198.51.100.1", "198.51.100.9"
 HOST6, ROUTER6 = "2001:db8:1::2", "2001:db8:1::1"
@@ -85,8 +85,7 @@ class World:
             for name in up0 oth0; do ip link set in-$name master wire up; done
             ip addr add {ROUTER}/24 dev wire
             ip addr add {ROUTER6}/64 dev wire nodad
-            for a in {WEB} {NAMES} {CLOUD}; do ip addr add $a/32 dev lo; done
-            ip addr add {WEB6}/128 dev lo nodad""")
+            for a in {WEB} {NAMES} {CLOUD} {WEB6} {" ".join(CLOUDS.values())}; do ip addr add $a dev lo nodad; done""")
         if self.six:
             self.do(self.host, f"ip addr add {HOST6}/64 dev up0 nodad; ip -6 route add default via {ROUTER6}")
 

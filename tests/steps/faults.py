@@ -23,6 +23,7 @@ from pathlib import Path
 sys.path[:0] = [str(folder) for folder in Path(__file__).resolve().parents[:3]]
 
 from conftest import CHECKOUT, Who  # noqa: E402
+from crabcan_steps import ch09_runtime  # noqa: E402
 from faultrun import CACHE, Call, Run  # noqa: E402
 
 ERRNOS = ("EPERM", "ENOSYS", "EINVAL", "ENOMEM", "EINTR")
@@ -237,8 +238,9 @@ def table(results):
 
 def render(rows):
     lines = [f"{'layer':12}" + "".join(f"{word:>11}" for word in ("faults", *VERDICTS))]
-    rows = {**rows, "all": sum(rows.values(), collections.Counter())}
-    for layer, row in rows.items():
+    known = ["args", "protocol", *ch09_runtime.NAMES]
+    rows = {layer: rows[layer] for layer in sorted(rows, key=known.index)}
+    for layer, row in {**rows, "all": sum(rows.values(), collections.Counter())}.items():
         lines.append(f"{layer:12}{sum(row.values()):11}" + "".join(f"{row[word]:11}" for word in VERDICTS))
     return "\n".join(lines)
 

@@ -105,6 +105,22 @@ def test_bytes_that_are_no_text(root_of):
         accounts.lookup(fd, "ana")  # execve would take no NUL
 
 
+@pytest.mark.parametrize("uid, known", [("4294967294", True), ("42949672940", False)])
+def test_a_number_has_ten_digits_at_most(uid, known):
+    assert (passwd.found(f"eve:x:{uid}:7::/e:/bin/sh\n", "", uid)[3] == "/e") is known
+
+
+def test_an_empty_passwd_names_somebody_all_the_same():
+    with pytest.raises(LayerError, match="knows nobody"):
+        passwd.found("", "", "eve")
+
+
+def test_who_is_known_needs_no_introduction():
+    files = {"passwd": PASSWD, "group": GROUP}
+    assert passwd.introduced(files, ("ana", None)) == files and passwd.introduced(files, ("1007", None)) == files
+    assert passwd.introduced(files, ("4321", None))["passwd"] == PASSWD + "user:x:4321:4321:user:/:/bin/sh\n"
+
+
 def test_a_number_without_end_is_nobody_s(root_of):
     folder, fd = root_of
     (folder / "etc/passwd").write_text(f"ana:x:{'9' * 5000}:1::/:\nbob:x:7:7::/:\n")

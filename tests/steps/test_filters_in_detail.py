@@ -115,6 +115,32 @@ def test_a_mended_compiler_believes_no_old_work(course):
     assert "cod3" in compiled().stderr
 
 
+OWN = """
+import sys
+from crabcan_steps.ch07_seccomp import cached
+print(cached(sys.argv[1], False, set(sys.argv[2:])).hex())
+"""
+
+
+def test_a_profile_of_the_user_s_is_kept_for_these_capabilities_and_this_reader_of_it(course):
+    """What stays is a condition in it; and a mended reader of conditions believes no old work."""
+    folder, _, _ = course
+    rule = {"names": ["sethostname"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}}
+    (folder / "p.json").write_text(json.dumps({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [rule]}))
+
+    def made(*kept):
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(folder), "HOME": str(folder / "home")}
+        return subprocess.run([sys.executable, "-c", OWN, folder / "p.json", *kept], env=environment, cwd=folder,
+                              text=True, capture_output=True)
+    with_it, without = made("SYS_ADMIN"), made()
+    assert with_it.stdout and with_it.stdout != without.stdout == made().stdout, with_it.stderr
+    kept, = (folder / "home/.cache/crabcan").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    path = folder / "crabcan_steps/seccomp/profile.py"
+    path.write_text(path.read_text().replace("def resolved(", "def resolvex(", 1))
+    assert "resolved" in made().stderr
+
+
 @pytest.mark.parametrize("lost", [1, len(WHOLE), len(WHOLE) + 8])
 def test_one_that_lacks_its_end_is_made_anew(course, lost):
     """As of a crabcan that was killed while it wrote."""

@@ -53,3 +53,50 @@ def test_limits_of_the_older_kind(who):
     assert limits["Max stack size"] == [str(8 << 20)] * 2 and limits["Max nice priority"] == ["0", "0"]
     assert limits["Max realtime priority"] == ["0", "0"] and limits["Max locked memory"] == [str(8 << 20)] * 2
     assert limits["Max msgqueue size"] == [str(800 << 10)] * 2
+
+
+# ---------------------------------------------------------------- what is said of one that cannot be had
+
+@pytest.mark.parametrize("options, text", [
+    (["--memory", "64M", "--memory-swap", "32M"], "--memory-swap: is memory and swap together: at least --memory (64M)"),
+    (["--memory-swap", "32M"], "--memory-swap: is memory and swap together: at least --memory (1024M)")])
+def test_a_limit_that_nobody_could_have(who, options, text):
+    result = who.crabcan("run", *options, "--", "true")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (125, "", 1), result
+    assert result.stderr.startswith(f"crabcan: chapter 8 (cgroups): {text}"), result.stderr
+
+
+def test_more_files_than_we_may_have_ourselves(who):
+    words = ["prlimit", "--nofile=100:100", "--", *who.command("run", "--nofile", "500", "--", "true")]
+    result = subprocess.run(words, env=who.environment, text=True, capture_output=True, timeout=who.patience)
+    assert (result.returncode, result.stdout) == (125, ""), result
+    assert result.stderr.endswith("setrlimit: Operation not permitted: --nofile 500: our own hard limit is 100\n")
+
+
+@pytest.mark.parametrize("option, value", [("--memory", "64M"), ("--pids", "20"), ("--cpus", "0.5")])
+def test_an_ordinary_user_without_cgroups_hears_how_to_have_them(user, option, value):
+    if user.has_cgroups():
+        pytest.skip("this user has cgroups")
+    result = user.crabcan("run", option, value, "--", "true")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (125, "", 1), result
+    assert f"cgroup: Permission denied: {option} (/sys/fs/cgroup): be root, or log in under systemd" in result.stderr
+
+
+def test_and_of_the_defaults_in_one_line(user):
+    if user.has_cgroups():
+        pytest.skip("this user has cgroups")
+    result = user.crabcan("run", "--", "echo", "up")
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (0, "up\n", 1), result
+    assert result.stderr.startswith("crabcan: default limits that cannot be had here: --memory (")
+    assert ", --pids (" in result.stderr
+
+
+def test_a_controller_that_is_not_there(root):
+    """As on a kernel without it: the files of its tree are hidden, in a mount namespace of the test's own."""
+    if UNIFIED:
+        pytest.skip("version 2 is one tree")
+    script = 'mount -t tmpfs none /sys/fs/cgroup/pids && exec "$@"'
+    words = ["unshare", "--mount", "sh", "-c", script, "sh", *root.command("run", "--pids", "20", "--", "true")]
+    result = subprocess.run(words, env=root.environment, text=True, capture_output=True, timeout=root.patience)
+    assert (result.returncode, result.stderr.count("\n")) == (125, 1), result
+    assert "--pids (" in result.stderr and "this kernel has no such limit, or another tree has its controller" in result.stderr

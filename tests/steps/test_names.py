@@ -33,6 +33,9 @@ MAY = {
     ("ch01_args", "run", "chdir"): "chapter 1: there is no root yet to get out of",
     ("start", "Start.child", "openat2"): "--workdir, in the root that is ours by then, without magic links",
     ("ch02_clone", "wait", "read"): BYTES,
+    ("filled", "note", "open"): BYTES,
+    ("filled", "note", "write"): BYTES,
+    ("filled", "settled", "read"): PROC,
     ("furniture", "own_root", "readlink"): HOST,
     ("furniture", "kind_of", "lstat"): HOST,
     ("given", "given_root", "open"): ONCE,
@@ -133,11 +136,12 @@ OF_IMAGES = {
     "one name in each of two directories that we hold": "commit.written rename; container.create rename; flatten.filled link; layers.unpack_missing rename; "
         "remove.remove rename; store.Store.replace rename; transfer.take rename; unpack.Unpack.link link",
     "the caller's lambda, below a descriptor: see there": "unpack.Unpack.own chown",
-    "our own store, in which nobody else may write": "overlay.mounted open; overlay.own open; store.Store.__init__ makedirs; "
-        "store.Store.__init__ open",
+    "the store, which has to be ours alone; and what was opened again has to be the same": "place.again open; place.opened makedirs; "
+        "place.opened open",
+    "only to tell what is there instead": "place.opened islink; place.opened realpath",
     PROC: "overlay.namespace open; overlay.namespace write",
     ONCE: "auth.account open; files.Archive.__init__ open; files.Folder.__init__ open; files.Part.__init__ open; "
-          "push.archive open; reference.located exists; bundle.write listdir; bundle.write makedirs; bundle.write open; "
+          "push.archive open; push.folder realpath; reference.located exists; bundle.write listdir; bundle.write makedirs; bundle.write open; "
           "bundle.write realpath; bundle.write rename"}
 for room, reasons in ("oci", OF_BUNDLES), ("images", OF_IMAGES):
     for why, words in reasons.items():
@@ -152,6 +156,7 @@ OF_NETWORKS = {
     "only to tell what a root lacks: chapter 4 opens it": "names.lacking open",
     HOST: "firewall.look exists; names.read read; pasta.stay posix_spawn; nft.nft posix_spawn",
     PROC: "ch11_network.Cable.parent open; devices.Devices.parent open; joined.Joined.prepare open; pasta.has_way_out exists; pasta.has_way_out read; pasta.Pasta.parent exists",
+    CGROUP: "beside.above exists; beside.fork_into open",
     SETTING: "bridge.close_doors write; bridge.forward listdir; bridge.forward read; bridge.forward write; bridge.has_ipv6 exists; "
              "bridge.has_ipv6 read; bridge.take_down exists; bridge.take_down read; bridge.take_down write; ports.least exists; "
              "ports.least read",

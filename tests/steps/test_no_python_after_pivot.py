@@ -193,9 +193,22 @@ TERMINAL = {"dup2", "dup3", "fchown", "sendmsg"}
 INIT = {"clone", "wait4", "kill", "alarm", "rt_sigreturn"}  # process 1 to its end
 
 
+def whole(lines):
+    """strace's lines, with those in one that it wrote in two, because another process's call came between."""
+    begun, found = {}, []
+    for line in lines:
+        process = line.split()[0]
+        if rest := re.match(r"\d+ +<\.\.\. \w+ resumed>(.*)", line):
+            found[begun[process]] = found[begun[process]].removesuffix(" <unfinished ...>") + rest[1]
+        else:
+            begun[process] = len(found)
+            found.append(line)
+    return found
+
+
 def strange(log, terminal=False, init=False):
     """The calls between pivot_root and execve that are none of those that we mean to make."""
-    lines = log.read_text().splitlines()
+    lines = whole(log.read_text().splitlines())
     at = next(i for i, line in enumerate(lines) if re.search(r"pivot_root\(.*= 0$", line))
     child = lines[at].split()[0]
     found, failed, seen = [], False, 0
@@ -204,28 +217,32 @@ def strange(log, terminal=False, init=False):
     for line in lines[at + 1:]:
         if killed and line.endswith("<unfinished ...>") and line.partition(" ")[2].strip() in others:
             continue  # killed on its way into a call: strace shows the call of whom it asked before
-        call = re.match(rf"{child} +(\w+)\(|{child} +<\.\.\. (\w+) resumed", line)
+        call = re.match(rf"{child} +(\w+)\(", line)
         if not call:
             continue
-        name, seen = call[1] or call[2], seen + 1
+        name, seen = call[1], seen + 1
         if name == "execve":
-            if line.endswith("= 0") or "unfinished" in line and any(
-                    re.match(rf"{child} +<\.\.\. execve resumed>\)? += 0", other) for other in lines[at:]):
+            if line.endswith("= 0"):
                 break
             failed = True
         path = re.match(r'\d+ +openat\(AT_FDCWD, "([^"]*)"', line)
         talk = re.match(r"\d+ +(read|write)\((\d+)", line)  # with the parent: not through 0, 1 or 2
         workdir = name == "openat2" and "O_PATH|O_DIRECTORY, resolve=RESOLVE_NO_MAGICLINKS}" in line
         ptmx = terminal and re.match(r'\d+ +openat\(\d+, "ptmx"', line)  # below /dev/pts's descriptor
-        good = (name in OURS or workdir or ptmx or talk and int(talk[2]) > 2 or call[2] in ("read", "write")
+        good = (name in OURS or workdir or ptmx or talk and int(talk[2]) > 2
                 or terminal and name in TERMINAL or init and name in INIT
-                or name == "mmap" and ("MAP_ANONYMOUS" in line or call[2])
+                or name == "mmap" and "MAP_ANONYMOUS" in line
                 or failed and name in ("newfstatat", "stat", "statfs")
                 or path and (failed and path[1] in LOOKED_AT))
         if not good:
             found.append(line)
     assert seen > 10, "the trace is not that of a set-up"
     return found
+
+
+def test_a_call_in_two_lines_is_one():
+    lines = ['7 openat(AT_FDCWD, "/a" <unfinished ...>', "8 close(3) = 0", "7 <... openat resumed>, O_RDONLY) = -1 ENOENT"]
+    assert whole(lines) == ['7 openat(AT_FDCWD, "/a", O_RDONLY) = -1 ENOENT', "8 close(3) = 0"]
 
 
 def need_tracer(who):

@@ -2,6 +2,7 @@
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -122,6 +123,20 @@ def test_nobody_takes_our_output(who, where):
     os.close(writer)
     if stream != writer:
         os.close(stream)
+
+
+@pytest.mark.parametrize("words", [["--debug"], ["--trace", "/dev/full"]])
+def test_nobody_takes_what_is_told_of_the_calls(who, words):
+    """A full disk, or `--debug 2>&1 | head`: no failure of the calls, nor of what undoes them."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    options = {"stderr": writer if words == ["--debug"] else subprocess.PIPE}
+    process = subprocess.Popen(who.command("run", *words, "--", "echo", "x"), env=who.environment, stdout=-1, text=True, **options)
+    os.close(writer)
+    out, said = process.communicate(timeout=60)
+    lines = [line for line in (said or "").splitlines() if "default limits" not in line]
+    assert (process.returncode, out) == (0, "x\n") and [line for line in lines if "No space left" not in line] == [], said
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/crabcan-{process.pid}-*")) + list(Path("/sys/fs/cgroup").glob(f"crabcan-{process.pid}-*"))
 
 
 @pytest.mark.parametrize("step", ["1", "9"])

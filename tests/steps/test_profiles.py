@@ -209,6 +209,16 @@ def test_a_reader_sees_which_line_decides(root, tmp_path):
     assert [*rules.told(whole(rule("mount", action="LOG")), None, SYSTEM, ["mount"])][0][1] == "log"
 
 
+@pytest.mark.parametrize("op, sign", [("EQ", "=="), ("NE", "!="), ("LT", "<"), ("LE", "<="), ("GT", ">"), ("GE", ">=")])
+def test_a_reader_sees_each_comparison(op, sign):
+    assert rules.asked({"index": 2, "op": f"SCMP_CMP_{op}", "value": 9}) == f"arg2 {sign} 9"
+
+
+def test_a_reader_sees_the_mask():
+    test = {"index": 0, "op": "SCMP_CMP_MASKED_EQ", "value": 0xF0}
+    assert rules.asked(test | {"valueTwo": 0x10}) == "arg0 & 0xf0 == 0x10" and rules.asked(test) == "arg0 & 0xf0 == 0x0"
+
+
 @pytest.mark.parametrize("told, ours", [
     ([[compare("LT", 1)], [compare("GE", 1 << 32)]], True), ([[compare("NE", 3), equal(1, 1)], [compare("NE", 4)]], True),
     ([[compare("NE", 0), compare("NE", 38) | {"index": 1}], [compare("NE", 38), compare("NE", 1) | {"index": 1}],

@@ -1,8 +1,10 @@
 """Chapters 4 and 5, line by line: what the root looks like, in numbers that stand here, not there."""
 import os
+from types import SimpleNamespace
 
 import pytest
 
+from crabcan_steps.mounts import given
 from crabcan_steps.mounts.furniture import HIDDEN, STEERING
 
 # runc's and Docker's own lists (`runc spec`, maskedPaths and readonlyPaths), and two of ours.
@@ -106,3 +108,35 @@ def test_without_clone_there_is_nothing_to_leave_out(root, layers):
 def test_a_layer_that_there_is_not_is_told_with_those_that_there_are(root, layers):
     result = root.crabcan("run", f"--layers={layers}", "--", "true")
     assert result.returncode == 2 and "no layer 'nosuch': they are clone, hostname" in result.stderr, result
+
+
+@pytest.mark.parametrize("name", ["proc", "sys"])
+def test_no_link_leads_over_what_shows_the_machine(who, folder, name):
+    """By its own path it is refused before that. Else covers could be covered: CVE-2019-16884 of runc's."""
+    for one in "proc", "sys", "dev", "etc":
+        (folder / one).mkdir()
+    (folder / "window").symlink_to(name)
+    target = f"/window/{'fs' if name == 'sys' else 'self'}"
+    result = who.crabcan("run", "--mount", folder, "--add", f"/usr:{target}", "--", "true")
+    assert result.returncode == 125 and "Traceback" not in result.stderr, result
+    assert "--add" in result.stderr and "nothing may hide that" in result.stderr, result
+
+
+def test_a_slash_at_the_end_is_no_other_place(who):
+    assert "/a/b " in who.run("cat", "/proc/self/mounts", options=["--tmpfs", "/a/b/"])
+
+
+def test_what_is_taken_away_between_two_looks_is_no_part(folder):
+    """A name that the listing of --mount had, and that its owner has removed since; another is one, a link too."""
+    (folder / "stays").mkdir()
+    (folder / "link").symlink_to("stays")
+    fd = os.open(folder, os.O_PATH)
+    spec = SimpleNamespace(mount=str(folder))
+    try:
+        assert given.mirrored(spec, fd, "gone", 0) == []
+        stays, = given.mirrored(spec, fd, "stays", 0)
+        link, = given.mirrored(spec, fd, "link", 0)
+        assert (stays.target, link.target, link.link) == ("/stays", "/link", "stays")
+        stays.close()
+    finally:
+        os.close(fd)

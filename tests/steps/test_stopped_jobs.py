@@ -55,3 +55,10 @@ def test_all_generations_stop_and_go_on(who, options):
         assert wait_for(lambda: "T" not in family(running.init)), family(running.init)
         running.process.send_signal(signal.SIGTERM)
         assert running.process.wait(20) == 143
+
+
+def test_the_container_hears_that_it_goes_on(who):
+    with who.start("run", "--", "sh", "-c", "trap 'exit 5' CONT; echo ready; while :; do sleep 0.1; done") as running:
+        running.ready()
+        running.process.send_signal(signal.SIGCONT)
+        assert running.process.wait(20) == 5

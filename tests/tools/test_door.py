@@ -54,7 +54,13 @@ MISTAKES = [
     ("book --buidl", "unknown option --buidl: did you mean --build?"),
     ("bench nope", "no benchmark 'nope': they are start, scale, memory"),
     ("bench --rounds x", "--rounds: invalid int value"),
-    ("check 99", "invalid choice: 99"),
+    ("check 99", "no chapter '99': they are 1 to 12, and explorer"),
+    ("check monuts", "no chapter 'monuts': they are 1 to 12, and explorer: did you mean mounts?"),
+    ("teach", "teach: the following arguments are required: DIR"),
+    ("book --host 192.0.2.1 --port x", "'x': must be a number"),
+    ("bundle --bogus", "bundle: unknown option --bogus"),
+    ("box --as-hre", "box: unknown option --as-hre: did you mean --as-here?"),
+    ("guest --bogus", "guest: unknown option --bogus"),
     ("check 3 4", "check: one word too many: 4"),
     ("status --jsno", "status: unknown option --jsno: did you mean --json?"),
     ("completion tcsh", "invalid choice: 'tcsh'"),
@@ -129,6 +135,13 @@ def test_messages_name_what_the_reader_can_type():
         assert f"(see {name} check --help)" in run(*command, "check", "--x", **options).stderr
 
 
+@needs_setup
+def test_help_names_what_the_reader_can_type():
+    for name in sorted({*words.COMMANDS} - {"run", "step", "crabcan", "oci"}):
+        said = run("./workshop", name, "--help", cwd=CHECKOUT).stdout
+        assert not re.findall(rf"(?<![\w./-])workshop (?:{'|'.join(words.COMMANDS)})\b.*", said), (name, said)
+
+
 def test_a_name_in_a_message_is_changed_where_it_is_a_command(monkeypatch):
     monkeypatch.setattr(words, "NAME", "./workshop")
     assert words.typed("workshop: see\nworkshop check 3, ./workshop check, a workshop day") == \
@@ -151,7 +164,9 @@ def test_run_takes_no_process_more_than_the_container(tmp_path):
 @pytest.mark.parametrize("line, found", [("che", "check"), ("check 3 --all", "--all-mine"),
                                          ("step ", "9"), ("run --cap", "--cap-add"),
                                          ("test --f", "--fast"), ("bench s", "scale"),
-                                         ("completion z", "zsh"), ("schedule --tr", "--track")])
+                                         ("completion z", "zsh"), ("schedule --tr", "--track"),
+                                         ("explore ", "mine"), ("explore 1", "12"), ("oci st", "state"),
+                                         ("crabcan pu", "pull"), ("book --po", "--port")])
 def test_what_the_shells_complete(tmp_path, line, found):
     scripts = {}
     for shell in ("bash", "zsh", "fish"):
@@ -168,6 +183,18 @@ def test_what_the_shells_complete(tmp_path, line, found):
         zsh = ('compdef() {}; _files() {}; _describe() { print -l ${(P)2%%:*} }; '
                'compadd() { shift; print -l -- "$@" }; source $0; words=("$@"); CURRENT=$#; _workshop')
         assert found in run("zsh", "-fc", zsh, scripts["zsh"], *typed).stdout.split()
+
+
+@needs_setup
+def test_an_option_that_help_names_is_completed():
+    told = run(DOOR, "completion", "bash").stdout
+    offered = {name: text.split() for name, text in re.findall(r"^ +([a-z]+)\) words='(.*)' ;;$", told, re.M)}
+    assert offered.keys() == words.COMMANDS.keys()
+    for name in "run", "step", "book", "lab", "test", "bench", "bundle", "setup", "box", "guest":
+        said = run(DOOR, name, "--help").stdout.partition("examples:")[0]
+        assert said.startswith("usage: ")
+        missing = set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", said, re.M)) - set(offered[name])
+        assert not missing, (name, missing)
 
 
 # ---------------------------------------------------------------- Ctrl-C
@@ -194,6 +221,15 @@ def before_our_first_line(said):
     """Whether it was Python that was hit, while it looked for its packages or for our program."""
     files = re.findall(r'  File "(.*?)"', said)
     return "init_import_site" in said or files and all(name.startswith("<frozen ") for name in files)
+
+
+@needs_setup
+def test_ctrl_c_while_python_looks_for_its_packages(tmp_path):
+    """Python's own handler, whose exception would be a traceback, does not last so long."""
+    run("strace", "-o", tmp_path / "trace", "-e", "trace=execve,openat,rt_sigaction", DOOR, "fields", "nothing")
+    python = (tmp_path / "trace").read_text().rpartition("\nexecve(")[2]
+    during, known, after = python.partition("(SIGINT, {sa_handler=0x")[2].partition("(SIGINT, {sa_handler=SIG_DFL")
+    assert known and "site-packages" not in during and "site-packages" in after
 
 
 @needs_setup

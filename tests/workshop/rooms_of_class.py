@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from crabcan_workshop.classroom import net, settings
+from crabcan_workshop.classroom import choices, net, settings
 
 CHOSEN = {"learners": [{"name": "ana", "title": "Ana", "number": 1}, {"name": "ben", "title": "Ben", "number": 2}]}
 PROXY, STRANGER = 33, 65534
@@ -54,6 +54,10 @@ def main(old, new):
     background("ana", ABSTRACT)
     net.up(CHOSEN)
     found["a second time nothing is made anew"] = os.stat("/run/netns/class-ana").st_ino == first
+    for line in ("link add lan type veth peer name far", "addr add 192.0.2.9/24 dev lan", "link set lan up", "link set far up"):
+        net.ip(line)
+    found["for a certificate the machine has its own address, not the class's"] = choices.addresses() == ["192.0.2.9"]
+    net.ip("link del lan")
     ana = settings.address(CHOSEN["learners"][0])
     for what, where, script, words, uid in (
             ("the Hub reaches a server", "", KNOCK, (ana, "8888"), 0),

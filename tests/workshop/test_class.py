@@ -3,12 +3,13 @@ import os
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 
 import pytest
 
 from conftest import CHECKOUT
-from crabcan_workshop.classroom import people, proxy, secret, settings, tls, units
+from crabcan_workshop.classroom import people, proxy, secret, settings, shown, tls, units
 from crabcan_workshop.classroom.system import ClassError
 
 CHOSEN = {"learners": [{"name": "ana", "title": "Ana", "number": 1}], "address": "127.0.0.1", "port": 8000,
@@ -71,6 +72,12 @@ def test_a_mistake_is_one_line(words, told):
     assert result.stderr.count("\n") == 1 and not result.stdout
 
 
+def test_a_certificate_lies_where_the_door_finds_it_after_a_restart():
+    with tempfile.NamedTemporaryFile(dir="/tmp") as file:
+        result = workshop("--learners", 2, "--cert", file.name, "--key", file.name, "--dry-run")
+    assert result.returncode == 1 and "put it into /etc" in result.stderr
+
+
 def test_without_systemd_or_root_a_class_is_refused():
     if os.path.isdir("/run/systemd/system") and not os.geteuid():
         pytest.skip("here it would make one")
@@ -94,9 +101,33 @@ def test_its_own_authority_vouches_for_the_door_and_for_nothing_else(tmp_path, m
     assert tls.fits(["class.example.org", "192.0.2.7"]) and not tls.fits(["class.example.org"])
 
 
+@pytest.mark.slow
+def test_the_wall_shows_the_root_and_the_door(tmp_path, monkeypatch, capsys):
+    """The squares on the screen are the code's own, with the quiet zone that scanners want; in colour, too."""
+    import segno
+    for name in ("FOLDER", "CERT", "KEY", "SHOWN"):
+        monkeypatch.setattr(tls, name, tmp_path / name)
+    monkeypatch.setattr(settings, "HOMES", tmp_path)
+    fingerprint = tls.authority(["class.example.org"])
+    chosen = CHOSEN | {"cert": "/c", "names": ["class.example.org"], "port": 443, "own_authority": True}
+    shown.show(chosen, colour=False)
+    said = capsys.readouterr().out
+    assert fingerprint in said and "https://class.example.org/root.crt" in said
+    shown.show(chosen, colour=True)
+    coloured = capsys.readouterr().out
+    assert coloured != said and coloured.replace(shown.WHITE_ON_BLACK, "").replace(shown.OFF, "") == said
+    for text in ("https://class.example.org/root.crt", "https://class.example.org/"):
+        lines = [*shown.code(text, False)]
+        assert "\n".join(lines) in said
+        light = [[char in chars for char in line] for line in lines for chars in ("█▀", "█▄")]
+        wanted = [[not dark for dark in row] for row in segno.make(text, micro=False).matrix_iter(border=2)]
+        assert light[:len(wanted)] == wanted
+
+
 def shaken(server, client, name):
     """Whether a browser with these roots believes that it has come to this name."""
     import socket
+    client.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does, and RFC 5280 wants
     here, there = socket.socketpair()
 
     def serve():

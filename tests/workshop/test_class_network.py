@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 ROOMS = Path(__file__).with_name("rooms_of_class.py")
 MAY = {"a second time nothing is made anew", "the Hub reaches a server", "the proxy reaches a server",
        "a learner reaches her own loopback", "she finds her abstract socket", "a learner reaches the gate",
-       "all is as before"}
+       "for a certificate the machine has its own address, not the class's", "all is as before"}
 GUARDS = {  # what is taken out of the rules: what then can be done, too
     ("oifname \"cl-*\" counter drop", "oifname \"cl-*\" counter accept"): "another reaches her server",
     ("counter drop\n  }}\n  chain f", "counter accept\n  }}\n  chain f"): "a learner reaches the machine's ssh",

@@ -2,6 +2,8 @@
 import os
 import zipfile
 
+import pytest
+
 from crabcan_workshop import exercises
 from crabcan_workshop.desk import workspace
 from desks import OURS, place, run  # noqa: F401
@@ -42,3 +44,11 @@ def test_only_files_are_packed(place, tmp_path):
 def test_where_it_cannot_be_written_that_is_said(place, tmp_path):
     result = run("pack", tmp_path / "none" / "out.zip", folder=place.folder)
     assert result.returncode == 1 and "No such file" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("where, why", [("/dev/null", "is no file"), ("nowhere/x.zip", "No such file or directory"),
+                                        ("README.txt/x.zip", "Not a directory")])
+def test_where_no_file_can_be(place, where, why):
+    result = run("pack", place.folder / where, folder=place.folder)
+    assert result.returncode == 1 and result.stderr.count("\n") == 1, result
+    assert result.stderr.startswith(f"workshop: pack: {place.folder / where}") and why in result.stderr

@@ -80,15 +80,42 @@ def test_a_fifo_keeps_nobody_waiting(place, command):
         place.start()
 
 
-@pytest.mark.parametrize("command", [("check", "3"), ("try", "3", "hostname")])
+@pytest.mark.parametrize("command", [("check", "3"), ("try", "3", "hostname"), ("diff", "3", "--yes"),
+                                     ("explore", "mine", "3")])
 def test_a_file_that_is_gone_is_called_so(place, command):
     (place.folder / "ch03_hostname.py").unlink()
     said = run(*command, folder=place.folder)
-    assert (said.returncode, said.stdout) == (1, "") and said.stderr == (
-        f"workshop: {place.folder}/ch03_hostname.py is gone: workshop start {place.folder} puts a new one there\n")
+    assert (said.returncode, said.stdout) == (1, "") and said.stderr.endswith(
+        f": {place.folder}/ch03_hostname.py is gone: workshop start {place.folder} puts a new one there\n")
 
 
-@pytest.mark.parametrize("command", [("check", "3"), ("status",), ("hint", "3"), ("start",), ("reset", "3")])
+def test_a_function_that_is_gone_is_called_so(place):
+    """It was not "not written yet"."""
+    (place.folder / "ch03_hostname.py").write_text("import os\n")
+    said = run("check", "3", folder=place.folder)
+    assert said.returncode == 1 and "has no Hostname.prepare and no Hostname.child any more: workshop reset 3" in said.stdout
+
+
+@pytest.mark.parametrize("text, why", [("import nope_module", "No module named 'nope_module'"),
+                                       ("raise SystemExit(3)", "SystemExit: 3 (ch03_hostname.py, line 1)"),
+                                       ("import os; os._exit(0)", "it ended first")])
+def test_what_recorded_nothing_says_why(place, tmp_path, text, why):
+    (place.folder / "ch03_hostname.py").write_text(text)
+    said = run("explore", "mine", "3", "-o", tmp_path / "x.html", folder=place.folder)
+    assert said.returncode == 1 and said.stderr.count("\n") == 1, said
+    assert why in said.stderr and "look with workshop check 3" in said.stderr
+
+
+@pytest.mark.parametrize("where", ["", "file", "file/below"])
+def test_where_no_workspace_can_be(tmp_path, where):
+    (tmp_path / "file").touch()
+    refused(started(where, home=tmp_path), "start DIR" if where else "the name is empty")
+    if where:
+        refused(run("pack", folder=tmp_path / "file"), "is a file, no workspace")
+
+
+@pytest.mark.parametrize("command", [("check", "3"), ("status",), ("hint", "3"), ("start",), ("reset", "3"),
+                                     ("escape", "3")])
 def test_a_workspace_that_one_may_not_look_into_is_one_line(user, place, command):
     folder = place.folder.rename(f"/tmp/another-s-{os.getpid()}")
     folder.chmod(0)

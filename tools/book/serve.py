@@ -3,7 +3,9 @@
 import argparse
 import logging
 import os
+import signal
 import sys
+import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
@@ -53,14 +55,25 @@ def serve_it(chosen):
     shown = f"[{chosen.host}]" if ":" in chosen.host else chosen.host
     print(f"the book: http://{shown}:{port}/   (Ctrl-C ends it)", flush=True)
     watched = [CHECKOUT / name for name in ("notebooks", "build/notebooks", "tools/book")]
-    serve.serve(str(CHECKOUT / "mkdocs.yml"), livereload=True, strict=False,
-                dev_addr=f"{shown}:{port}",
-                watch=[str(path) for path in watched if path.exists()])
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and no longer without a word
+    with tempfile.TemporaryDirectory(prefix="crabcan-book-") as tempfile.tempdir:  # MkDocs leaves its own behind
+        serve.serve(str(CHECKOUT / "mkdocs.yml"), livereload=True, strict=False,
+                    dev_addr=f"{shown}:{port}",
+                    watch=[str(path) for path in watched if path.exists()])
+
+
+def looked(chosen):
+    """Whether all can be had as it was asked for, as far as one can know before mkdocs is there."""
+    try:
+        if not chosen.build:
+            listen.port(chosen.host)
+    except OSError as error:
+        sys.exit(f"workshop: book: {error}")
 
 
 def main(arguments):
     if arguments.words:
-        return
+        return looked(arguments)
     from mkdocs.exceptions import Abort, ConfigurationError
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     if arguments.speaker_notes:

@@ -20,7 +20,7 @@ TRIED = {
     "users": "from outside, its uid is read in /proc/PID/status",
     "ipc": "asks for a System V message queue of the host's",
     "keys": "searches its session keyring for a key of its caller's",
-    "network": "connects to a port of the host's 127.0.0.1",
+    "network": "connects to a port of the host's 127.0.0.1; in chapter 11 by each address of the host's",
     "cgroup": "reads /proc/self/cgroup",
     "time": "from outside, /proc/PID/ns/time is compared with the host's",
     "caps": "calls chroot; from outside, the five sets are read in /proc/PID/status",

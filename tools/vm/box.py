@@ -12,18 +12,19 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 import bootable  # noqa: E402  the disk
 import boxfiles  # noqa: E402  the files that go into the box
 import image  # noqa: E402  what is on the disk
 from arch import ARCHES, HERE  # noqa: E402  the processors
 from image import SUITES, Failure, run, say  # noqa: E402
+from crabcan_workshop import words  # noqa: E402
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 
 
 def options():
-    parser = argparse.ArgumentParser(prog="workshop box", description=__doc__)
+    parser = words.Parser(prog=f"{words.NAME} box", description=__doc__)
     parser.add_argument("--suite", choices=SUITES,
                         default=os.environ.get("CRABCAN_SUITE") or "trixie")
     parser.add_argument("--arch", choices=ARCHES, default=HERE or "amd64", help="the processor."
@@ -33,6 +34,7 @@ def options():
     parser.add_argument("--as-here", action="store_true", help="the guest reaches packages as this"
                         " machine does: apt's proxy, pip's settings, local certificates")
     parser.add_argument("--no-add", action="store_true", help="do not give it to Vagrant")
+    parser.add_argument("--words", action="store_true", help=argparse.SUPPRESS)  # only looks at them
     chosen = parser.parse_args()
     if chosen.virtualbox and chosen.arch != "amd64":
         parser.error(f"--virtualbox is for amd64 only: for {chosen.arch}, leave it out")
@@ -130,7 +132,9 @@ def hand_over(folder):
 if __name__ == "__main__":
     os.umask(0o022)
     try:
-        build(options())
+        chosen = options()
+        if not chosen.words:
+            build(chosen)
     except (Failure, OSError) as failure:
         sys.exit(f"workshop box: {failure}")
     except KeyboardInterrupt:

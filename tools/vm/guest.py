@@ -18,11 +18,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 import disks  # noqa: E402  the user's cache of them
 from arch import ARCHES, HERE  # noqa: E402  the processors
 from image import SUITES, Failure, say  # noqa: E402
 from machine import Machine  # noqa: E402  the guest
+from crabcan_workshop import words  # noqa: E402
 
 
 class TimeIsUp(Exception):
@@ -30,8 +31,8 @@ class TimeIsUp(Exception):
 
 
 def options():
-    parser = argparse.ArgumentParser(prog="workshop guest", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = words.Parser(prog=f"{words.NAME} guest", description=__doc__,
+                          formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", choices=SUITES, default="trixie", help="(trixie)")
     parser.add_argument("--arch", choices=ARCHES, default=HERE or "amd64",
                         help="the processor: another than this machine's is emulated, and wants a"
@@ -44,6 +45,7 @@ def options():
     parser.add_argument("--keep", action="store_true",
                         help="keep the disk after --setup, and begin with it if it is there")
     parser.add_argument("--only-disk", action="store_true", help="only make the disk, if need be")
+    parser.add_argument("--words", action="store_true", help=argparse.SUPPRESS)  # only looks at them
     parser.add_argument("command", nargs=argparse.REMAINDER, help="and its words")
     chosen = parser.parse_args()
     if chosen.command[:1] == ["--"]:  # which argparse leaves in place
@@ -90,6 +92,8 @@ def classroom(machine, chosen, after):
 
 def main():
     chosen = options()
+    if chosen.words:
+        return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGALRM, time_is_up)
     typed = not chosen.command and not chosen.setup and not chosen.only_disk

@@ -30,15 +30,20 @@ class Learner:
     def server(self, patience=600):
         """Starts it and waits until it answers."""
         until = time.monotonic() + patience
-        begun = self.http.get(f"{self.address}/hub/spawn", timeout=300)
-        if begun.status_code >= 500:
-            raise RuntimeError(f"{self.name}'s server: {begun.status_code}: see journalctl -u crabcan-class")
+        self.spawn()
         while time.monotonic() < until:
             answer = self.http.get(f"{self.url()}/lab", timeout=120)  # by way of the Hub, which knows us
             if answer.ok and "jupyter-config-data" in answer.text:
                 return
+            if answer.status_code == 424:  # it has ended, the Hub now knows, and its page has a button
+                self.spawn()
             time.sleep(2)
         raise TimeoutError(f"{self.name}'s server: {answer.status_code} {answer.text[-300:]}")
+
+    def spawn(self):
+        begun = self.http.get(f"{self.address}/hub/spawn", timeout=300)
+        if begun.status_code >= 500:
+            raise RuntimeError(f"{self.name}'s server: {begun.status_code}: see journalctl -u crabcan-class")
 
     def url(self, scheme=""):
         return (self.address.replace("http", scheme, 1) if scheme else self.address) + f"/user/{self.name}"

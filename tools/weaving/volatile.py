@@ -28,6 +28,8 @@ PATTERNS = [(re.compile(pattern, re.M), new) for pattern, new in (
     (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
     (r"\b0x[0-9a-f]{8,}\b|\b\d{14,15}\b", "ADDRESS"),             # where the kernel puts memory
     (r"/tmp/tmp\w{8}\b|(?<=/tmp/)([\w-]+\.)\w{6,10}\b", r"\1TEMPORARY"),  # mkdtemp, mktemp
+    # What ps says of a process that lives: on a processor, waiting for one, or asleep. Z and T stay.
+    (r"^( *\d+ +(?:(?:\?|PTS|tty\d+) +)?)[RSD]([<NLsl+]*)(?= )", r"\1AWAKE\2"),
     # Numbers of processes.
     (rf"/proc/{PID}\b", "/proc/PID"),
     (rf"\b(\w*(?:pid|Pid|PID)|[Pp]rocess|pgrp|[pst]gid|PGID|Tgid|sid)([\"']?[\s=:]{{1,3}}){PID}\b",
@@ -48,6 +50,8 @@ PATTERNS = [(re.compile(pattern, re.M), new) for pattern, new in (
     (r"\b\d+\.\d+ +\(\d+\.\d+ to \d+\.\d+\)", "SPREAD"),        # ./workshop bench
     (r"\b\d+\.\d+(?= +\(at most )", "RATIO"),
     (r"\b\d+\.\d+(?= MiB by the (?:parent|child)\b)", "SIZE"),
+    (r"^(args|protocol|clone|hostname|mounts|namespaces|caps|seccomp|cgroups|terminal|all)( +\d+){3}(?= +0 +0$)",
+     r"\1 FAULTS"),                                               # tests/steps/faults.py --table
     (r"^.+, \d+ processors, load .*", "MACHINE"),
     # The machine's own.
     (r"#\d+\S* SMP.*?(?= x86_64| aarch64|$)", "BUILD"),           # uname -v

@@ -1,7 +1,7 @@
 // What the calls about descriptors make of the state.
 import { Unknown, arg, get, has, list, need, number, numbers, option, put, text, truth } from "./data.js"
 import { cloexec, hold } from "./mounts.js"
-import { JOINED, behind } from "./namespaces.js"
+import { JOINED, behind } from "./joins.js"
 import { start, walk } from "./paths.js"
 import { collect, newFilesystem } from "./trees.js"
 
@@ -57,9 +57,9 @@ export const dup2 = (state, event, process) => {
 
 // Says whether execve closes one (F_SETFD).
 export const fcntl = (state, event, process) => {
-  const fd = String(number(arg(event, 0)))
-  need(process.descriptors, fd)
-  return put(state, "processes", process.side, "descriptors", fd, "cloexec", has(number(arg(event, 2)), 1)) // FD_CLOEXEC
+  const fd = String(number(arg(event, 0))), cloexec = has(number(arg(event, 2)), 1) // FD_CLOEXEC
+  const what = get(process.descriptors, fd, { kind: "other", what: "" })
+  return put(state, "processes", process.side, "descriptors", fd, { ...what, cloexec })
 }
 
 // execve closes what it is told to.

@@ -5,6 +5,7 @@
 import { Unknown, arg, get, list, need, put, text, truth } from "./data.js"
 import * as descriptors from "./descriptors.js"
 import * as identity from "./identity.js"
+import * as joins from "./joins.js"
 import * as limits from "./limits.js"
 import * as maps from "./maps.js"
 import * as mounts from "./mounts.js"
@@ -41,11 +42,11 @@ const from = (module, names) => Object.fromEntries(names.split(" ").map(name => 
 
 const CALLS = {
   begin, execve, exit: exited, newidmap: maps.newidmap, ...all("clone clone3 fork vfork", namespaces.clone3),
-  ...from(namespaces, "unshare setns sethostname"),
+  ...from(namespaces, "unshare sethostname"), setns: joins.setns,
   ...from(mounts, "open_tree mount_setattr move_mount fsopen fsconfig fsmount"),
   ...from(roots, "mount pivot_root umount2 chdir fchdir chroot"),
   ...from(identity, "setresuid setresgid setgroups capset capbset_drop set_no_new_privs prctl"),
-  ...from(limits, "setrlimit mkdir rmdir write setsid keyctl umask"), ...from(network, "ioctl link netlink"),
+  ...from(limits, "setrlimit mkdir rmdir write setsid keyctl umask"), ...from(network, "ioctl link netlink pasta"),
   ...from(descriptors, "open close close_range dup2 fcntl recvmsg"), dup: descriptors.dup2, seccomp: identity.seccomp,
   ...all("openat openat2", descriptors.openat2),
   ...all("socket socketpair signalfd memfd_create accept pipe2 eventfd pidfd_open epoll_create1 inotify_init1", descriptors.other),

@@ -21,7 +21,7 @@ const cgroup = (state, process, path, fd = null) => {
   const within = join(mount.root, where.path)
   if (mount.fstype === "cgroup2") return { controllers: "", path: within }
   if (mount.fstype !== "cgroup") return null
-  const known = String(get(mount.options, "super", "")).split(",")
+  const known = String(get(mount.options, "super") || get(mount.options, "data", "")).split(",")
   const controllers = Object.keys(process.cgroup).find(names => names && names.split(",").every(name => known.includes(name)))
   return controllers === undefined ? null : { controllers, path: within }
 }

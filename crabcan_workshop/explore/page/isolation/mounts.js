@@ -2,7 +2,7 @@
 import { Unknown, arg, get, has, need, number, option, put, text, truth } from "./data.js"
 import { start, walk } from "./paths.js"
 import { attributes, bitsOf } from "./start.js"
-import { attach, change, cloneTree, newFilesystem, subtree } from "./trees.js"
+import { attach, change, cloneTree, newFilesystem, shown, subtree } from "./trees.js"
 
 const CLONE = 1, RECURSIVE = 0x8000, EMPTY_PATH = 0x1000, IDMAP = 0x100000
 export const PROPAGATION = { [1 << 17]: "unbindable", [1 << 18]: "private", [1 << 19]: "slave", [1 << 20]: "shared" }
@@ -77,6 +77,6 @@ export const fsconfig = (state, event, process) => {
 
 export const fsmount = (state, event, process) => {
   const { fstype, options: { source = "none", ...options } } = filesystem(process, event)
-  const { state: next, name } = newFilesystem(state, fstype, source, number(arg(event, 1)), options)
+  const { state: next, name } = newFilesystem(state, fstype, source, number(arg(event, 1)), options, shown(state, process, fstype))
   return hold(next, process, event, { kind: "mount", mount: name })
 }

@@ -4,10 +4,9 @@ import { place } from "./paths.js"
 import { capability, range } from "./start.js"
 import { change, copy, subtree } from "./trees.js"
 
-const FLAGS = { user: 0x10000000, cgroup: 0x2000000, ipc: 0x8000000, mnt: 0x20000, net: 0x40000000, pid: 0x20000000,
+export const FLAGS = { user: 0x10000000, cgroup: 0x2000000, ipc: 0x8000000, mnt: 0x20000, net: 0x40000000, pid: 0x20000000,
   time: 0x80, uts: 0x4000000 } // CLONE_NEW..., the user namespace first: it owns the others
 const INTO_CGROUP = 0x200000000
-export const JOINED = /^\/proc\/(self|thread-self|\d+)\/ns\/(\w+?)(?:_for_children)?$/
 
 // A new namespace, made by a process: {state, name}.
 const make = (state, kind, side) => {
@@ -36,7 +35,7 @@ const copyMounts = (state, old, name, fresh) => {
 }
 
 // Puts a process into a namespace, with what comes with it.
-const enter = (state, side, kind, name, how) => {
+export const enter = (state, side, kind, name, how) => {
   const next = put(state, "processes", side, "namespaces", kind, { id: name, how })
   if (kind === "user") return full(next, side)
   if (kind !== "mnt") return next
@@ -95,22 +94,6 @@ export const clone3 = (state, event, process) => {
 export const unshare = (state, event, { side }) =>
   makeAll(state, number(arg(event, 0)), side, (made, kind, name) => kind === "pid" || kind === "time"
     ? put(made, "processes", side, "next", kind, name) : enter(made, side, kind, name, "new"))
-
-// Joins the namespace behind a descriptor, if the recording knows whose it is.
-export const setns = (state, event, process) => {
-  const name = get(process.descriptors, String(number(arg(event, 0))), {}).id ?? null
-  if (name === null) throw new Unknown("a namespace that the recording does not know")
-  const { kind } = need(state.namespaces, name)
-  if (kind === "pid" || kind === "time") return put(state, "processes", process.side, "next", kind, name)
-  return enter(state, process.side, kind, name, "joined")
-}
-
-// The namespace that a path of /proc leads to just now, or null if the recording does not know it.
-export const behind = (state, process, path) => {
-  const [, whose, kind] = JOINED.exec(path), self = whose.endsWith("self")
-  const found = self ? process : Object.values(state.processes).find(({ pid }) => String(pid) === whose)
-  return found ? get(found.namespaces, kind, {}).id ?? null : null
-}
 
 // The process with a number.
 export const byPid = (state, pid) => {

@@ -1,5 +1,5 @@
 // What the calls about networks make of the state (netdevice(7), rtnetlink(7)).
-import { Unknown, arg, get, has, put, text, truth } from "./data.js"
+import { Unknown, arg, get, has, need, put, text, truth } from "./data.js"
 
 const SIOCSIFFLAGS = 0x8914, IFF_UP = 1
 const LOOPBACK = { up: true, addresses: ["127.0.0.1/8", "::1/128"], peer: null }
@@ -26,6 +26,10 @@ export const netlink = (state, event, process) => {
   const deed = get(DEEDS, words.slice(0, 2).join(" "))
   return deed ? deed(state, process, words.slice(2)) : state
 }
+
+// What a program beside us has made of the child's network, a command of ip(8) a line.
+export const pasta = (state, event) => text(arg(event, 0)).split("\n").reduce((next, line) =>
+  netlink(next, { ...event, args: ["", line] }, need(next.processes, next.subject)), state)
 
 const after = (words, key) => words.includes(key) ? words[words.indexOf(key) + 1] ?? null : null
 
@@ -74,4 +78,4 @@ const routed = (state, process, words) => {
   return put(state, "namespaces", place, "routes", [...state.namespaces[place].routes, words.join(" ")])
 }
 
-const DEEDS = { "link add": added, "link set": changed, "address add": addressed, "route add": routed }
+const DEEDS = { "link add": added, "tuntap add": added, "link set": changed, "address add": addressed, "route add": routed }

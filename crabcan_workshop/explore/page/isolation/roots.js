@@ -3,7 +3,7 @@ import { Unknown, arg, has, need, number, put, text } from "./data.js"
 import { PROPAGATION, propagated } from "./mounts.js"
 import { place, samePlace, start, top, walk } from "./paths.js"
 import { attributes } from "./start.js"
-import { attach, change, cloneTree, collect, newFilesystem, subtree } from "./trees.js"
+import { attach, change, cloneTree, collect, newFilesystem, shown, subtree } from "./trees.js"
 
 const REMOUNT = 32, BIND = 4096, MOVE = 8192, REC = 16384, NOFOLLOW = 8
 
@@ -27,7 +27,8 @@ export const mount = (state, event, process) => {
     return attach(state, moved.mount, where)
   }
   const options = typeof data === "string" ? { data } : {}
-  const { state: next, name } = newFilesystem(state, text(fstype), typeof source === "string" ? source : "none", flags & 15, options)
+  const { state: next, name } = newFilesystem(state, text(fstype), typeof source === "string" ? source : "none", flags & 15, options,
+    shown(state, process, fstype, options.data))
   return attach(next, name, where)
 }
 

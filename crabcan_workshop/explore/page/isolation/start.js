@@ -1,6 +1,6 @@
 // The state before the first call, and what `begin` says of it.
 import { CAPABILITIES } from "../words/tables.js"
-import { Unknown, list, need, number, numbers, put, text } from "./data.js"
+import { Unknown, get, list, need, number, numbers, put, text } from "./data.js"
 import { below, place, walk } from "./paths.js"
 
 const NAMESPACES = ["pid", "uts", "mnt", "user", "ipc", "net", "cgroup", "time"]
@@ -58,7 +58,8 @@ export const begin = (state, event, process) => {
     filters: filtered ? [{ instructions: null }] : process.filters,
   }
   const { mounts, first } = tree(list(facts.mountinfo))
-  let next = { ...state, mounts, last: need(facts, "last"), began: { environ: need(facts, "environ"), hostname: text(facts.hostname) } }
+  const subject = text(get(facts, "subject", "child"))
+  let next = { ...state, mounts, last: need(facts, "last"), subject, began: { environ: need(facts, "environ"), hostname: text(facts.hostname) } }
   next = put(next, "namespaces", "mnt:0", "root", first)
   next = put(next, "namespaces", "uts:0", "hostname", facts.hostname)
   own.root = place(first)

@@ -1,5 +1,5 @@
 // Trees of mounts: copied, changed, hung somewhere, forgotten. What the calls about mounts are made of.
-import { Unknown, need, newId, put } from "./data.js"
+import { Unknown, get, need, newId, put } from "./data.js"
 import { below, place, sourceOf, top } from "./paths.js"
 import { attributes } from "./start.js"
 
@@ -66,10 +66,17 @@ export const collect = state => {
 }
 
 // A mount of a file system that was made here, not attached: {state, name}.
-export const newFilesystem = (state, fstype, source, bits, options) => {
+export const newFilesystem = (state, fstype, source, bits, options, root = "/") => {
   const name = newId(state.mounts, "m")
   return { name, state: put(state, "mounts", name, {
-    namespace: null, parent: null, at: "", root: "/", fstype, source, device: `new:${state.events}`,
+    namespace: null, parent: null, at: "", root, fstype, source, device: `new:${state.events}`,
     attributes: attributes(bits), propagation: "private", options, idmapped: false,
   }) }
+}
+
+// What of a file system one sees who mounts it: of cgroups, those from one's own namespace's root on.
+export const shown = (state, process, fstype, data = "") => {
+  const words = data.split(","), mine = { cgroup2: names => names === "", cgroup: names => names.split(",").some(name => name && words.includes(name)) }
+  const roots = need(state.namespaces, process.namespaces.cgroup.id).roots
+  return Object.entries(roots).find(([names]) => get(mine, fstype, () => false)(names))?.[1] ?? "/"
 }

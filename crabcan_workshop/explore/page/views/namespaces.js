@@ -37,6 +37,7 @@ const Facts = ({ state, spaces, kind }) => {
   if (!spaces) return html`<span class="id">${state.namespaces["uts:0"].hostname}</span>`
   const space = state.namespaces[spaces[kind].id]
   if (!space) return null
+  if (space.path) return html`<p>was there before: ${space.path}</p>`
   if (kind === "uts") return html`<p>${space.hostname}</p>`
   if (kind === "mnt") return html`<p>${Object.values(state.mounts).filter(mount => mount.namespace === spaces.mnt.id).length} mounts</p>`
   if (kind === "net") return html`<p>${Object.entries(space.links).map(([name, link]) => [name, "is", link.up ? "up:" : "down", ...link.up ? link.addresses ?? [] : []].join(" ").replace(/:$/, "")).join(", ") || "empty"}</p>`

@@ -30,7 +30,7 @@ const HOW = {
 const DESCRIPTORS = { move_mount: [0, 1], fsconfig: [0], fsmount: [0], fchdir: [0], ioctl: [0], close: [0], openat2: [0], openat: [0], dup: [0], dup2: [0], fcntl: [0],
   send: [0], recv: [0], setns: [0] }
 
-const TOLD = { netlink: 2, nft: 1 } // how many of their arguments are words for a reader, not bytes
+const TOLD = { netlink: 2, nft: 1, pasta: 1 } // how many of their arguments are words for a reader, not bytes
 
 export const plain = value => {
   const text = typeof value === "string" ? JSON.stringify(value) : typeof value === "object" ? JSON.stringify(value) : String(value)

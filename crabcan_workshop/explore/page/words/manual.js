@@ -1,7 +1,7 @@
 // Where one reads more: the manual page of a call, and the chapter and the line of code of a layer.
 
 const LIBRARY = { // what is no system call of its own
-  capbset_drop: "prctl(2)", set_no_new_privs: "prctl(2)", begin: "proc(5)", posix_spawn: "posix_spawn(3)",
+  capbset_drop: "prctl(2)", set_no_new_privs: "prctl(2)", begin: "proc(5)", pasta: "pasta(1)", netlink: "rtnetlink(7)", nft: "nft(8)", pipe2: "pipe(2)", posix_spawn: "posix_spawn(3)",
   capset: "capset(2)", opened: "open(2)", iface_up: "netdevice(7)", recv: "recv(2)", send: "send(2)",
   clone3: "clone(2)", vfork: "vfork(2)", pidfd_send_signal: "pidfd_send_signal(2)", umount2: "umount(2)",
   umount: "umount(2)", openat: "openat(2)", signalfd4: "signalfd(2)", setrlimit: "getrlimit(2)",

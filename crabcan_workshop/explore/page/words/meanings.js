@@ -9,6 +9,7 @@ const MEANINGS = {
   setns: "Moves the caller into a namespace that others have made.",
   sethostname: "Sets the name of the machine, as this UTS namespace sees it.",
   execve: "Becomes another program: the process stays, its code is replaced.",
+  pasta: "No call: what a program beside us has put into the network of the container, as commands of ip(8).",
   newidmap: "Has a helper program write an id map, which may do what we may not.",
   open: "Opens a file or directory: later calls use the number that it returns.",
   openat2: "Opens what is below a directory, without following links that lead elsewhere.",
