@@ -51,3 +51,20 @@ def test_a_poststop_hook_that_fails_is_a_warning(boxes):  # noqa: F811
     said = boxes.oci("--log", log, "--log-format", "json", "delete", "--force", box.name)
     assert said.returncode == 0 and "warning: error running hook poststop #0 (/bin/false)" in said.stderr, said
     assert '"level":"warning","msg":"error running hook poststop' in log.read_text() and told.read_text() == "so\n"
+
+
+def test_exec_has_the_filter_that_the_container_was_made_with(boxes):  # noqa: F811
+    """Not one that is compiled anew; but for a container of an older crabcan, which has kept none."""
+    def forbid(config):
+        config["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+            {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 69}]}
+    box = boxes.box(forbid).up()
+    kept = boxes.root / box.name / "filter.bpf"
+    assert "Srmount error" in box.call("exec", "mkdir", "/dev/x").stderr
+    code = kept.read_bytes()
+    kept.write_bytes(code.replace((0x50000 | 69).to_bytes(4, "little"), (0x50000 | 68).to_bytes(4, "little")))
+    assert kept.read_bytes() != code and "Advertise error" in box.call("exec", "mkdir", "/dev/x").stderr
+    kept.unlink()
+    assert "Srmount error" in box.call("exec", "mkdir", "/dev/x").stderr
+    box.must("delete", options=["--force"])
+    assert not box.left()
