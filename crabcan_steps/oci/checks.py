@@ -98,6 +98,9 @@ def scheduler(words):
     for name in "runtime", "deadline", "period":
         if words.get(name) and policy != "SCHED_DEADLINE":
             refuse(f"{at}.{name}", f"means nothing with {policy}")
+    runtime, deadline = words.get("runtime") or 0, words.get("deadline") or 0
+    if policy == "SCHED_DEADLINE" and not 1024 <= runtime <= deadline <= (words.get("period") or deadline):
+        refuse(at, "SCHED_DEADLINE wants 1024 <= runtime <= deadline <= period, in nanoseconds")
 
 
 def numbers(text, at):

@@ -4,7 +4,6 @@ import select
 import _signal
 
 from .. import linux
-from ..layer import warn
 from .cgroups import freezer
 from .cgroups.freezer import thaw, thaw_where
 from .cgroups.processes import processes, remove
@@ -43,7 +42,7 @@ def kill(state, signal, everybody=False):
         linux.close(process)
 
 
-def delete(state, force=False):
+def delete(state, log, force=False):
     """Removes what is left; with force it is ended first."""
     status = state.status()
     if status not in ("stopped", "creating") and not force:
@@ -68,7 +67,7 @@ def delete(state, force=False):
     except Refused:
         config = {}  # was never written, or a `delete` was killed half-way
     state.remove()
-    after(config, text)
+    after(config, text, log)
 
 
 def end(process, state):
@@ -88,8 +87,8 @@ def end(process, state):
     linux.close(process)
 
 
-def after(config, told):
-    """The poststop hooks; one that fails is told, and keeps none from its turn."""
+def after(config, told, log):
+    """The poststop hooks; one that fails is a warning, and keeps none from its turn."""
     words = (config.get("hooks") or {}).get("poststop") or ()
     if not words:
         return
@@ -99,6 +98,6 @@ def after(config, told):
         try:
             hooks.run({"poststop": [hook]}, "poststop", json.dumps(told).encode())
         except Refused as error:
-            warn(error)
+            log.warn(error)
 
 

@@ -11,11 +11,13 @@ from .fields import CAPABILITIES
 MOST = (1 << 64) - 1
 SYS_ADMIN = CAPABILITIES.index("CAP_SYS_ADMIN")
 SETS = ("effective", "permitted", "inheritable")
+CWD = "no chdir to process.cwd, or --cwd: it must be a directory of the container's"
 
 
 class WorkDir(Layer):
     """Enters the working directory while we may still enter any; the last look is chapter 2's."""
     chapter, name, stage = 10, "process", Stage.TERMINAL
+    cures = {("openat2", errno.ENOENT): CWD, ("openat2", errno.ENOTDIR): CWD}
 
     def prepare(self, spec, undo):
         self.path, self.spec = os.fsencode(spec.workdir), spec

@@ -1,4 +1,5 @@
 """How the kernel is to treat the program: scheduler, ioPriority, personality, processors."""
+import errno
 import struct
 
 from .. import linux
@@ -15,6 +16,8 @@ PERSONALITIES = {"LINUX": 0, "LINUX32": 8}  # <linux/personality.h>
 class Scheduling(Layer):
     """scheduler, ioPriority, personality, and the processors of `exec`."""
     chapter, name, stage = 10, "process", Stage.LIMITS
+    cures = {("sched_setattr", errno.EPERM): "real time takes CAP_SYS_NICE on the machine; where cgroups share it out "
+                                             "(version 1), linux.resources.cpu.realtimeRuntime, too"}
 
     def prepare(self, spec, undo):
         self.attributes = scheduler(spec.process.get("scheduler"))

@@ -3,14 +3,12 @@
 Whoever that is listens at listenerPath. The child sends the descriptor that seccomp(2) gives it, by
 itself: from then on a call that the filter leaves open waits for an answer.
 """
-import ctypes
 import errno
 import os
 import struct
-import zlib
 
 from .. import linux
-from ..seccomp.cache import HERE, remembered
+from .. import quickctypes as ctypes
 from ..layer import Layer, LayerError, Stage
 from . import calling
 from . import quickjson as json
@@ -23,6 +21,7 @@ NEW_LISTENER, WAIT_KILLABLE_RECV = 8, 32
 MSG_NOSIGNAL = 0x4000
 FAILED = "failed to connect with seccomp agent: linux.seccomp.listenerPath"  # as runc says it
 MAKERS = "bpf.py", "chain.py", "profile.py", "../oci/filter.py"  # what a compiled filter depends on
+FILTER = "filter.bpf"
 SLOTS = 64  # in the cache; whoever finds another filter in his compiles, and takes it over
 
 
@@ -44,7 +43,7 @@ class BundleFilter(Layer):
         self.code, self.socket, self.memo, self.bits = b"", None, -1, 0
         if not words.get("defaultAction"):
             return  # no filter asked for, as runc sees it
-        self.code = code(words)
+        self.code = code_for(spec, words)
         self.program = Program(len(self.code) // 8, self.code)
         asks = any(rule["action"] == "SCMP_ACT_NOTIFY" for rule in words.get("syscalls") or ())
         self.bits = flags(words.get("flags"), asks)
@@ -101,8 +100,23 @@ def send(socket, text, fd):
         socket.sendall(text[sent:], MSG_NOSIGNAL)
 
 
+def code_for(spec, words):
+    """The compiled filter. It is kept with the container: `exec` loads the same, whatever has changed since."""
+    if spec.settings.get("exec"):
+        try:
+            with spec.folder.file(FILTER) as file:
+                return file.read()
+        except FileNotFoundError:
+            return code(words)  # an older crabcan has made the container
+    made = code(words)
+    spec.folder.write(FILTER, made)
+    return made
+
+
 def code(words):
     """The compiled filter, from the cache if it was made of just this, here."""
+    import zlib
+    from ..seccomp.cache import HERE, remembered
     told = {key: words[key] for key in ("defaultAction", "defaultErrnoRet", "architectures", "syscalls")
             if words.get(key) is not None}
     system = linux.uname()

@@ -1,6 +1,7 @@
 """What is known of a container between two commands: a directory each, below --root.
 
-    ID/config.json    the bundle's, as it was when the container was made
+    ID/config.json    the bundle's, as `create` has read it
+    ID/filter.bpf     its filter, compiled
     ID/state.json     its process, cgroups and so on; replaced as a whole, never half written. Until
                       there is "created" in it, whoever makes the container may have been killed
     ID/start          the socket at which the child waits for `start`; gone once it has started

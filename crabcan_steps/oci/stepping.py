@@ -104,7 +104,7 @@ def clear(base, name, folder):
     """Ends the container, if it has not ended, and removes its directory."""
     import shutil
     from . import verbs
-    verbs.do("delete", f"/proc/self/fd/{folder}/state", {"force": True}, [name])
+    verbs.do("delete", f"/proc/self/fd/{folder}/state", {"force": True, "log": Log()}, [name])
     for inner in os.listdir(folder):
         shutil.rmtree(inner, dir_fd=folder)
     os.rmdir(name, dir_fd=base)

@@ -70,6 +70,8 @@ def refused(words):
     ("process.scheduler", {"policy": "SCHED_OTHER", "nice": 20}, "nice: must be from -20"),
     ("process.scheduler", {"policy": "SCHED_OTHER", "priority": 2}, "priority: means nothing"),
     ("process.scheduler", {"policy": "SCHED_FIFO", "period": 2}, "period: means nothing"),
+    ("process.scheduler", {"policy": "SCHED_DEADLINE", "deadline": 2000}, "SCHED_DEADLINE wants 1024 <= runtime"),
+    ("process.scheduler", {"policy": "SCHED_DEADLINE", "runtime": 2000, "deadline": 3000, "period": 2500}, "<= period"),
     ("process.scheduler", {"policy": "SCHED_RR", "flags": ["X"]}, "flags[0]: 'X' is none of"),
     ("process.ioPriority", {"class": "RT"}, "class: 'RT' is none of IOPRIO_CLASS_RT"),
     ("process.ioPriority", {"class": "IOPRIO_CLASS_RT", "priority": 8}, "priority: must be"),

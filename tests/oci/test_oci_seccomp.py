@@ -30,6 +30,7 @@ class Drop(Capabilities):
 
 spec, (words, nnp, *command) = Spec(), json.loads(sys.argv[1])
 spec.command, spec.id, spec.bundle = command, "some", "/some/bundle"
+spec.settings, spec.folder = {}, type("Nowhere", (), {"write": lambda *words: None})()
 spec.config = {"ociVersion": "1.2.0", "annotations": {"a": "b"}}
 spec.process, spec.linux = {"noNewPrivileges": nnp}, {"seccomp": words}
 layers = [ch02_clone.Clone(), Choice(), BoundingSet(), Capabilities() if nnp else Drop(), BundleFilter()]

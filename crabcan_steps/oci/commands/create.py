@@ -90,7 +90,7 @@ def made(spec, chain, state):
         state.remove()
         if isinstance(error, Refused) or getattr(error, "call", "") == "Refused":
             # A hook has failed, here or in the container: the specification goes on with the last ones.
-            ending.after(spec.config, spec.told | {"status": "stopped"})
+            ending.after(spec.config, spec.told | {"status": "stopped"}, log)
         raise
 
 
@@ -110,7 +110,7 @@ def run(root, options, words):
             ready = follow(container, chain)
         ch02_clone.start(container)
         options["log"].debug("init: closing the pipe to signal completion: its program runs")
-        poststart(state)
+        poststart(state, options["log"])
         if options.get("detach"):
             return 0
         unlock(state)
@@ -120,4 +120,4 @@ def run(root, options, words):
             container.terminal.close()
         if not options.get("detach") and not options.get("keep"):
             unlock(state)  # or we would wait for ourselves, where it failed before we only waited
-            delete(root, {"force": True}, words)  # unless somebody else has
+            delete(root, options | {"force": True}, words)  # unless somebody else has

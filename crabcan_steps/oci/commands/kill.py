@@ -16,5 +16,5 @@ def delete(root, options, words):
         if options.get("force"):
             return 0
         raise
-    ending.delete(state, options.get("force"))
+    ending.delete(state, options["log"], options.get("force"))
     return 0

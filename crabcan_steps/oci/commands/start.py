@@ -14,14 +14,14 @@ def start(root, options, words):
         ready = notify.listen(state)
     ch10_bundle.start(state)
     options["log"].debug("init: closing the pipe to signal completion: its program runs")
-    poststart(state)
+    poststart(state, options["log"])
     if ready:
         unlock(state)
         notify.wait(ready, state)
     return 0
 
 
-def poststart(state):
+def poststart(state, log):
     """The hooks that run once the program runs. If one fails the container is ended."""
     from .. import ending, hooks
     words = state.config().get("hooks") or {}
@@ -29,7 +29,7 @@ def poststart(state):
         try:
             hooks.run(words, "poststart", quickjson.dumps(state.told()).encode())
         except (Refused, SystemExit):
-            ending.delete(state, force=True)
+            ending.delete(state, log, force=True)
             raise
 
 
