@@ -4,11 +4,11 @@ Two profiles, both in the form of the OCI runtime specification, each for what i
 allow-list knows the names of what a program needs, the deny-list looks at arguments. The kernel
 asks both, and the stricter answer counts.
 """
+import ctypes
 import errno
 import os
 
 from . import linux
-from . import quickctypes as ctypes
 from .ch06_caps import SETS
 from .layer import Layer, LayerError, Stage, warn
 from .seccomp.cache import PROFILES, cached

@@ -3,6 +3,7 @@
 Nothing here decides anything. A call that fails raises OSError with its errno, its text and
 the path that it was about, and `error.call` names the call: enough to explain it to a reader.
 """
+import ctypes
 import fcntl
 import io
 import os
@@ -15,7 +16,6 @@ from _signal import (SIGALRM, SIGCHLD, SIGCONT, SIGHUP, SIGINT, SIGKILL, SIGPIPE
 from _signal import (SIG_BLOCK, SIG_DFL, SIG_IGN, SIG_SETMASK, SIG_UNBLOCK, alarm, getsignal,
                      valid_signals)
 
-from . import quickctypes as ctypes
 from .numbers import *  # noqa: F403: linux.CLONE_NEWPID, ...: they belong to the calls
 
 libc = ctypes.PyDLL(None, use_errno=True)  # PyDLL: keeps Python's lock, which clone3 relies on

@@ -12,7 +12,7 @@ from crabcan_steps.layer import Layer
 from crabcan_workshop import chapters
 
 PACKAGES = ("crabcan_steps", "crabcan_workshop")
-SHARED = ("numbers", "quickctypes", "linux", "layer")  # under all chapters
+SHARED = ("numbers", "linux", "layer")  # under all chapters
 ABOVE = ("cli", "__main__", "oci.__main__", "runtime.launcher")  # above all of them: they lead in
 BESIDE = ("__init__", "trace", "rendering", "telling")
 ASSEMBLES = ("ch09_runtime", "oci.bundle", "oci.known")  # the layers of all chapters, later ones too

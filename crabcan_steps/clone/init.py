@@ -5,6 +5,7 @@ end any program. Process 1 is our own child, which stays: a Python that lives am
 so it imports nothing, opens nothing, prints nothing, has no descriptor, no capability and no
 command line, and cannot be looked into (PR_SET_DUMPABLE in prctl(2)).
 """
+import ctypes
 import errno
 import os
 
@@ -27,8 +28,6 @@ class Init(Layer):
     def prepare(self, spec, undo):
         self.wanted, self.main = spec.init, None
         if self.wanted:  # where our own command line lies, for anybody inside to read (proc(5))
-            import ctypes  # only for this; in there it would be too late
-            self.memory = ctypes
             self.words = map(int, linux.read("/proc/self/stat").rpartition(")")[2].split()[45:47])
 
     def child(self):
@@ -47,8 +46,8 @@ class Init(Layer):
         linux.close_range(0, 0xFFFFFFFF, 0)
         start, end = self.words
         linux.libc_call("prctl", linux.PR_SET_NAME, NAME)
-        self.memory.memset(start, 0, end - start)
-        self.memory.memmove(start, NAME, min(len(NAME), end - start))
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, NAME, min(len(NAME), end - start))
         for number in PASSED_ON:
             linux.sigaction(number, self.pass_on)
         linux.sigaction(linux.SIGALRM, lambda number, frame: os.kill(-1, linux.SIGKILL))

@@ -3,12 +3,12 @@
 Whoever that is listens at listenerPath. The child sends the descriptor that seccomp(2) gives it, by
 itself: from then on a call that the filter leaves open waits for an answer.
 """
+import ctypes
 import errno
 import os
 import struct
 
 from .. import linux
-from .. import quickctypes as ctypes
 from ..layer import Layer, LayerError, Stage
 from . import calling
 from . import quickjson as json

@@ -14,13 +14,13 @@ from conftest import CHECKOUT
 # All that `crabcan run` loads beyond a bare interpreter's own. Before you add to it, measure what
 # the module takes (python3 -X importtime): a start has some 30 ms.
 OURS = {"__main__", "ch01_args", "ch02_clone", "ch03_hostname", "ch04_mounts", "ch05_namespaces",
-        "ch06_caps", "ch07_seccomp", "ch08_cgroups", "ch09_runtime", "cli", "layer", "linux", "numbers", "quickctypes",
+        "ch06_caps", "ch07_seccomp", "ch08_cgroups", "ch09_runtime", "cli", "layer", "linux", "numbers",
         "args", "args.program", "cgroups", "cgroups.quotas", "cgroups.session", "cgroups.sweep",
         "clone", "clone.init", "clone.signals", "clone.start",
         "mounts", "mounts.furniture", "mounts.given", "mounts.parts", "mounts.root",
         "namespaces", "namespaces.ranges", "runtime", "runtime.interpreter", "runtime.sealed", "runtime.terminal",
         "seccomp", "seccomp.cache"}
-OTHERS = {"_ctypes", "_prctl", "_struct", "errno", "fcntl", "gc", "prctl", "pwd",
+OTHERS = {"_ctypes", "_prctl", "_struct", "ctypes", "ctypes._endian", "errno", "fcntl", "gc", "prctl", "pwd",
           "resource", "select", "struct", "types"}
 
 
