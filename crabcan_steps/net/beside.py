@@ -6,7 +6,7 @@ import os
 import select
 
 from .. import linux
-from ..layer import attempt
+from ..layer import LayerError, attempt
 
 NOBODY = 65534
 
@@ -57,6 +57,9 @@ def called(title):
 
 def with_us(deed, keep, undo, user=None):
     """One that the kernel ends with us (PR_SET_PDEATHSIG), whatever becomes of us."""
+    if user is not None and not mapped(user):
+        raise LayerError("network", "-p", 0, f"what listens is to run as nobody ({user}), whom this user namespace does not "
+                         "have: map 65536 ids (user_namespaces(7)), or leave -p out")
     parent = os.getpid()
 
     def work():
@@ -64,6 +67,15 @@ def with_us(deed, keep, undo, user=None):
         if os.getppid() == parent:
             deed()
     undo.callback(end, apart(work, keep, user))
+
+
+def mapped(user):
+    """Whether the user namespace that we are in has this user, and this group."""
+    for kind in "uid", "gid":
+        rows = [map(int, line.split()) for line in linux.read(f"/proc/self/{kind}_map").splitlines()]
+        if not any(first <= user < first + count for first, _, count in rows):
+            return False
+    return True
 
 
 def after_us(deed, undo):

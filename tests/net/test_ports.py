@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from conftest import wait_for  # noqa: E402
+from conftest import CHECKOUT, wait_for  # noqa: E402
 from crabcan_steps import ch01_args  # noqa: E402
 from crabcan_steps.net import ports, relay as of_relays  # noqa: E402
 from crabcan_steps.net.relay import Relay  # noqa: E402
@@ -138,6 +138,15 @@ def test_the_relay_is_nobody_and_can_do_nothing(world, as_before):
         assert relay["Groups"].strip() == ""
         files = subprocess.run(["ls", "-l", f"/proc/{relay['Pid'].strip()}/fd"], text=True, stdout=-1).stdout
         assert files.count("socket:") == 2 and "/run/crabcan" not in files and "pipe:" not in files
+
+
+def test_where_nobody_is_nobody_it_says_so():
+    """In a user namespace of few ids: a relay that cannot be nobody would end without a word."""
+    script = ("from crabcan_steps.net import beside\ntry: beside.with_us(print, [], None, beside.NOBODY)\n"
+              "except Exception as error: print(type(error).__name__, error)")
+    said = subprocess.run(["unshare", "--user", "--map-root-user", sys.executable, "-P", "-c", script], text=True,
+                          cwd=CHECKOUT, env=os.environ | {"PYTHONPATH": str(CHECKOUT)}, capture_output=True)
+    assert "LayerError" in said.stdout and "65534" in said.stdout and "user_namespaces(7)" in said.stdout, said
 
 
 def test_a_thousand_ports(world, as_before):

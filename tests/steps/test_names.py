@@ -155,7 +155,7 @@ OF_NETWORKS = {
     "not linux.read: a function of our own": "names.resolvers read",
     "only to tell what a root lacks: chapter 4 opens it": "names.lacking open",
     HOST: "firewall.look exists; names.read read; pasta.stay posix_spawn; nft.nft posix_spawn",
-    PROC: "ch11_network.Cable.parent open; devices.Devices.parent open; joined.Joined.prepare open; pasta.has_way_out exists; pasta.has_way_out read; pasta.Pasta.parent exists; pasta.Pasta.parent open",
+    PROC: "beside.mapped read; ch11_network.Cable.parent open; devices.Devices.parent open; joined.Joined.prepare open; pasta.has_way_out exists; pasta.has_way_out read; pasta.Pasta.parent exists; pasta.Pasta.parent open",
     CGROUP: "beside.above exists; beside.fork_into open",
     SETTING: "bridge.close_doors write; bridge.forward listdir; bridge.forward read; bridge.forward write; bridge.has_ipv6 exists; "
              "bridge.has_ipv6 read; bridge.take_down exists; bridge.take_down read; bridge.take_down write; ports.least exists; "
