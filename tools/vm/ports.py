@@ -13,7 +13,8 @@ def free(address, name, port):
                  " End that, then the same command again")
 
 
-def answers(address, name, port, seconds=300):
+def answers(address, name, port, seconds=1200):
+    """Waits: an emulated guest, on a machine that tests at the same time, needs 300 s for the book."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
