@@ -20,8 +20,6 @@ PASTA, SLIRP = "/usr/bin/pasta", "/usr/bin/slirp4netns"
 # No map of the router's address to the host's 127.0.0.1; no port that nobody has asked for, either way.
 CLOSED = ["--no-map-gw", "-T", "none", "-U", "none"]
 NOWHERE = [where + ("" if "/" in where else "/128" if ":" in where else "/32") for where in CLOUDS4 + CLOUDS6]
-CURES = {"tun": ": /dev/net/tun must be there for everybody: `chmod 666 /dev/net/tun`, as root",
-         **dict.fromkeys(("routable", "not usable"), ": the host has no way out itself (`ip route`)")}
 
 
 class Alone(Layer):
@@ -82,8 +80,7 @@ class Pasta(Layer):
                 os.lseek(said, 0, os.SEEK_SET)
                 lines = os.read(said, 4096).decode(errors="replace").strip().split("\n")
                 text = next((line for line in reversed(lines) if line and "syslog" not in line), "said nothing")
-                cure = next((cure for sign, cure in CURES.items() if sign in text), "")
-                raise LayerError(self.name, words[0], 0, text + cure)
+                raise LayerError(self.name, words[0], 0, text + lacking())
             time.sleep(0.002)
         children = f"/proc/{beside}/task/{beside}/children"  # not with every kernel (CONFIG_PROC_CHILDREN)
         programs = linux.read(children).split() if os.path.exists(children) else []
@@ -137,11 +134,18 @@ def collect(beside, theirs):
         pass
 
 
+def lacking():
+    """What the host lacks for it, and the cure: asked of the kernel, as the programs say it in other words each year."""
+    if not os.access("/dev/net/tun", os.R_OK | os.W_OK):
+        return ": /dev/net/tun must be there for everybody: `chmod 666 /dev/net/tun`, as root"
+    return "" if has_way_out("self") else ": the host has no way out itself (`ip route`)"
+
+
 def has_way_out(pid):
     """Tells whether the container has a default route (proc(5), /proc/PID/net/route)."""
     for line in linux.read(f"/proc/{pid}/net/route").splitlines()[1:]:
         if line.split()[1] == "00000000":
             return True
-    return any(line.split()[:2] == ["0" * 32, "00"] and line.split()[9] == INSIDE
+    return any(line.split()[:2] == ["0" * 32, "00"] and line.split()[9] != "lo"
                for line in linux.read(f"/proc/{pid}/net/ipv6_route").splitlines()) \
         if os.path.exists(f"/proc/{pid}/net/ipv6_route") else False

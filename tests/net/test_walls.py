@@ -229,10 +229,11 @@ control.recv(99); control.sendall(b"331 go on\\r\\n")
 words = control.recv(99).decode().split()[1].split(","); control.sendall(b"200 I come\\r\\n")
 try: socket.create_connection((".".join(words[:4]), int(words[4]) * 256 + int(words[5])), 2, ("{0}", 0)); print("in")
 except OSError: print("no")
+control.sendall(b"226 done\\r\\n")
 """.format(WEB)
 ASK = inside(f"""
-own = socket.create_server(('', 80)); control = socket.create_connection(('{WEB}', 21), 3)
-control.recv(99); control.sendall(b"USER me\\r\\n"); control.recv(99); control.sendall(b"PORT {FIRST.replace('.', ',')},2,0,80\\r\\n"); control.recv(99); time.sleep(2.5)
+own = socket.create_server(('', 80)); control = socket.create_connection(('{WEB}', 21), 30)
+control.recv(99); control.sendall(b"USER me\\r\\n"); control.recv(99); control.sendall(b"PORT {FIRST.replace('.', ',')},2,0,80\\r\\n"); control.recv(99); control.recv(99)
 """)
 
 
