@@ -28,7 +28,8 @@ class Engine:
         self.folder = Path(tempfile.mkdtemp(prefix="crabcan-engine-", dir="/tmp"))
         # Of the containers' cgroups. Not crabcan-...: chapter 8 sweeps what begins so and is nobody's.
         self.parent = f"/engine-{self.folder.name.rpartition('-')[2]}"
-        self.environment = {**os.environ, "PATH": os.environ.get("PATH", os.defpath) + SYSTEM}
+        self.environment = {**os.environ, "PATH": os.environ.get("PATH", os.defpath) + SYSTEM,
+                            "TMPDIR": str(self.folder)}  # what a daemon writes there when it is in trouble, goes, too
         self.asked = self.folder / "calls"
         self.uses = self.runtime
         if self.trace:

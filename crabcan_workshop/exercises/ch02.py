@@ -142,7 +142,7 @@ run(Look())""")
 def orphan(machine):
     machine.script(SPY + """
 class Slow(Spy):
-    def child(self): os.write(1, b"ready\\n"); time.sleep(3)
+    def child(self): os.write(1, b"ready\\n"); time.sleep(100)
 run(Slow())""", kill=signal.SIGKILL)
     return "it is gone"
 

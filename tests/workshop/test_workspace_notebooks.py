@@ -89,4 +89,4 @@ def test_the_command_says_where_the_copies_are_and_what_stays(tmp_path):
     (tmp_path / "file").touch()
     options["env"]["CRABCAN_WORKSPACE"] = str(tmp_path / "file")
     said = subprocess.run(command, **options)
-    assert said.returncode == 1 and said.stderr == f"workshop: {tmp_path}/file: File exists\n"
+    assert said.returncode == 1 and said.stderr == f"workshop: {tmp_path}/file is a file: name a directory: workshop start DIR\n"
