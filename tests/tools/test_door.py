@@ -86,6 +86,16 @@ def test_an_address_of_another_machine(command):
     assert result.stderr.count("\n") == 1, result.stderr
 
 
+@needs_setup
+@pytest.mark.parametrize("tool, typed", [
+    ("book/serve.py", "--host 127.0.0.1 --port 8123"), ("book/serve.py", "--build"), ("bundle.py", ""), ("vm/box.py", ""),
+    ("vm/guest.py", "--keep --setup true true"), ("../crabcan_workshop/__main__.py", "teach /home")])
+def test_the_door_lets_right_words_in(tool, typed):
+    flags = ["-I"] if tool[0] != "." else ["-I", "-S"]
+    result = run(sys.executable, *flags, CHECKOUT / "tools" / tool, "--words", *typed.split())
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
 def test_a_typo_sets_nothing_up(bare):
     for typed in ("tests", "lab --bogus", "setup --bogus", "--version", "--help", "setup --help",
                   "lab --help", "test --help", "box --help"):

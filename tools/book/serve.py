@@ -66,7 +66,7 @@ def looked(chosen):
     """Whether all can be had as it was asked for, as far as one can know before mkdocs is there."""
     try:
         if not chosen.build:
-            listen.port(chosen.host)
+            listen.port(chosen.host, 0)
     except OSError as error:
         sys.exit(f"workshop: book: {error}")
 
