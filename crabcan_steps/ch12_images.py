@@ -4,7 +4,7 @@
                                             -->  layer, layer ... tars, to be unpacked one upon the other
 
 A layer only adds. What it takes away of those below it, it says by whiteouts. Unpacked, each is a
-directory that many containers share; overlayfs shows them as one (images/running.py).
+directory that many containers share; overlayfs shows them as one (images/mounted.py).
 """
 import errno
 import hashlib

@@ -1,5 +1,4 @@
-"""A container of an image: its root is an overlay, its settings are the image's; all else is as it was."""
-import errno
+"""A container of an image: its root is the image's (mounted.py), its settings, too; all else is as it was."""
 import os
 
 from .. import linux
@@ -9,89 +8,16 @@ from ..ch05_namespaces import Identity, Users
 from ..ch09_runtime import assemble, run as run_layers
 from ..ch12_images import configure
 from ..layer import LayerError, warn
-from ..mounts.parts import LOCKED, Bind
-from ..mounts.root import ROOTS
 from ..runtime.interpreter import shelter
 from ..runtime.terminal import Terminal
-from ..oci.root import BundleRoot
-from . import container, overlay
+from . import container
 from .accounts import ImageIdentity
 from .errors import ImageError
 from .found import Options, find, unpacked
-from .place import again
+from .mounted import ImageMounts
 from .store import Store
 
 MOUNTING = ("mount", "mount_setattr", "open_tree", "unshare")  # what an overlay is made with
-
-
-class Overlay(Bind):
-    """The root: the image's layers with the container's own on top."""
-
-    def __init__(self, make):
-        super().__init__("the image", "/", LOCKED, None)
-        self.make_it, self.directory = make, True
-
-    def open(self):
-        if self.tree is None:
-            self.tree = self.make_it()
-            linux.mount_setattr("", linux.AT_EMPTY_PATH, self.attributes, linux.MS_PRIVATE, dir_fd=self.tree)
-        ROOTS[self.tree] = BundleRoot(self.tree)  # places that it lacks are made: it is nobody else's
-        return self.tree
-
-
-class Copy(Bind):
-    """The root where there can be no overlay."""
-
-    def __init__(self, store, box):
-        super().__init__(f"containers/{box.name}/rootfs", "/", LOCKED)
-        self.store = store
-
-    def open(self):
-        if self.tree is None:
-            store = again(self.store)
-            self.held = linux.open(self.source, overlay.FOLDER, dir_fd=store)
-            linux.close(store)
-        tree = super().open()
-        ROOTS[tree] = BundleRoot(tree)
-        return tree
-
-
-class Place:
-    """A directory that must be there: the working directory, a volume."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def make(self, root):
-        try:
-            linux.close(ROOTS[root].place(self.path, True))
-        except OSError as error:
-            raise LayerError("mounts", f"directory {self.path}", error.errno,
-                             "the image wants it (WorkingDir, Volumes), and there it cannot be") from None
-
-
-class ImageMounts(Mounts):
-    """Chapter 4's, with an overlay for a root."""
-    cures = {**Mounts.cures,
-             ("mount", errno.EINVAL): "overlayfs does not take these directories: see dmesg",
-             ("mount", errno.ENODEV): "this kernel has no overlayfs: modprobe overlay",
-             ("mount", errno.EPERM): "overlayfs for ordinary users needs Linux 5.11"}
-
-    def prepare(self, spec, undo):
-        super().prepare(spec, undo)
-        self.plan += [Place(path) for path in (*spec.volumes, spec.workdir)]
-
-    def hold(self, undo=None):
-        spec = self.spec
-        chains = spec.chains[::-1]
-        if spec.copied:
-            self.root = Copy(spec.store, spec.box)
-        elif undo:  # root: all that can fail, before clone
-            made = overlay.shifted(spec.store, chains, spec.box.name, spec.maps, spec.keep)
-            self.root = Overlay(lambda: made)
-        else:
-            self.root = Overlay(lambda: overlay.own(spec.store, chains, spec.box.name, spec.keep))
-        super().hold(undo)
 
 
 class ImageTerminal(Terminal):

@@ -9,8 +9,8 @@ import struct
 import time
 
 from .. import linux
-from .links import (IFA_ADDRESS, IFA_LOCAL, IFF_UP, IFLA_IFNAME, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF,
-                    RTN_UNICAST, link_head)
+from .links import (IFF_UP, IFLA_IFNAME, RT_TABLE_MAIN, RTA_DST, RTA_GATEWAY, RTA_OIF, RTN_UNICAST, address_in,
+                    link_head)
 from .netlink import NLM_F_DUMP, Netlink, parsed
 
 RT_SCOPE_LINK, RTPROT_KERNEL = 253, 2  # <linux/rtnetlink.h>
@@ -60,11 +60,9 @@ def commands(netlink):
             yield from [f"ip tuntap add name {name} mode tap"] * (name != "lo")
             yield f"ip link set {name} up"
     for payload in netlink.ask("ip address show", "RTM_GETADDR", bytes(8), NLM_F_DUMP):
-        family, prefix, _, scope, index = struct.unpack_from("=BBBBI", payload)
-        found = parsed(payload[8:])
+        _, prefix, _, scope, index = struct.unpack_from("=BBBBI", payload)
         if scope != RT_SCOPE_LINK:  # which a link gives itself
-            address = _socket.inet_ntop(family, found.get(IFA_LOCAL) or found[IFA_ADDRESS])
-            yield f"ip address add {address}/{prefix} dev {names[index]}"
+            yield f"ip address add {address_in(payload)}/{prefix} dev {names[index]}"
     for family, ip in FAMILIES:
         for payload in netlink.ask(f"{ip} route show", "RTM_GETROUTE", struct.pack("=B11x", family), NLM_F_DUMP):
             if route := way(payload, family, names):
